@@ -1,0 +1,70 @@
+// A compiled program: its signature, what it costs, and how to run it on a device.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/types.hpp"
+#include "metal/device.hpp"
+
+namespace tt::ir {
+struct Module;
+}
+
+namespace tt::executable {
+
+struct CompileOptions {
+  std::map<std::string, std::string> overrides;  // jax.jit(compiler_options=...), e.g. {"numerics": "silicon"}
+  int64_t num_replicas = 1;
+  int64_t num_partitions = 1;
+};
+
+struct Cost {
+  double flops = 0;
+  double bytes_accessed = 0;
+  double cycles = 0;       // modelled, on the card's clock
+  double seconds = 0;      // modelled
+};
+
+struct MemoryUse {
+  int64_t argument_bytes = 0;
+  int64_t output_bytes = 0;
+  int64_t alias_bytes = 0;
+  int64_t temporary_bytes = 0;
+  int64_t generated_code_bytes = 0;
+};
+
+struct Execution {
+  std::vector<std::shared_ptr<metal::Buffer>> outputs;
+  metal::Event done;
+};
+
+class Executable {
+ public:
+  virtual ~Executable() = default;
+
+  virtual const std::string& name() const = 0;
+  virtual std::span<const ir::Type> parameters() const = 0;          // a token counts as tensor<0xi1>
+  virtual std::span<const ir::Type> results() const = 0;
+  virtual const std::vector<uint8_t>& donated_parameters() const = 0;      // may be reused; deleted by execute
+  virtual const std::string& fingerprint() const = 0;                // of payload and options
+  virtual std::string text() const = 0;                              // the kernel programs, for people
+  virtual Cost cost() const = 0;                                     // estimates on first use
+  virtual MemoryUse memory() const = 0;
+
+  // Enqueues one run. `arguments[i]` has the bytes of parameters()[i]; `may_donate[i]` says that the caller gives it up.
+  // Arguments whose producer failed fail the run, and so its outputs, with the same error.
+  virtual Execution execute(metal::Device& device, std::span<const std::shared_ptr<metal::Buffer>> arguments,
+                            std::span<const uint8_t> may_donate) const = 0;
+};
+
+// Compiles; one Error lists every unsupported operation of the program with its Python line.
+std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options,
+                                          const emulator::ChipSpec& chip, std::string fingerprint);
+
+}  // namespace tt::executable

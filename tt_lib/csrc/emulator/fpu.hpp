@@ -1,0 +1,31 @@
+// The matrix engine: products of blocks of 32x32 tiles. Tiles lie in face order: four 16x16 faces (0,0) (0,1) (1,0) (1,1), each row-major.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/data_type.hpp"
+
+namespace tt::emulator {
+
+// The element type in which the matrix engine multiplies arrays of `type`, and the one in which it accumulates:
+// bf16 -> (bf16, f32); f16, f8 -> (f32, f32); f32 -> (f32, f32); f64; i8..i32, ui8..ui32 -> i32 (wrapping); i64, ui64 -> i64; c64; c128.
+DataType matmul_operand_type(DataType type);
+DataType matmul_accumulator_type(DataType type);
+inline size_t matmul_tile_bytes(DataType operand_or_accumulator) { return 1024 * static_cast<size_t>(size_of(operand_or_accumulator)); }
+
+// bf16 tiles of the second operand are stored k-pair interleaved for the dot-product instruction: within each face row pair (2p, 2p+1),
+// element (2p+i, n) lies at p*32 + 2n + i. In-place is not allowed.
+void interleave_bf16_pairs(const uint16_t* tile, uint16_t* interleaved);
+
+// acc[m][n] += sum over k of a[m][k] * b[k][n] for an mt x nt x kt block of tiles. `a`, `b` and `acc` are arrays of tile pointers,
+// row-major: a has mt*kt entries, b kt*nt, acc mt*nt. `type` is an operand type from matmul_operand_type; bf16 b tiles are interleaved.
+// Each element's sum runs over k in order, in f32 with one fused multiply-add per term (bf16: per pair, as VDPBF16PS does).
+void matmul_block(DataType type, const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt);
+
+// Moves a row-major block of at most 32 x 32 elements into a tile in face order and back; what lies outside rows x cols is zero-filled
+// on the way in and skipped on the way out. Strides in elements. `element` is the element size in bytes: 1, 2, 4, 8 or 16.
+void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile);
+void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols);
+
+}  // namespace tt::emulator

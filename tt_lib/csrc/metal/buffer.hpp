@@ -1,0 +1,42 @@
+// A range of device DRAM. Its bytes lie contiguously in host memory, pages in order; the bank address serves allocation and timing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "metal/event.hpp"
+
+namespace tt::metal {
+
+class Device;
+
+class Buffer {
+ public:
+  Buffer(std::shared_ptr<Device> device, uint64_t address, int64_t size, std::byte* data, std::function<void()> release);
+  ~Buffer();
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  const std::shared_ptr<Device>& device() const { return device_; }
+  uint64_t address() const { return address_; }  // in bytes, in the interleaved DRAM address space
+  int64_t size() const { return size_; }         // in bytes
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  const Event& ready() const { return ready_; }  // its content is defined once this is reached
+  void set_ready(Event event) { ready_ = std::move(event); }
+  bool is_host_view() const { return host_view_; }  // a read-only view of the user's memory: never written, never donated
+
+ private:
+  friend class Device;
+  std::shared_ptr<Device> device_;
+  uint64_t address_;
+  int64_t size_;
+  std::byte* data_;
+  std::function<void()> release_;
+  Event ready_;
+  bool host_view_ = false;
+};
+
+}  // namespace tt::metal

@@ -1,0 +1,59 @@
+// A card: its DRAM, its in-order command queue, and the two ways to run a program on it: for values and for cycles.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "metal/buffer.hpp"
+#include "metal/event.hpp"
+
+namespace tt::emulator {
+struct ChipSpec;
+}
+
+namespace tt::metal {
+
+class Program;
+class BoundProgram;
+struct PerformanceReport;
+
+struct MemoryStats {
+  int64_t bytes_in_use = 0;
+  int64_t peak_bytes_in_use = 0;
+  int64_t bytes_limit = 0;
+  int64_t num_allocations = 0;
+  int64_t largest_free_block = 0;
+};
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  static std::shared_ptr<Device> create(const emulator::ChipSpec& chip, int id);
+  ~Device();
+
+  int id() const;
+  const emulator::ChipSpec& chip() const;
+
+  // DRAM. OutOfMemory names what was asked and what is free.
+  std::shared_ptr<Buffer> allocate(int64_t bytes);
+  // A buffer that views the caller's memory, counted as device memory; `release` runs once no reader is left.
+  std::shared_ptr<Buffer> adopt(const void* host, int64_t bytes, std::function<void()> release);
+  MemoryStats memory_stats() const;
+
+  // The queue: work runs in order, one at a time; an Error that it throws fails the event. When the queue is empty and `small`,
+  // the work runs on the calling thread before enqueue returns.
+  Event enqueue(std::function<void()> work, bool small = false);
+  void finish();  // waits until the queue is empty
+  void close();   // waits, then refuses further work with InvalidArgument; safe to call twice
+  bool is_closed() const;
+
+  // Runs a program for its values; only from work on the queue. `buffers[i]` is bound to slot i.
+  void run(const Program& program, std::byte* const* buffers);
+
+ private:
+  struct Impl;
+  explicit Device(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tt::metal

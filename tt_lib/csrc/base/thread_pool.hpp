@@ -1,0 +1,28 @@
+// The host threads that emulate the card: a fixed crew that runs one parallel section at a time.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace tt {
+
+class ThreadPool {
+ public:
+  explicit ThreadPool(int num_threads);  // counts the calling thread
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const;
+  // Runs task(0) .. task(size() - 1), task 0 on the calling thread; returns when all have returned. A task must not throw.
+  void run(const std::function<void(int)>& task);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+int default_num_threads();  // JAX_TT_NUM_THREADS, else the processors this process may use
+
+}  // namespace tt

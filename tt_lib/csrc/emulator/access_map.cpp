@@ -1,0 +1,253 @@
+// Walks access maps row by row: the innermost dimension is one strided loop, the outer ones an odometer.
+#include "emulator/access_map.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace tt::emulator {
+namespace {
+
+struct Bytes16 {
+  uint64_t low, high;
+};
+
+template <class T>
+void copy_row(T* destination, const T* source, int64_t stride, int64_t n) {
+  if (stride == 1) {
+    std::memcpy(destination, source, static_cast<size_t>(n) * sizeof(T));
+  } else if (stride == 0) {
+    std::fill_n(destination, n, *source);
+  } else {
+    for (int64_t i = 0; i < n; ++i) destination[i] = source[i * stride];
+  }
+}
+
+template <class T>
+void place_row(T* destination, int64_t stride, const T* source, int64_t n) {
+  if (stride == 1) {
+    std::memcpy(destination, source, static_cast<size_t>(n) * sizeof(T));
+  } else {
+    for (int64_t i = 0; i < n; ++i) destination[i * stride] = source[i];
+  }
+}
+
+// A position in the iteration space: the index along every dimension but the innermost, and whether all of these are unpadded.
+class Odometer {
+ public:
+  Odometer(const AccessMap& map, int64_t row) : map_(map), index_(map.dims.size() - 1) {
+    for (size_t d = index_.size(); d-- > 0;) {
+      index_[d] = row % map.dims[d].size;
+      row /= map.dims[d].size;
+    }
+    locate();
+  }
+
+  void advance() {
+    for (size_t d = index_.size(); d-- > 0;) {
+      if (++index_[d] < map_.dims[d].size) {
+        if (simple(map_.dims[d])) {
+          offset_ += map_.dims[d].stride;
+          return;
+        }
+        break;
+      }
+      if (simple(map_.dims[d])) offset_ -= map_.dims[d].stride * (map_.dims[d].size - 1);
+      index_[d] = 0;
+    }
+    if (map_.is_padded()) locate();
+  }
+
+  int64_t offset() const { return offset_; }
+  bool inside() const { return inside_; }
+
+ private:
+  static bool simple(const AccessMap::Dim& dim) { return !dim.padded(); }
+
+  void locate() {
+    offset_ = map_.offset;
+    inside_ = true;
+    for (size_t d = 0; d < index_.size(); ++d) {
+      const AccessMap::Dim& dim = map_.dims[d];
+      const int64_t i = index_[d] - dim.low;
+      if (index_[d] < dim.low || index_[d] >= dim.limit() || i % dim.step != 0) {
+        inside_ = false;
+        continue;
+      }
+      offset_ += i / dim.step * dim.stride;
+    }
+  }
+
+  const AccessMap& map_;
+  std::vector<int64_t> index_;
+  int64_t offset_ = 0;
+  bool inside_ = true;
+};
+
+template <class T>
+void gather_padded_row(const AccessMap::Dim& inner, const T* source, bool inside, int64_t column, int64_t n, T* destination, T pad) {
+  const int64_t low = std::clamp<int64_t>(inner.low - column, 0, n);
+  const int64_t high = inside ? std::clamp<int64_t>(inner.limit() - column, low, n) : low;
+  std::fill_n(destination, inside ? low : n, pad);
+  if (!inside) return;
+  if (inner.step == 1) {
+    copy_row(destination + low, source + (column + low - inner.low) * inner.stride, inner.stride, high - low);
+  } else {
+    for (int64_t i = low; i < high; ++i) {
+      const int64_t from = column + i - inner.low;
+      destination[i] = from % inner.step == 0 ? source[from / inner.step * inner.stride] : pad;
+    }
+  }
+  std::fill_n(destination + high, n - high, pad);
+}
+
+template <class T>
+void gather_typed(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination, const std::byte* pad_bytes) {
+  if (map.dims.empty()) {
+    std::fill_n(destination, count, source[map.offset]);
+    return;
+  }
+  T pad{};
+  if (pad_bytes != nullptr) std::memcpy(&pad, pad_bytes, sizeof(T));
+  const AccessMap::Dim& inner = map.dims.back();
+  const bool inner_padded = inner.padded();
+  const bool padded = map.is_padded();
+  if (map.dims.size() == 1 && !inner_padded) return copy_row(destination, source + map.offset + start * inner.stride, inner.stride, count);
+  Odometer row(map, start / inner.size);
+  int64_t column = start % inner.size;
+  while (count > 0) {
+    const int64_t n = std::min(inner.size - column, count);
+    if (!padded) {
+      copy_row(destination, source + row.offset() + column * inner.stride, inner.stride, n);
+    } else {
+      gather_padded_row(inner, source + row.offset(), row.inside(), column, n, destination, pad);
+    }
+    destination += n;
+    count -= n;
+    column = 0;
+    if (count > 0) row.advance();
+  }
+}
+
+template <class T>
+void scatter_typed(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
+  if (map.dims.empty()) {
+    destination[map.offset] = source[0];
+    return;
+  }
+  const AccessMap::Dim& inner = map.dims.back();
+  Odometer row(map, start / inner.size);
+  int64_t column = start % inner.size;
+  while (count > 0) {
+    const int64_t n = std::min(inner.size - column, count);
+    place_row(destination + row.offset() + column * inner.stride, inner.stride, source, n);
+    source += n;
+    count -= n;
+    column = 0;
+    if (count > 0) row.advance();
+  }
+}
+
+template <class Action>
+void by_element_size(size_t element, const Action& action) {
+  switch (element) {
+    case 1: return action(uint8_t{});
+    case 2: return action(uint16_t{});
+    case 4: return action(uint32_t{});
+    case 8: return action(uint64_t{});
+    case 16: return action(Bytes16{});
+    default: fail(ErrorCategory::kInternal, "[access_map] no element of ", element, " bytes");
+  }
+}
+
+}  // namespace
+
+AccessMap AccessMap::contiguous(std::span<const int64_t> dims) {
+  AccessMap map;
+  const Dims strides = row_major_strides(dims);
+  for (size_t i = 0; i < dims.size(); ++i) map.dims.push_back({dims[i], strides[i]});
+  return map;
+}
+
+int64_t AccessMap::size() const {
+  int64_t n = 1;
+  for (const Dim& d : dims) n *= d.size;
+  return n;
+}
+
+bool AccessMap::is_padded() const {
+  return std::any_of(dims.begin(), dims.end(), [](const Dim& d) { return d.padded(); });
+}
+
+bool AccessMap::is_contiguous() const {
+  int64_t expected = 1;
+  for (size_t i = dims.size(); i-- > 0;) {
+    if (dims[i].padded()) return false;
+    if (dims[i].size == 1) continue;
+    if (dims[i].stride != expected) return false;
+    expected *= dims[i].size;
+  }
+  return true;
+}
+
+int64_t AccessMap::run_length() const {
+  int64_t run = 1;
+  for (size_t i = dims.size(); i-- > 0;) {
+    if (dims[i].size == 1 && !dims[i].padded()) continue;
+    if (dims[i].padded() || dims[i].stride != run) return run;
+    run *= dims[i].size;
+  }
+  return run;
+}
+
+AccessMap AccessMap::coalesced() const {
+  AccessMap result;
+  result.offset = offset;
+  for (const Dim& dim : dims) {
+    if (dim.size == 1 && !dim.padded()) continue;
+    if (!result.dims.empty()) {
+      Dim& last = result.dims.back();
+      if (!last.padded() && !dim.padded() && last.stride == dim.stride * dim.size) {
+        last.size *= dim.size;
+        last.stride = dim.stride;
+        continue;
+      }
+    }
+    result.dims.push_back(dim);
+  }
+  return result;
+}
+
+std::string to_string(const AccessMap& map) {
+  std::string text = "+" + std::to_string(map.offset) + " [";
+  for (size_t i = 0; i < map.dims.size(); ++i) {
+    const AccessMap::Dim& d = map.dims[i];
+    text += cat(i ? ", " : "", d.size, "*", d.stride);
+    if (d.padded()) text += cat(" in ", d.low, "..", d.limit(), d.step != 1 ? cat(" by ", d.step) : "");
+  }
+  return text + "]";
+}
+
+void gather_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination,
+                   const std::byte* pad) {
+  by_element_size(element, [&](auto zero) {
+    using T = decltype(zero);
+    gather_typed(map, reinterpret_cast<const T*>(source), start, count, reinterpret_cast<T*>(destination), pad);
+  });
+}
+
+void scatter_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination) {
+  by_element_size(element, [&](auto zero) {
+    using T = decltype(zero);
+    scatter_typed(map, reinterpret_cast<const T*>(source), start, count, reinterpret_cast<T*>(destination));
+  });
+}
+
+int64_t count_runs(const AccessMap& map, int64_t start, int64_t count) {
+  if (count <= 0) return 0;
+  const int64_t run = map.run_length();
+  return (start + count - 1) / run - start / run + 1;
+}
+
+}  // namespace tt::emulator

@@ -1,0 +1,166 @@
+// Circular buffers, shared blocks and the waiting conditions of kernels.
+#include "emulator/core.hpp"
+
+#include <cstdlib>
+#include <new>
+
+#include "base/error.hpp"
+
+namespace tt::emulator {
+namespace {
+
+constexpr size_t kDstTileBytes = kTileElements * 16;
+
+// Freed blocks of the calling thread, kept for the next multicast of the same size.
+struct BlockCache {
+  std::vector<std::pair<size_t, void*>> free;
+  ~BlockCache() {
+    for (auto& [capacity, memory] : free) std::free(memory);
+  }
+};
+constexpr size_t kMaxCachedBlocks = 64;
+
+BlockCache& block_cache() {
+  thread_local BlockCache cache;
+  return cache;
+}
+
+}  // namespace
+
+SharedBlock* SharedBlock::create(size_t bytes) {
+  const size_t capacity = (bytes + 64 + 4095) / 4096 * 4096;
+  auto& free = block_cache().free;
+  for (size_t i = free.size(); i-- > 0;) {
+    if (free[i].first != capacity) continue;
+    void* memory = free[i].second;
+    free.erase(free.begin() + static_cast<std::ptrdiff_t>(i));
+    return new (memory) SharedBlock(capacity);
+  }
+  void* memory = std::aligned_alloc(64, capacity);
+  if (memory == nullptr) throw std::bad_alloc();
+  return new (memory) SharedBlock(capacity);
+}
+
+void SharedBlock::release() {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const size_t capacity = capacity_;
+  this->~SharedBlock();
+  auto& free = block_cache().free;
+  if (free.size() >= kMaxCachedBlocks) {
+    std::free(free.front().second);
+    free.erase(free.begin());
+  }
+  free.emplace_back(capacity, this);
+}
+
+void CircularBuffer::configure(uint8_t id, uint32_t num_pages, uint32_t page_size, std::byte* storage, bool timing) {
+  id_ = id;
+  timing_ = timing;
+  has_owners_ = false;
+  num_pages_ = num_pages;
+  page_size_ = page_size;
+  pushed_ = popped_ = front_slot_ = back_slot_ = 0;
+  storage_ = storage;
+  views_.resize(num_pages);
+  if (timing) {
+    push_stamps_.assign(num_pages, 0);
+    pop_stamps_.assign(num_pages, 0);
+  }
+}
+
+void CircularBuffer::reset_views() {
+  if (!has_owners_) return;
+  for (SharedBlock*& owner : owners_) {
+    if (owner != nullptr) owner->release();
+    owner = nullptr;
+  }
+  has_owners_ = false;
+}
+
+std::byte* CircularBuffer::back(uint32_t i) {
+  uint32_t at = back_slot_ + i;
+  if (at >= num_pages_) at -= num_pages_;
+  std::byte* page = storage_ + static_cast<size_t>(at) * page_size_;
+  views_[at] = page;
+  return page;
+}
+
+void CircularBuffer::bind_back(uint32_t i, const std::byte* view, SharedBlock* owner) {
+  uint32_t at = back_slot_ + i;
+  if (at >= num_pages_) at -= num_pages_;
+  views_[at] = view;
+  if (owner == nullptr) return;
+  if (!has_owners_) {
+    owners_.assign(num_pages_, nullptr);
+    has_owners_ = true;
+  }
+  if (owners_[at] != nullptr) owners_[at]->release();
+  owners_[at] = owner;
+}
+
+void CircularBuffer::push(uint32_t n, uint64_t clock) {
+  if (timing_) {
+    for (uint32_t i = 0; i < n; ++i) push_stamps_[(back_slot_ + i) % num_pages_] = clock;
+  }
+  pushed_ += n;
+  back_slot_ += n;
+  if (back_slot_ >= num_pages_) back_slot_ -= num_pages_;
+}
+
+void CircularBuffer::pop(uint32_t n, uint64_t clock) {
+  for (uint32_t i = 0; (timing_ || has_owners_) && i < n; ++i) {
+    const uint32_t at = (front_slot_ + i) % num_pages_;
+    if (timing_) pop_stamps_[at] = clock;
+    if (has_owners_ && owners_[at] != nullptr) {
+      owners_[at]->release();
+      owners_[at] = nullptr;
+    }
+  }
+  popped_ += n;
+  front_slot_ += n;
+  if (front_slot_ >= num_pages_) front_slot_ -= num_pages_;
+}
+
+uint64_t CircularBuffer::pop_stamp(uint32_t n) const {
+  return timing_ && n > 0 ? pop_stamps_[(back_slot_ + n - 1) % num_pages_] : 0;
+}
+
+std::string_view name(Role role) {
+  switch (role) {
+    case Role::kReader: return "reader";
+    case Role::kCompute: return "compute";
+    case Role::kWriter: return "writer";
+  }
+  return "";
+}
+
+bool Core::satisfied(const Wait& wait) const {
+  switch (wait.kind) {
+    case Wait::Kind::kNone: return true;
+    case Wait::Kind::kFront: return buffers[wait.id].available() >= wait.wanted;
+    case Wait::Kind::kBack: return buffers[wait.id].reservable() >= wait.wanted;
+    case Wait::Kind::kSemaphoreEqual: return semaphores[wait.id].load(std::memory_order_acquire) == wait.wanted;
+    case Wait::Kind::kSemaphoreMin: return semaphores[wait.id].load(std::memory_order_acquire) >= wait.wanted;
+  }
+  return false;
+}
+
+std::byte* Core::dst_tile(int i) {
+  if (dst_storage == nullptr) dst_storage = std::make_unique_for_overwrite<std::byte[]>(kDstTiles * kDstTileBytes + 64);
+  if (dst[static_cast<size_t>(i)] == nullptr) {
+    const auto base = (reinterpret_cast<uintptr_t>(dst_storage.get()) + 63) / 64 * 64;
+    dst[static_cast<size_t>(i)] = reinterpret_cast<std::byte*>(base) + static_cast<size_t>(i) * kDstTileBytes;
+  }
+  return dst[static_cast<size_t>(i)];
+}
+
+void Core::destroy_kernels() {
+  for (int i = 0; i < num_kernels; ++i) {
+    if (kernels[static_cast<size_t>(i)].handle) kernels[static_cast<size_t>(i)].handle.destroy();
+    kernels[static_cast<size_t>(i)].handle = nullptr;
+  }
+  num_kernels = 0;
+  for (uint8_t id : used_buffers) buffers[id].reset_views();
+}
+
+}  // namespace tt::emulator

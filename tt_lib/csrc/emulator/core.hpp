@@ -1,0 +1,134 @@
+// One Tensix core while a program runs on it: circular buffers in L1, semaphores, DST, and the state of its kernels.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/data_type.hpp"
+#include "emulator/grayskull.hpp"
+#include "emulator/tile_program.hpp"
+
+namespace tt::emulator {
+
+struct Run;
+struct Core;
+
+// Memory that several circular buffers may view at once: what a multicast delivers. Counted by reference.
+class SharedBlock {
+ public:
+  static SharedBlock* create(size_t bytes);  // one reference
+  std::byte* data() { return reinterpret_cast<std::byte*>(this) + 64; }
+  void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release();
+
+ private:
+  explicit SharedBlock(size_t capacity) : capacity_(capacity) {}
+  std::atomic<int32_t> references_{1};
+  size_t capacity_;
+};
+
+// A ring of pages. A page's content lies in the ring's own storage, or is a view of where it came from (DRAM, a shared block).
+class CircularBuffer {
+ public:
+  void configure(uint8_t id, uint32_t num_pages, uint32_t page_size, std::byte* storage, bool timing);
+  void reset_views();
+
+  uint8_t id() const { return id_; }
+  uint32_t num_pages() const { return num_pages_; }
+  uint32_t page_size() const { return page_size_; }
+  uint32_t available() const { return pushed_ - popped_; }
+  uint32_t reservable() const { return num_pages_ - (pushed_ - popped_); }
+
+  // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
+  const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
+  std::byte* back(uint32_t i);                               // the page's own storage, to be written
+  void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);  // takes over one reference of `owner`
+
+  void push(uint32_t n, uint64_t clock);
+  void pop(uint32_t n, uint64_t clock);
+  uint64_t push_stamp(uint32_t n) const { return timing_ ? push_stamps_[front_slot(n - 1)] : 0; }  // when page n-1 from the front arrived
+  uint64_t pop_stamp(uint32_t n) const;                                                              // when n pages became free
+
+  // A contiguous range of n pages must not cross the end of the ring.
+  bool wraps_at_front(uint32_t n) const { return front_slot_ + n > num_pages_; }
+  bool wraps_at_back(uint32_t n) const { return back_slot_ + n > num_pages_; }
+
+ private:
+  uint32_t front_slot(uint32_t i) const { return front_slot_ + i < num_pages_ ? front_slot_ + i : front_slot_ + i - num_pages_; }
+
+  uint8_t id_ = 0;
+  bool timing_ = false;
+  bool has_owners_ = false;
+  uint32_t num_pages_ = 0;
+  uint32_t page_size_ = 0;
+  uint32_t pushed_ = 0;
+  uint32_t popped_ = 0;
+  uint32_t front_slot_ = 0;
+  uint32_t back_slot_ = 0;
+  std::byte* storage_ = nullptr;
+  std::vector<const std::byte*> views_;
+  std::vector<SharedBlock*> owners_;
+  std::vector<uint64_t> push_stamps_;
+  std::vector<uint64_t> pop_stamps_;
+};
+
+enum class Role : uint8_t { kReader, kCompute, kWriter };  // NCRISC, the three TRISCs, BRISC
+std::string_view name(Role role);
+
+// What a suspended kernel waits for.
+struct Wait {
+  enum class Kind : uint8_t { kNone, kFront, kBack, kSemaphoreEqual, kSemaphoreMin };
+  Kind kind = Kind::kNone;
+  uint8_t id = 0;       // circular buffer or semaphore
+  uint32_t wanted = 0;  // pages or value
+};
+
+struct KernelState {
+  Core* core = nullptr;
+  std::coroutine_handle<> handle;
+  std::exception_ptr* error = nullptr;  // in the coroutine's promise
+  std::string_view name;
+  Role role = Role::kReader;
+  bool done = false;
+  bool queued = false;  // TimingOnly: in the scheduler's queue
+  Wait wait;
+  uint64_t clock = 0;        // TimingOnly
+  uint64_t outstanding = 0;  // TimingOnly: when the last NoC transfer issued by this kernel completes
+};
+
+// What belongs to a host thread: registers of the tile engine and an L1 for cores that run to completion.
+struct HostThread {
+  TileScratch scratch;
+  std::unique_ptr<std::byte[]> l1;
+  std::vector<std::byte> staging;
+};
+
+struct Core {
+  Run* run = nullptr;
+  CoreCoord coord;
+  HostThread* thread = nullptr;
+  std::byte* l1 = nullptr;
+  std::unique_ptr<std::byte[]> own_l1;
+  std::array<CircularBuffer, kMaxCircularBuffers> buffers;
+  std::vector<uint8_t> used_buffers;
+  std::array<std::atomic<uint32_t>, kMaxSemaphores> semaphores;
+  std::array<KernelState, 3> kernels;
+  int num_kernels = 0;
+  std::atomic<int> parking{0};  // see scheduler.cpp
+  std::array<std::byte*, kDstTiles> dst{};
+  std::unique_ptr<std::byte[]> dst_storage;
+  uint64_t noc_free = 0;  // TimingOnly: when the core's NoC port is free
+
+  bool satisfied(const Wait& wait) const;
+  std::byte* dst_tile(int i);  // 16 KiB, allocated on first use
+  void destroy_kernels();
+};
+
+}  // namespace tt::emulator

@@ -1,0 +1,276 @@
+// Scheduling of kernels in Values mode. Independent cores run to completion one after the other on each host thread, so that their
+// pages stay in the host's cache; cores that communicate are parked when all their kernels wait and woken by semaphores.
+#include "emulator/scheduler.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "base/error.hpp"
+
+namespace tt::emulator {
+namespace {
+
+constexpr int kRunning = 0, kParked = 1, kReady = 2;  // Core::parking
+constexpr size_t kL1Bytes = size_t{1} << 20;
+
+void configure(Core& core, const LaunchPlan& plan, Run& run, CoreCoord coord, size_t index, std::byte* l1) {
+  core.run = &run;
+  core.coord = coord;
+  core.l1 = l1;
+  core.num_kernels = 0;
+  core.noc_free = 0;
+  core.used_buffers.clear();
+  for (const CircularBufferSpec& cb : plan.circular_buffers) {
+    core.buffers[cb.id].configure(cb.id, cb.num_pages, cb.page_size, l1 == nullptr ? nullptr : l1 + cb.l1_offset, run.timing);
+    core.used_buffers.push_back(cb.id);
+  }
+  for (size_t i = 0; i < plan.semaphores.size(); ++i) core.semaphores[i].store(plan.semaphores[i], std::memory_order_relaxed);
+  plan.start(core, index);
+}
+
+// Resumes the core's kernels until all of them are done (true) or all of them wait (false). Rethrows what a kernel threw.
+bool drain(Core& core) {
+  for (;;) {
+    bool progress = false;
+    int done = 0;
+    for (int i = 0; i < core.num_kernels; ++i) {
+      KernelState& kernel = core.kernels[static_cast<size_t>(i)];
+      if (!kernel.done && core.satisfied(kernel.wait)) {
+        kernel.wait.kind = Wait::Kind::kNone;
+        kernel.handle.resume();
+        kernel.done = kernel.handle.done();
+        if (kernel.done && *kernel.error) std::rethrow_exception(*kernel.error);
+        progress = true;
+      }
+      done += kernel.done;
+    }
+    if (done == core.num_kernels) return true;
+    if (!progress) return false;
+  }
+}
+
+std::string describe_wait(const Core& core, const KernelState& kernel) {
+  const Wait& wait = kernel.wait;
+  const std::string who = cat(name(kernel.role), " kernel \"", kernel.name, "\" on core (", core.coord.x, ",", core.coord.y, ")");
+  switch (wait.kind) {
+    case Wait::Kind::kFront:
+      return cat(who, " waits for ", wait.wanted, " pages in CB ", int{wait.id}, ", present ", core.buffers[wait.id].available());
+    case Wait::Kind::kBack:
+      return cat(who, " waits for ", wait.wanted, " free pages in CB ", int{wait.id}, ", free ", core.buffers[wait.id].reservable());
+    case Wait::Kind::kSemaphoreEqual:
+    case Wait::Kind::kSemaphoreMin:
+      return cat(who, " waits for ", wait.wanted, " in semaphore ", int{wait.id}, ", present ", core.semaphores[wait.id].load());
+    case Wait::Kind::kNone: break;
+  }
+  return who + " is runnable";
+}
+
+constexpr int kMaxListedKernels = 6;
+
+}  // namespace
+
+Error deadlock_error(std::string_view program, std::span<Core* const> cores) {
+  std::string message = cat("[", program, "] deadlock: ");
+  int listed = 0;
+  for (const Core* core : cores) {
+    for (int i = 0; i < core->num_kernels; ++i) {
+      const KernelState& kernel = core->kernels[static_cast<size_t>(i)];
+      if (kernel.done) continue;
+      if (listed < kMaxListedKernels) message += (listed ? "; " : "") + describe_wait(*core, kernel);
+      ++listed;
+    }
+  }
+  if (listed > kMaxListedKernels) message += cat("; and ", listed - kMaxListedKernels, " more");
+  return Error(ErrorCategory::kDeadlock, message);
+}
+
+Core* Run::find(CoreCoord coord) const {
+  const size_t at = static_cast<size_t>(coord.y) * static_cast<size_t>(grid_width) + coord.x;
+  Core* core = coord.x < grid_width && at < core_at.size() ? core_at[at] : nullptr;
+  if (core == nullptr) fail(ErrorCategory::kUndefinedBehavior, "[", program, "] core (", coord.x, ",", coord.y, ") is not part of the program");
+  return core;
+}
+
+Scheduler::Scheduler(const ChipSpec& chip, int num_threads) : chip_(chip), pool_(num_threads) {
+  for (int i = 0; i < num_threads; ++i) {
+    threads_.push_back(std::make_unique<HostThread>());
+    threads_.back()->l1 = std::make_unique_for_overwrite<std::byte[]>(kL1Bytes + 64);
+    thread_cores_.push_back(std::make_unique<Core>());
+  }
+  grid_cores_.resize(static_cast<size_t>(chip.compute_grid.x) * chip.compute_grid.y);
+}
+
+void Scheduler::run_values(const LaunchPlan& plan, const BoundBuffer* buffers) {
+  Run run;
+  run.chip = &chip_;
+  run.buffers = buffers;
+  run.program = plan.name;
+  run.grid_width = chip_.compute_grid.x;
+  if (plan.cores_communicate) {
+    run_together(plan, run);
+  } else {
+    run_independent(plan, run);
+  }
+}
+
+void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr failure;
+  std::atomic<bool> failed = false;
+  auto task = [&](int thread) {
+    Core& core = *thread_cores_[static_cast<size_t>(thread)];
+    HostThread& host = *threads_[static_cast<size_t>(thread)];
+    core.thread = &host;
+    const auto aligned = (reinterpret_cast<uintptr_t>(host.l1.get()) + 63) / 64 * 64;
+    for (size_t i; !failed && (i = next.fetch_add(1, std::memory_order_relaxed)) < plan.cores.size();) {
+      try {
+        configure(core, plan, run, plan.cores[i], i, reinterpret_cast<std::byte*>(aligned));
+        if (!drain(core)) {
+          Core* const stuck = &core;
+          throw deadlock_error(plan.name, {&stuck, 1});
+        }
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        if (!failed) failure = std::current_exception();
+        failed = true;
+      }
+      core.destroy_kernels();
+    }
+  };
+  if (plan.cores.size() == 1) {
+    task(0);
+  } else {
+    pool_.run(task);
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::vector<Core*> Scheduler::prepare_all(const LaunchPlan& plan, Run& run) {
+  std::vector<Core*> cores;
+  run.core_at.assign(grid_cores_.size(), nullptr);
+  for (CoreCoord coord : plan.cores) {
+    const size_t at = static_cast<size_t>(coord.y) * chip_.compute_grid.x + coord.x;
+    if (grid_cores_[at] == nullptr) grid_cores_[at] = std::make_unique<Core>();
+    run.core_at[at] = grid_cores_[at].get();
+    cores.push_back(grid_cores_[at].get());
+  }
+  for (size_t i = 0; i < cores.size(); ++i) {
+    Core& core = *cores[i];
+    std::byte* l1 = nullptr;
+    if (!run.timing) {
+      if (core.own_l1 == nullptr) core.own_l1 = std::make_unique_for_overwrite<std::byte[]>(kL1Bytes + 64);
+      l1 = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(core.own_l1.get()) + 63) / 64 * 64);
+    }
+    core.parking.store(kReady);
+    configure(core, plan, run, plan.cores[i], i, l1);
+  }
+  return cores;
+}
+
+namespace {
+
+// The ready queue of cores that run together.
+class Together {
+ public:
+  Together(Run& run, std::vector<Core*> cores) : run_(run), cores_(std::move(cores)), ready_(cores_.begin(), cores_.end()) {
+    run_.wake = [this](Core& core) {
+      int parked = kParked;
+      if (core.parking.compare_exchange_strong(parked, kReady)) enqueue(core);
+    };
+  }
+
+  void work(HostThread& thread) {
+    while (Core* core = take()) {
+      core->thread = &thread;
+      try {
+        step(*core);
+      } catch (...) {
+        std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+      }
+      release();
+    }
+  }
+
+  void finish() {
+    const bool deadlock = !failure_ && finished_.load() != cores_.size();
+    std::optional<Error> error;
+    if (deadlock) error = deadlock_error(run_.program, cores_);
+    for (Core* core : cores_) core->destroy_kernels();
+    if (failure_) std::rethrow_exception(failure_);
+    if (error) throw *error;
+  }
+
+ private:
+  void step(Core& core) {
+    core.parking.store(kRunning);
+    for (;;) {
+      if (drain(core)) {
+        finished_.fetch_add(1);
+        return;
+      }
+      core.parking.store(kParked);
+      if (!can_progress(core)) return;
+      int parked = kParked;
+      if (!core.parking.compare_exchange_strong(parked, kRunning)) return;  // woken meanwhile: it stands in the queue
+    }
+  }
+
+  static bool can_progress(const Core& core) {
+    for (int i = 0; i < core.num_kernels; ++i) {
+      const KernelState& kernel = core.kernels[static_cast<size_t>(i)];
+      if (!kernel.done && core.satisfied(kernel.wait)) return true;
+    }
+    return false;
+  }
+
+  void enqueue(Core& core) {
+    {
+      std::lock_guard lock(mutex_);
+      ready_.push_back(&core);
+    }
+    changed_.notify_one();
+  }
+
+  // The next ready core; null when none is ready and none is running (all done, or deadlock), or after a failure.
+  Core* take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !ready_.empty() || running_ == 0 || failure_; });
+    if (failure_ || ready_.empty()) {
+      changed_.notify_all();
+      return nullptr;
+    }
+    Core* core = ready_.front();
+    ready_.pop_front();
+    ++running_;
+    return core;
+  }
+
+  void release() {
+    std::lock_guard lock(mutex_);
+    if (--running_ == 0 && ready_.empty()) changed_.notify_all();
+  }
+
+  Run& run_;
+  std::vector<Core*> cores_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Core*> ready_;
+  int running_ = 0;
+  std::atomic<size_t> finished_ = 0;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void Scheduler::run_together(const LaunchPlan& plan, Run& run) {
+  Together together(run, prepare_all(plan, run));
+  pool_.run([&](int thread) { together.work(*threads_[static_cast<size_t>(thread)]); });
+  together.finish();
+}
+
+}  // namespace tt::emulator

@@ -1,0 +1,87 @@
+// Runs the cores of one program: for values on all host threads, or for cycles, earliest clock first.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/thread_pool.hpp"
+#include "emulator/core.hpp"
+
+namespace tt::emulator {
+
+// A tensor bound to a program's slot: where its bytes are and how they interleave over the DRAM channels.
+struct BoundBuffer {
+  std::byte* data = nullptr;  // null in TimingOnly
+  int64_t size = 0;
+};
+
+struct CircularBufferSpec {
+  uint8_t id;
+  uint32_t num_pages;
+  uint32_t page_size;
+  int64_t l1_offset;  // from the start of the usable L1
+};
+
+// What the scheduler must know of a program. `start` creates the kernels of core i (suspended at their first statement).
+struct LaunchPlan {
+  std::span<const CoreCoord> cores;
+  std::span<const CircularBufferSpec> circular_buffers;
+  std::span<const uint32_t> semaphores;  // initial values
+  bool cores_communicate = false;        // by multicast or semaphore: all cores must be in flight together
+  std::string_view name;
+  std::function<void(Core&, size_t)> start;
+};
+
+struct RunReport {
+  uint64_t cycles = 0;
+  uint64_t dram_read_bytes = 0;
+  uint64_t dram_write_bytes = 0;
+  uint64_t noc_bytes = 0;       // core to core
+  uint64_t compute_cycles = 0;  // summed over cores: engines busy
+  uint64_t riscv_cycles = 0;
+};
+
+// One execution of a program.
+struct Run {
+  const ChipSpec* chip = nullptr;
+  const BoundBuffer* buffers = nullptr;
+  bool timing = false;
+  std::string_view program;
+  std::vector<Core*> core_at;       // by y * width + x; null: not in the program. Only when cores communicate or timing
+  int grid_width = 0;
+  RunReport report;                 // TimingOnly
+  std::vector<uint64_t> dram_free;  // TimingOnly: when each channel is free
+  std::function<void(Core&)> wake;  // a semaphore of a core has changed
+
+  Core* find(CoreCoord coord) const;
+  uint64_t reserve_dram(Core& core, uint64_t now, int64_t byte_offset, int64_t bytes, int64_t transactions, bool write);
+};
+
+// Names every waiting kernel: core, circular buffer or semaphore, wanted, present.
+Error deadlock_error(std::string_view program, std::span<Core* const> cores);
+
+class Scheduler {
+ public:
+  Scheduler(const ChipSpec& chip, int num_threads);
+
+  void run_values(const LaunchPlan& plan, const BoundBuffer* buffers);
+  RunReport run_timing(const LaunchPlan& plan, const BoundBuffer* buffers);
+  int num_threads() const { return pool_.size(); }
+
+ private:
+  void run_independent(const LaunchPlan& plan, Run& run);
+  void run_together(const LaunchPlan& plan, Run& run);
+  std::vector<Core*> prepare_all(const LaunchPlan& plan, Run& run);
+
+  const ChipSpec& chip_;
+  ThreadPool pool_;
+  std::vector<std::unique_ptr<HostThread>> threads_;
+  std::vector<std::unique_ptr<Core>> thread_cores_;  // one per host thread, for independent cores
+  std::vector<std::unique_ptr<Core>> grid_cores_;    // one per core of the grid, for those that run together
+};
+
+}  // namespace tt::emulator

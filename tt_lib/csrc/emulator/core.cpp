@@ -98,6 +98,11 @@ void CircularBuffer::bind_back(uint32_t i, const std::byte* view, SharedBlock* o
   owners_[at] = owner;
 }
 
+std::pair<const std::byte*, SharedBlock*> CircularBuffer::back_view(uint32_t i) const {
+  const uint32_t at = (back_slot_ + i) % num_pages_;
+  return {views_[at], has_owners_ ? owners_[at] : nullptr};
+}
+
 void CircularBuffer::push(uint32_t n, uint64_t clock) {
   if (timing_) {
     for (uint32_t i = 0; i < n; ++i) push_stamps_[(back_slot_ + i) % num_pages_] = clock;

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/data_type.hpp"
@@ -50,6 +51,8 @@ class CircularBuffer {
   const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
   std::byte* back(uint32_t i);                               // the page's own storage, to be written
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);  // takes over one reference of `owner`
+
+  std::pair<const std::byte*, SharedBlock*> back_view(uint32_t i) const;  // what bind_back has bound
 
   void push(uint32_t n, uint64_t clock);
   void pop(uint32_t n, uint64_t clock);
@@ -124,7 +127,8 @@ struct Core {
   std::atomic<int> parking{0};  // see scheduler.cpp
   std::array<std::byte*, kDstTiles> dst{};
   std::unique_ptr<std::byte[]> dst_storage;
-  uint64_t noc_free = 0;  // TimingOnly: when the core's NoC port is free
+  std::array<uint64_t, kMaxSemaphores> semaphore_stamps{};  // TimingOnly: when the last change arrived
+  uint64_t noc_free = 0;                                    // TimingOnly: when the core's NoC port is free
 
   bool satisfied(const Wait& wait) const;
   std::byte* dst_tile(int i);  // 16 KiB, allocated on first use

@@ -22,6 +22,7 @@ void configure(Core& core, const LaunchPlan& plan, Run& run, CoreCoord coord, si
   core.l1 = l1;
   core.num_kernels = 0;
   core.noc_free = 0;
+  core.semaphore_stamps.fill(0);
   core.used_buffers.clear();
   for (const CircularBufferSpec& cb : plan.circular_buffers) {
     core.buffers[cb.id].configure(cb.id, cb.num_pages, cb.page_size, l1 == nullptr ? nullptr : l1 + cb.l1_offset, run.timing);

@@ -1,0 +1,186 @@
+// NoC transfers, multicast and semaphores.
+#include "kernel_api/dataflow_api.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "emulator/cycles.hpp"
+#include "emulator/scheduler.hpp"
+
+namespace tt {
+
+using emulator::Core;
+using emulator::Run;
+using emulator::Wait;
+namespace cycles = emulator::cycles;
+
+void Dataflow::check_range(Slot slot, int64_t offset, int64_t size, const char* call) const {
+  const Run& run = *core().run;
+  if (offset < 0 || size < 0 || offset + size > run.buffers[slot].size) [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", run.program, "] ", call, " of bytes ", offset, "..", offset + size, " is outside slot ", slot,
+         ", which has ", run.buffers[slot].size);
+  }
+}
+
+void Dataflow::transfer(int64_t offset, int64_t bytes, int64_t transactions, bool write) {
+  Run& run = *core().run;
+  const auto issues = static_cast<uint64_t>(std::max<int64_t>(transactions, div_up(bytes, static_cast<int64_t>(cycles::kNocMaxBurst))));
+  state_->clock += issues * cycles::kNocIssue;
+  run.report.riscv_cycles += issues * cycles::kNocIssue;
+  const uint64_t done = run.reserve_dram(core(), state_->clock, offset, bytes, static_cast<int64_t>(issues), write);
+  state_->outstanding = std::max(state_->outstanding, done);
+}
+
+void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index) {
+  check_range(slot, offset, size, "noc_async_read");
+  if (offset % emulator::kDramReadAlignment != 0) [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read from DRAM offset ", offset, " is misaligned: reads need ",
+         emulator::kDramReadAlignment, "-byte alignment");
+  }
+  if (size > get_page_size(cb)) [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read of ", size, " bytes into a page of ", get_page_size(cb));
+  }
+  if (!values()) return transfer(offset, size, 1, false);
+  buffer(cb).bind_back(index, core().run->buffers[slot].data + offset, nullptr);
+}
+
+void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index, int64_t page_offset) {
+  check_range(slot, offset, size, "noc_async_read");
+  if (!values()) return transfer(offset, size, 1, false);
+  std::memcpy(new_page(cb, index) + page_offset, core().run->buffers[slot].data + offset, static_cast<size_t>(size));
+}
+
+void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
+                                     const std::byte* pad) {
+  const auto bytes = count * static_cast<int64_t>(element);
+  if (!values()) {
+    const int64_t runs = count_runs(map, start, count);
+    const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
+    if (!broadcast) return transfer(map.offset * static_cast<int64_t>(element), bytes, runs, false);
+    const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
+    transfer(map.offset * static_cast<int64_t>(element), rows * 32, rows, false);
+    return spend(static_cast<uint64_t>(bytes / 4));
+  }
+  const std::byte* source = core().run->buffers[slot].data;
+  if (map.dims.size() == 1 && map.dims[0].stride == 1 && !map.dims[0].padded()) {
+    buffer(cb).bind_back(index, source + (map.offset + start) * static_cast<int64_t>(element), nullptr);
+    return;
+  }
+  gather_mapped(map, element, source, start, count, new_page(cb, index), pad);
+}
+
+void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {
+  check_range(slot, offset, size, "noc_async_write");
+  if (offset % emulator::kDramWriteAlignment != 0) [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write to DRAM offset ", offset, " is misaligned: writes need ",
+         emulator::kDramWriteAlignment, "-byte alignment");
+  }
+  if (!values()) return transfer(offset, size, 1, true);
+  std::byte* destination = core().run->buffers[slot].data + offset;
+  const std::byte* source = page(cb, index);
+  if (source != destination) std::memcpy(destination, source, static_cast<size_t>(size));
+}
+
+void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) {
+  if (!values()) {
+    return transfer(map.offset * static_cast<int64_t>(element), count * static_cast<int64_t>(element), count_runs(map, start, count), true);
+  }
+  scatter_mapped(map, element, page(cb, index), start, count, core().run->buffers[slot].data);
+}
+
+bool Dataflow::Barrier::await_ready() const { return !state.core->run->timing; }
+void Dataflow::Barrier::await_resume() const { state.clock = std::max(state.clock, state.outstanding); }
+
+std::byte* Dataflow::new_shared_pages(Cb cb, uint32_t pages) {
+  if (!values()) return nullptr;
+  const uint32_t page_size = get_page_size(cb);
+  emulator::SharedBlock* block = emulator::SharedBlock::create(static_cast<size_t>(pages) * page_size);
+  for (uint32_t i = 0; i < pages; ++i) {
+    if (i > 0) block->retain();
+    buffer(cb).bind_back(i, block->data() + static_cast<size_t>(i) * page_size, block);
+  }
+  return block->data();
+}
+
+void Dataflow::noc_async_write_multicast(Cb cb, uint32_t index, uint32_t pages, CoreCoord start, CoreCoord end) {
+  Run& run = *core().run;
+  if (!values()) {
+    const uint64_t bytes = static_cast<uint64_t>(pages) * get_page_size(cb);
+    state_->clock += cycles::kNocIssue * ((bytes + cycles::kNocMaxBurst - 1) / cycles::kNocMaxBurst);
+    core().noc_free = std::max(core().noc_free, state_->clock) + static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle);
+    const auto hops = static_cast<uint64_t>(end.x - start.x + end.y - start.y + 1);
+    state_->outstanding = std::max(state_->outstanding, core().noc_free + cycles::kNocHop * hops);
+    run.report.noc_bytes += bytes;
+    return;
+  }
+  for (uint16_t y = start.y; y <= end.y; ++y) {
+    for (uint16_t x = start.x; x <= end.x; ++x) {
+      if (CoreCoord{x, y} == coord()) continue;
+      Core* other = run.find({x, y});
+      for (uint32_t i = 0; i < pages; ++i) {
+        const auto [view, owner] = buffer(cb).back_view(index + i);
+        if (owner != nullptr) owner->retain();
+        other->buffers[cb].bind_back(index + i, view, owner);
+      }
+    }
+  }
+}
+
+KernelContext::WaitFor Dataflow::noc_semaphore_wait(uint8_t semaphore, uint32_t value) {
+  return {*state_, {Wait::Kind::kSemaphoreEqual, semaphore, value}};
+}
+
+KernelContext::WaitFor Dataflow::noc_semaphore_wait_min(uint8_t semaphore, uint32_t value) {
+  return {*state_, {Wait::Kind::kSemaphoreMin, semaphore, value}};
+}
+
+void Dataflow::noc_semaphore_set(uint8_t semaphore, uint32_t value) {
+  spend(cycles::kSemaphoreCall);
+  core().semaphores[semaphore].store(value, std::memory_order_release);
+}
+
+void Dataflow::noc_semaphore_inc(CoreCoord target, uint8_t semaphore, uint32_t by) {
+  Core& other = *core().run->find(target);
+  spend(cycles::kSemaphoreCall);
+  if (!values()) other.semaphore_stamps[semaphore] = std::max(other.semaphore_stamps[semaphore], state_->clock + cycles::kNocHop * 8);
+  other.semaphores[semaphore].fetch_add(by, std::memory_order_acq_rel);
+  core().run->wake(other);
+}
+
+void Dataflow::noc_semaphore_set_multicast(uint8_t semaphore, uint32_t value, CoreCoord start, CoreCoord end) {
+  spend(cycles::kSemaphoreCall);
+  const uint64_t arrival = std::max(state_->clock, state_->outstanding) + cycles::kNocHop * 8;
+  for (uint16_t y = start.y; y <= end.y; ++y) {
+    for (uint16_t x = start.x; x <= end.x; ++x) {
+      if (CoreCoord{x, y} == coord()) continue;
+      Core& other = *core().run->find({x, y});
+      if (!values()) other.semaphore_stamps[semaphore] = std::max(other.semaphore_stamps[semaphore], arrival);
+      other.semaphores[semaphore].store(value, std::memory_order_release);
+      core().run->wake(other);
+    }
+  }
+}
+
+void Dataflow::charge(const Bulk& work) {
+  if (values()) return;
+  if (work.read_bytes > 0) transfer(0, work.read_bytes, work.transactions, false);
+  if (work.write_bytes > 0) transfer(0, work.write_bytes, work.transactions, true);
+  spend(work.riscv_cycles);
+  core().run->report.riscv_cycles += work.riscv_cycles;
+}
+
+std::byte* Dataflow::dram(Slot slot) const { return core().run->buffers[slot].data; }
+int64_t Dataflow::dram_size(Slot slot) const { return core().run->buffers[slot].size; }
+
+void Dataflow::peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size) {
+  check_range(slot, offset, static_cast<int64_t>(size), "peek");
+  if (!values()) {
+    transfer(offset, 32, 1, false);
+    state_->clock = std::max(state_->clock, state_->outstanding);
+    return;
+  }
+  std::memcpy(value, core().run->buffers[slot].data + offset, size);
+}
+
+}  // namespace tt

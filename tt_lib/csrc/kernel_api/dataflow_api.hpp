@@ -1,0 +1,79 @@
+// What a data-movement kernel (reader on NCRISC, writer on BRISC) may call, under TT-Metalium's names. Offsets and sizes in bytes
+// unless said otherwise. Each call moves the data (Values) or advances the clocks (TimingOnly).
+#pragma once
+
+#include <span>
+#include <type_traits>
+
+#include "emulator/access_map.hpp"
+#include "kernel_api/kernel.hpp"
+#include "kernel_api/kernel_context.hpp"
+
+namespace tt {
+
+using emulator::AccessMap;
+
+class Dataflow : public KernelContext {
+ public:
+  using KernelContext::KernelContext;
+
+  // DRAM -> page `index` from the back of a reserved CB. A read of a whole range binds the page to its source: no copy.
+  void noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index);
+  // The same into the middle of a page (always a copy).
+  void noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index, int64_t page_offset);
+  // Elements [start, start + count) of a map's iteration space; `pad` is one element for what the map leaves unbacked.
+  void noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
+                             const std::byte* pad = nullptr);
+  // Page `index` from the front of a CB -> DRAM.
+  void noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size);
+  void noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count);
+
+  struct Barrier {
+    emulator::KernelState& state;
+    bool await_ready() const;
+    void await_suspend(std::coroutine_handle<>) const {}
+    void await_resume() const;
+  };
+  Barrier noc_async_read_barrier() { return {*state_}; }   // until all reads of this kernel have arrived
+  Barrier noc_async_write_barrier() { return {*state_}; }  // until all its writes are acknowledged
+
+  // Pages from the back of this core's CB -> the same pages of the same CB on the other cores of a rectangle (which must have reserved
+  // them). The content must lie in a block from new_shared_pages.
+  void noc_async_write_multicast(Cb cb, uint32_t index, uint32_t pages, CoreCoord start, CoreCoord end);
+  // Memory for `pages` pages from the back of the CB that a multicast may share with other cores; null in TimingOnly.
+  std::byte* new_shared_pages(Cb cb, uint32_t pages);
+
+  WaitFor noc_semaphore_wait(uint8_t semaphore, uint32_t value);      // until it equals
+  WaitFor noc_semaphore_wait_min(uint8_t semaphore, uint32_t value);  // until it is at least
+  void noc_semaphore_set(uint8_t semaphore, uint32_t value);          // on this core
+  void noc_semaphore_inc(CoreCoord core, uint8_t semaphore, uint32_t by);
+  void noc_semaphore_set_multicast(uint8_t semaphore, uint32_t value, CoreCoord start, CoreCoord end);  // not on this core
+
+  // A value of the data itself that steers control flow; `nominal` in TimingOnly.
+  template <class T>
+  T peek(Slot slot, int64_t offset, T nominal) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value = nominal;
+    peek_bytes(slot, offset, reinterpret_cast<std::byte*>(&value), sizeof(T));
+    return value;
+  }
+
+  // Work that a RISC-V core does on DRAM-resident data through its L1 window: `charge` counts the transfers and instructions it takes,
+  // `dram` gives the tensor's bytes to compute on (null in TimingOnly).
+  struct Bulk {
+    int64_t read_bytes = 0, write_bytes = 0;
+    int64_t transactions = 1;
+    uint64_t riscv_cycles = 0;
+  };
+  void charge(const Bulk& work);
+  std::byte* dram(Slot slot) const;
+  int64_t dram_size(Slot slot) const;
+  emulator::HostThread& host() const { return *core().thread; }
+
+ private:
+  void peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size);
+  void check_range(Slot slot, int64_t offset, int64_t size, const char* call) const;
+  void transfer(int64_t offset, int64_t bytes, int64_t transactions, bool write);
+};
+
+}  // namespace tt

@@ -1,0 +1,141 @@
+// Circular-buffer calls, their rules, and the memory of coroutine frames.
+#include "kernel_api/kernel_context.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <new>
+
+#include "base/error.hpp"
+#include "emulator/cycles.hpp"
+#include "emulator/scheduler.hpp"
+#include "kernel_api/kernel.hpp"
+
+namespace tt {
+
+using emulator::Wait;
+namespace cycles = emulator::cycles;
+
+namespace kernel_detail {
+namespace {
+
+constexpr std::size_t kGranule = 128, kClasses = 32;
+
+struct FreeFrames {
+  std::array<void*, kClasses> head{};
+  ~FreeFrames() {
+    for (void* frame : head) {
+      while (frame != nullptr) {
+        void* next = *static_cast<void**>(frame);
+        std::free(frame);
+        frame = next;
+      }
+    }
+  }
+};
+
+FreeFrames& free_frames() {
+  thread_local FreeFrames frames;
+  return frames;
+}
+
+}  // namespace
+
+void* allocate_frame(std::size_t bytes) {
+  const std::size_t size_class = (bytes + kGranule - 1) / kGranule;
+  if (size_class < kClasses) {
+    void*& head = free_frames().head[size_class];
+    if (head != nullptr) {
+      void* frame = head;
+      head = *static_cast<void**>(frame);
+      return frame;
+    }
+  }
+  void* frame = std::malloc(size_class * kGranule);
+  if (frame == nullptr) throw std::bad_alloc();
+  return frame;
+}
+
+void free_frame(void* frame, std::size_t bytes) {
+  const std::size_t size_class = (bytes + kGranule - 1) / kGranule;
+  if (size_class >= kClasses) return std::free(frame);
+  void*& head = free_frames().head[size_class];
+  *static_cast<void**>(frame) = head;
+  head = frame;
+}
+
+}  // namespace kernel_detail
+
+namespace {
+
+[[noreturn]] void undefined(const emulator::KernelState& state, const std::string& what) {
+  fail(ErrorCategory::kUndefinedBehavior, "[", state.core->run->program, "] ", name(state.role), " kernel \"", state.name, "\" on core (",
+       state.core->coord.x, ",", state.core->coord.y, "): ", what);
+}
+
+}  // namespace
+
+bool KernelContext::WaitFor::await_ready() const { return !state.core->run->timing && state.core->satisfied(wait); }
+
+void KernelContext::WaitFor::await_resume() const {
+  if (!state.core->run->timing) return;
+  state.clock += cycles::kCbCall;
+  if (wait.kind == Wait::Kind::kSemaphoreEqual || wait.kind == Wait::Kind::kSemaphoreMin) {
+    state.clock = std::max(state.clock, state.core->semaphore_stamps[wait.id]);
+    return;
+  }
+  if (wait.wanted == 0) return;
+  const emulator::CircularBuffer& cb = state.core->buffers[wait.id];
+  if (wait.kind == Wait::Kind::kFront) state.clock = std::max(state.clock, cb.push_stamp(wait.wanted));
+  if (wait.kind == Wait::Kind::kBack) state.clock = std::max(state.clock, cb.pop_stamp(wait.wanted));
+}
+
+KernelContext::WaitFor KernelContext::cb_wait_front(Cb cb, uint32_t pages) {
+  const emulator::CircularBuffer& ring = buffer(cb);
+  if (pages > ring.num_pages()) [[unlikely]] {
+    undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
+  }
+  if (ring.wraps_at_front(pages)) [[unlikely]] {
+    undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(), " pages (partial wrap)"));
+  }
+  return {*state_, {Wait::Kind::kFront, cb, pages}};
+}
+
+KernelContext::WaitFor KernelContext::cb_reserve_back(Cb cb, uint32_t pages) {
+  const emulator::CircularBuffer& ring = buffer(cb);
+  if (pages > ring.num_pages()) [[unlikely]] {
+    undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
+  }
+  if (ring.wraps_at_back(pages)) [[unlikely]] {
+    undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(), " pages (partial wrap)"));
+  }
+  return {*state_, {Wait::Kind::kBack, cb, pages}};
+}
+
+void KernelContext::cb_push_back(Cb cb, uint32_t pages) {
+  emulator::CircularBuffer& ring = buffer(cb);
+  if (pages > ring.reservable()) [[unlikely]] {
+    undefined(*state_, cat("cb_push_back of ", pages, " pages overflows CB ", int{cb}, ": free ", ring.reservable(), " of ", ring.num_pages()));
+  }
+  state_->clock += cycles::kCbCall;
+  ring.push(pages, state_->clock);
+}
+
+void KernelContext::cb_pop_front(Cb cb, uint32_t pages) {
+  emulator::CircularBuffer& ring = buffer(cb);
+  if (pages > ring.available()) [[unlikely]] {
+    undefined(*state_, cat("cb_pop_front of ", pages, " pages underflows CB ", int{cb}, ": present ", ring.available()));
+  }
+  state_->clock += cycles::kCbCall;
+  ring.pop(pages, state_->clock);
+}
+
+bool KernelContext::cb_pages_available_at_front(Cb cb, uint32_t pages) const { return buffer(cb).available() >= pages; }
+bool KernelContext::cb_pages_reservable_at_back(Cb cb, uint32_t pages) const { return buffer(cb).reservable() >= pages; }
+uint32_t KernelContext::get_page_size(Cb cb) const { return buffer(cb).page_size(); }
+CoreCoord KernelContext::coord() const { return core().coord; }
+bool KernelContext::values() const { return !core().run->timing; }
+const std::byte* KernelContext::page(Cb cb, uint32_t index) const { return buffer(cb).front(index); }
+std::byte* KernelContext::new_page(Cb cb, uint32_t index) { return buffer(cb).back(index); }
+
+}  // namespace tt

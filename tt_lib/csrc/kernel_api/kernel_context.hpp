@@ -1,0 +1,49 @@
+// What reader, compute and writer kernels share: circular-buffer calls and their waiting.
+#pragma once
+
+#include <coroutine>
+
+#include "emulator/core.hpp"
+
+namespace tt {
+
+using emulator::CoreCoord;
+using Slot = uint16_t;  // which tensor of the program
+using Cb = uint8_t;     // which circular buffer of the core
+
+class KernelContext {
+ public:
+  explicit KernelContext(emulator::KernelState& state) : state_(&state) {}
+
+  struct WaitFor {
+    emulator::KernelState& state;
+    emulator::Wait wait;
+    bool await_ready() const;
+    void await_suspend(std::coroutine_handle<>) const { state.wait = wait; }
+    void await_resume() const;
+  };
+
+  WaitFor cb_wait_front(Cb cb, uint32_t pages);    // until that many pages are present; consumes none
+  WaitFor cb_reserve_back(Cb cb, uint32_t pages);  // until that many pages are free
+  void cb_push_back(Cb cb, uint32_t pages);
+  void cb_pop_front(Cb cb, uint32_t pages);
+  bool cb_pages_available_at_front(Cb cb, uint32_t pages) const;
+  bool cb_pages_reservable_at_back(Cb cb, uint32_t pages) const;
+  uint32_t get_page_size(Cb cb) const;
+  CoreCoord coord() const;
+
+  // In TimingOnly pages carry no data and must not be dereferenced: values() tells.
+  bool values() const;
+  const std::byte* page(Cb cb, uint32_t index) const;  // index from the front
+  std::byte* new_page(Cb cb, uint32_t index);          // index from the back
+
+  void spend(uint64_t cycles) { state_->clock += cycles; }
+
+ protected:
+  emulator::Core& core() const { return *state_->core; }
+  emulator::CircularBuffer& buffer(Cb cb) const { return state_->core->buffers[cb]; }
+
+  emulator::KernelState* state_;
+};
+
+}  // namespace tt

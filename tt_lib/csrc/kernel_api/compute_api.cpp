@@ -1,0 +1,103 @@
+// The compute engine: DST, block products and tile chains.
+#include "kernel_api/compute_api.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "emulator/cycles.hpp"
+#include "emulator/scheduler.hpp"
+
+namespace tt {
+
+using emulator::kTileElements;
+namespace cycles = emulator::cycles;
+
+namespace {
+
+constexpr uint32_t kMaxBlock = 256;  // tiles per operand of one matmul_block
+
+// What neither FPU nor SFPU can hold is computed on the RISC-V cores.
+bool on_riscv(emulator::Lane lane) { return lane != emulator::Lane::kF32 && lane != emulator::Lane::kPred; }
+
+}  // namespace
+
+Compute::Ready Compute::tile_regs_acquire() {
+  if (values()) core().dst.fill(nullptr);
+  return {};
+}
+
+void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt, uint32_t nt,
+                           uint32_t kt, DataType type, MathFidelity fidelity) {
+  if (dst + mt * nt > emulator::kDstTiles) [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] matmul_block writes DST tile ", dst + mt * nt - 1, ", there are ",
+         emulator::kDstTiles);
+  }
+  if (!values()) {
+    const double unpack = static_cast<double>(get_page_size(a)) / cycles::kUnpackBytesPerCycle;
+    const double math = cycles::kMatmulPhase * static_cast<double>(fidelity);
+    return charge(static_cast<uint64_t>(std::max(unpack, math) * mt * nt * kt));
+  }
+  std::array<const std::byte*, kMaxBlock> a_tiles, b_tiles;
+  std::array<std::byte*, emulator::kDstTiles> acc;
+  check(mt * kt <= kMaxBlock && nt * kt <= kMaxBlock, "[matmul_block] block of ", mt, "x", nt, "x", kt, " tiles is too large");
+  for (uint32_t i = 0; i < mt; ++i) {
+    for (uint32_t k = 0; k < kt; ++k) a_tiles[i * kt + k] = page(a, a0 + i * a_stride + k);
+  }
+  for (uint32_t k = 0; k < kt; ++k) {
+    for (uint32_t j = 0; j < nt; ++j) b_tiles[k * nt + j] = page(b, b0 + k * b_stride + j);
+  }
+  const size_t bytes = emulator::matmul_tile_bytes(emulator::matmul_accumulator_type(type));
+  for (uint32_t i = 0; i < mt * nt; ++i) {
+    const bool fresh = core().dst[dst + i] == nullptr;
+    acc[i] = core().dst_tile(static_cast<int>(dst + i));
+    if (fresh) std::memset(acc[i], 0, bytes);
+  }
+  emulator::matmul_block(type, a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt);
+}
+
+void Compute::copy_tile(Cb cb, uint32_t tile, uint32_t dst) {
+  if (!values()) return charge(cycles::kCopyTile);
+  core().dst[dst] = const_cast<std::byte*>(page(cb, tile));
+}
+
+void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
+  if (!values()) return charge(cycles::kPackTile);
+  std::byte* destination = new_page(cb, tile);
+  if (core().dst[dst] != destination) std::memcpy(destination, core().dst_tile(static_cast<int>(dst)), get_page_size(cb));
+}
+
+const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
+
+void Compute::run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,
+                        uint32_t elements) {
+  if (!values()) return charge(tile_program_cycles(program, elements));
+  std::array<const std::byte*, emulator::kMaxCircularBuffers> in;
+  std::array<std::byte*, emulator::kMaxCircularBuffers> out;
+  for (size_t i = 0; i < inputs.size(); ++i) in[i] = page(inputs[i], in_page);
+  for (size_t i = 0; i < outputs.size(); ++i) out[i] = new_page(outputs[i], out_page);
+  emulator::run_tile_program(program, in.data(), out.data(), elements, core().thread->scratch);
+}
+
+void Compute::run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements) {
+  if (!values()) return charge(tile_program_cycles(program, elements));
+  emulator::run_tile_program(program, inputs, outputs, elements, core().thread->scratch);
+}
+
+void Compute::charge(uint64_t work) {
+  spend(work);
+  if (!values()) core().run->report.compute_cycles += work;
+}
+
+uint64_t tile_program_cycles(const TileProgram& program, uint32_t elements) {
+  const double tiles = static_cast<double>((elements + kTileElements - 1) / kTileElements);
+  double total = static_cast<double>(program.inputs.size() * cycles::kCopyTile + program.outputs.size() * cycles::kPackTile) * tiles;
+  for (const emulator::TileOp& op : program.ops) {
+    const emulator::TileOpcodeInfo& row = emulator::info(op.code);
+    total += on_riscv(op.lane) ? static_cast<double>(row.riscv_cycles) * elements : static_cast<double>(row.sfpu_cycles) * tiles;
+  }
+  return static_cast<uint64_t>(total);
+}
+
+}  // namespace tt

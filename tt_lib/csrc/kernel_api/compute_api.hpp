@@ -1,0 +1,52 @@
+// What a compute kernel (the three TRISCs: unpack, math, pack) may call, under TT-Metalium's names. Tiles are indexed from the front of
+// input buffers and from the back of output buffers.
+#pragma once
+
+#include <span>
+
+#include "emulator/fpu.hpp"
+#include "emulator/tile_program.hpp"
+#include "kernel_api/kernel.hpp"
+#include "kernel_api/kernel_context.hpp"
+
+namespace tt {
+
+using emulator::TileProgram;
+
+enum class MathFidelity : uint8_t { kLoFi = 1, kHiFi2 = 2, kHiFi3 = 3, kHiFi4 = 4 };  // value: phases per product
+
+class Compute : public KernelContext {
+ public:
+  using KernelContext::KernelContext;
+
+  struct Ready {
+    bool await_ready() const noexcept { return true; }
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+    void await_resume() const noexcept {}
+  };
+  Ready tile_regs_acquire();  // math owns DST, cleared
+  void tile_regs_commit() {}  // math -> pack
+  Ready tile_regs_wait() { return {}; }
+  void tile_regs_release() {}
+
+  // DST[dst + i*nt + j] += A[i][k] * B[k][j] over an mt x kt block of tiles at `a0` (rows `a_stride` apart) and a kt x nt block at `b0`.
+  void matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt, uint32_t nt,
+                    uint32_t kt, DataType type, MathFidelity fidelity);
+  void copy_tile(Cb cb, uint32_t tile, uint32_t dst);  // DST[dst] views the page until release: partial sums are not copied
+  void pack_tile(uint32_t dst, Cb cb, uint32_t tile);  // the raw registers
+  const std::byte* dst(uint32_t i) const;              // Values only
+
+  // A chain of copy_tile, SFPU/FPU steps and pack_tile, as data: page `in_page` of every input buffer -> page `out_page` of every output.
+  void run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,
+                 uint32_t elements);
+  // The same on pages of the caller's choice. In TimingOnly the pointers are not followed.
+  void run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
+
+  void charge(uint64_t cycles);  // engine time of a step that the kernel computes on its pages itself
+  emulator::HostThread& host() const { return *core().thread; }
+};
+
+// What one page through a chain costs on the engines, in cycles.
+uint64_t tile_program_cycles(const TileProgram& program, uint32_t elements);
+
+}  // namespace tt

@@ -10,13 +10,12 @@
 
 namespace tt::emulator {
 struct ChipSpec;
+struct RunReport;
 }
 
 namespace tt::metal {
 
 class Program;
-class BoundProgram;
-struct PerformanceReport;
 
 struct MemoryStats {
   int64_t bytes_in_use = 0;
@@ -51,9 +50,14 @@ class Device : public std::enable_shared_from_this<Device> {
   void run(const Program& program, std::byte* const* buffers);
 
  private:
+  friend class Buffer;
   struct Impl;
+  void release(Buffer& buffer);
   explicit Device(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// Runs a program for its cycles: deterministic, needs no device and no data.
+emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip);
 
 }  // namespace tt::metal

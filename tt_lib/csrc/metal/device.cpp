@@ -1,0 +1,197 @@
+// The card: memory, queue and scheduler behind the Device handle.
+#include "metal/device.hpp"
+
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "metal/allocator.hpp"
+#include "metal/host_memory.hpp"
+#include "metal/program.hpp"
+
+namespace tt::metal {
+
+struct Device::Impl {
+  const emulator::ChipSpec& chip;
+  int id;
+  Allocator allocator;
+  HostMemory host_memory;
+  emulator::Scheduler scheduler;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::pair<std::function<void()>, Event>> queue;
+  bool busy = false;      // somebody runs queue work: the worker or a caller
+  bool closed = false;
+  bool stopping = false;
+  int waiters = 0;        // threads in finish()
+  std::thread worker;
+
+  Impl(const emulator::ChipSpec& chip, int id)
+      : chip(chip), id(id), allocator(chip.dram_channels * chip.dram_channel_bytes), scheduler(chip, default_num_threads()) {
+    worker = std::thread([this] { work(); });
+  }
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    changed.notify_all();
+    // The last handle may be dropped by work on the queue itself.
+    if (worker.get_id() == std::this_thread::get_id()) {
+      worker.detach();
+    } else {
+      worker.join();
+    }
+  }
+
+  static void perform(const std::function<void()>& work, const Event& event) {
+    try {
+      work();
+      event.complete();
+    } catch (const Error& error) {
+      event.fail(error);
+    } catch (const std::bad_alloc&) {
+      event.fail(Error(ErrorCategory::kOutOfMemory, "[device] the host is out of memory"));
+    } catch (const std::exception& error) {
+      event.fail(Error(ErrorCategory::kInternal, error.what()));
+    }
+  }
+
+  void work() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return stopping || (!queue.empty() && !busy); });
+      if (queue.empty()) return;
+      auto [job, event] = std::move(queue.front());
+      queue.pop_front();
+      busy = true;
+      lock.unlock();
+      perform(job, event);
+      job = nullptr;
+      lock.lock();
+      busy = false;
+      if (queue.empty()) changed.notify_all();
+    }
+  }
+};
+
+std::shared_ptr<Device> Device::create(const emulator::ChipSpec& chip, int id) {
+  return std::shared_ptr<Device>(new Device(std::make_unique<Impl>(chip, id)));
+}
+
+Device::Device(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Device::~Device() = default;
+
+int Device::id() const { return impl_->id; }
+const emulator::ChipSpec& Device::chip() const { return impl_->chip; }
+
+std::shared_ptr<Buffer> Device::allocate(int64_t bytes) {
+  if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[allocate] device ", id(), " is closed");
+  const uint64_t address = impl_->allocator.allocate(bytes);
+  std::byte* data = nullptr;
+  try {
+    data = impl_->host_memory.allocate(bytes);
+  } catch (...) {
+    impl_->allocator.release(address, bytes);
+    throw;
+  }
+  return std::make_shared<Buffer>(shared_from_this(), address, bytes, data, nullptr);
+}
+
+std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::function<void()> release) {
+  if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[adopt] device ", id(), " is closed");
+  const uint64_t address = impl_->allocator.allocate(bytes);
+  auto buffer = std::make_shared<Buffer>(shared_from_this(), address, bytes, static_cast<std::byte*>(const_cast<void*>(host)), std::move(release));
+  buffer->host_view_ = true;
+  return buffer;
+}
+
+void Device::release(Buffer& buffer) {
+  impl_->allocator.release(buffer.address(), buffer.size());
+  if (buffer.is_host_view()) {
+    if (buffer.release_) buffer.release_();
+  } else {
+    impl_->host_memory.release(buffer.data(), buffer.size());
+  }
+}
+
+MemoryStats Device::memory_stats() const {
+  const Allocator& dram = impl_->allocator;
+  return {dram.in_use(), dram.peak(), dram.capacity(), dram.allocations(), dram.largest_free()};
+}
+
+Event Device::enqueue(std::function<void()> work, bool small) {
+  std::unique_lock lock(impl_->mutex);
+  if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[enqueue] device ", id(), " is closed");
+  if (small && impl_->queue.empty() && !impl_->busy) {
+    impl_->busy = true;
+    lock.unlock();
+    Event event;
+    try {
+      work();
+    } catch (const Error& error) {
+      event = Event::pending();
+      event.fail(error);
+    } catch (const std::exception& error) {
+      event = Event::pending();
+      event.fail(Error(ErrorCategory::kInternal, error.what()));
+    }
+    lock.lock();
+    impl_->busy = false;
+    if (!impl_->queue.empty() || impl_->waiters > 0) impl_->changed.notify_all();
+    return event;
+  }
+  Event event = Event::pending();
+  impl_->queue.emplace_back(std::move(work), event);
+  lock.unlock();
+  impl_->changed.notify_all();
+  return event;
+}
+
+void Device::finish() {
+  std::unique_lock lock(impl_->mutex);
+  ++impl_->waiters;
+  impl_->changed.wait(lock, [&] { return impl_->queue.empty() && !impl_->busy; });
+  --impl_->waiters;
+}
+
+void Device::close() {
+  finish();
+  std::lock_guard lock(impl_->mutex);
+  impl_->closed = true;
+}
+
+bool Device::is_closed() const { return impl_->closed; }
+
+void Device::run(const Program& program, std::byte* const* buffers) {
+  constexpr size_t kInlineSlots = 64;
+  std::array<emulator::BoundBuffer, kInlineSlots> few;
+  std::vector<emulator::BoundBuffer> many;
+  const auto slots = program.slots();
+  emulator::BoundBuffer* bound = few.data();
+  if (slots.size() > kInlineSlots) {
+    many.resize(slots.size());
+    bound = many.data();
+  }
+  for (size_t i = 0; i < slots.size(); ++i) bound[i] = {buffers[i], slots[i].bytes};
+  impl_->scheduler.run_values(program.plan(), bound);
+}
+
+emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip) {
+  emulator::Scheduler scheduler(chip, 1);
+  std::vector<emulator::BoundBuffer> bound;
+  for (const SlotSpec& slot : program.slots()) bound.push_back({nullptr, slot.bytes});
+  return scheduler.run_timing(program.plan(), bound.data());
+}
+
+Buffer::Buffer(std::shared_ptr<Device> device, uint64_t address, int64_t size, std::byte* data, std::function<void()> release)
+    : device_(std::move(device)), address_(address), size_(size), data_(data), release_(std::move(release)) {}
+
+Buffer::~Buffer() { device_->release(*this); }
+
+}  // namespace tt::metal

@@ -1,0 +1,119 @@
+// Building, validating and listing programs.
+#include "metal/program.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+
+namespace tt::metal {
+
+Slot Program::add_input(std::string name, int64_t bytes) {
+  slots_.push_back({std::move(name), bytes, false});
+  return static_cast<Slot>(slots_.size() - 1);
+}
+
+Slot Program::add_output(std::string name, int64_t bytes) {
+  slots_.push_back({std::move(name), bytes, true});
+  return static_cast<Slot>(slots_.size() - 1);
+}
+
+Cb Program::add_circular_buffer(uint32_t num_pages, uint32_t page_size, std::string content) {
+  const auto aligned = static_cast<uint32_t>(round_up(page_size, 64));
+  const int64_t offset = l1_bytes();
+  const auto id = static_cast<Cb>(circular_buffers_.size());
+  circular_buffers_.push_back({id, num_pages, aligned, std::move(content)});
+  cb_specs_.push_back({id, num_pages, aligned, offset});
+  return id;
+}
+
+uint8_t Program::add_semaphore(uint32_t initial) {
+  semaphores_.push_back(initial);
+  return static_cast<uint8_t>(semaphores_.size() - 1);
+}
+
+int64_t Program::l1_bytes() const {
+  int64_t total = 0;
+  for (const CircularBufferConfig& cb : circular_buffers_) total += static_cast<int64_t>(cb.num_pages) * cb.page_size;
+  return total;
+}
+
+void Program::validate(const emulator::ChipSpec& chip) {
+  auto undefined = [&](const auto&... parts) { fail(ErrorCategory::kUndefinedBehavior, "[", name_, "] ", parts...); };
+  if (cores_.empty()) undefined("no core runs the program");
+  if (circular_buffers_.size() > static_cast<size_t>(chip.num_circular_buffers)) {
+    undefined(circular_buffers_.size(), " circular buffers, the core has ", chip.num_circular_buffers);
+  }
+  if (semaphores_.size() > static_cast<size_t>(chip.num_semaphores)) undefined(semaphores_.size(), " semaphores, the core has ", chip.num_semaphores);
+  if (l1_bytes() > chip.l1_usable) undefined("circular buffers take ", l1_bytes(), " bytes of L1, a core has ", chip.l1_usable);
+  for (const CircularBufferConfig& cb : circular_buffers_) {
+    if (cb.num_pages == 0 || cb.page_size == 0) undefined("CB ", int{cb.id}, " has no room");
+  }
+  for (CoreCoord core : cores_) {
+    if (core.x >= chip.compute_grid.x || core.y >= chip.compute_grid.y) {
+      undefined("kernel on core (", core.x, ",", core.y, "), which is a storage or dispatch core or does not exist: the compute grid of ", chip.name,
+                " is ", chip.compute_grid.x, "x", chip.compute_grid.y);
+    }
+  }
+  std::vector<CoreCoord> sorted = cores_;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) undefined("a core is listed twice");
+  std::array<int, 3> per_role{};
+  for (const KernelGroup& kernel : kernels_) {
+    if (++per_role[static_cast<size_t>(kernel.role)] > 1) undefined("two ", emulator::name(kernel.role), " kernels on one core");
+  }
+}
+
+emulator::LaunchPlan Program::plan() const {
+  emulator::LaunchPlan plan;
+  plan.cores = cores_;
+  plan.circular_buffers = cb_specs_;
+  plan.semaphores = semaphores_;
+  plan.cores_communicate = !semaphores_.empty();
+  plan.name = name_;
+  plan.start = [this](emulator::Core& core, size_t index) {
+    for (const KernelGroup& group : kernels_) {
+      emulator::KernelState& state = core.kernels[static_cast<size_t>(core.num_kernels)];
+      state = {};
+      state.core = &core;
+      state.name = group.name;
+      state.role = group.role;
+      group.start(state, index);
+      ++core.num_kernels;
+    }
+  };
+  return plan;
+}
+
+std::string Program::text() const {
+  std::string out = cat("program ", name_, " on ", cores_.size(), cores_.size() == 1 ? " core" : " cores");
+  if (!cores_.empty()) {
+    CoreCoord low = cores_.front(), high = cores_.front();
+    for (CoreCoord c : cores_) {
+      low = {std::min(low.x, c.x), std::min(low.y, c.y)};
+      high = {std::max(high.x, c.x), std::max(high.y, c.y)};
+    }
+    out += cat(" (", low.x, ",", low.y, ")..(", high.x, ",", high.y, ")");
+  }
+  out += cat(", L1 ", l1_bytes(), " bytes\n");
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    out += cat("  slot ", i, " ", slots_[i].is_output ? "out " : "in  ", slots_[i].name, ": ", slots_[i].bytes, " bytes\n");
+  }
+  for (const CircularBufferConfig& cb : circular_buffers_) {
+    out += cat("  cb ", int{cb.id}, " ", cb.content, ": ", cb.num_pages, " pages of ", cb.page_size, "\n");
+  }
+  for (const KernelGroup& kernel : kernels_) {
+    out += cat("  ", emulator::name(kernel.role), " ", kernel.name, kernel.description.empty() ? "" : ": ", kernel.description, "\n");
+  }
+  for (const std::string& note : notes_) out += "    " + note + "\n";
+  return out;
+}
+
+std::vector<CoreCoord> first_cores(const emulator::ChipSpec& chip, size_t n) {
+  std::vector<CoreCoord> cores;
+  for (uint16_t y = 0; y < chip.compute_grid.y && cores.size() < n; ++y) {
+    for (uint16_t x = 0; x < chip.compute_grid.x && cores.size() < n; ++x) cores.push_back({x, y});
+  }
+  return cores;
+}
+
+}  // namespace tt::metal

@@ -1,0 +1,105 @@
+// A kernel program as a value: tensors are slots, kernels carry typed arguments, circular buffers and semaphores are declared. Built once,
+// validated, then run with any buffers bound to its slots.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "emulator/scheduler.hpp"
+#include "kernel_api/compute_api.hpp"
+#include "kernel_api/dataflow_api.hpp"
+
+namespace tt::metal {
+
+using emulator::CoreCoord;
+using emulator::Role;
+
+struct SlotSpec {
+  std::string name;   // "a", "out"
+  int64_t bytes;
+  bool is_output;
+};
+
+struct CircularBufferConfig {
+  Cb id;
+  uint32_t num_pages;
+  uint32_t page_size;  // bytes, rounded up to L1 alignment
+  std::string content;  // for listings: "in0", "partials"
+};
+
+class Program {
+ public:
+  explicit Program(std::string name) : name_(std::move(name)) {}
+
+  Slot add_input(std::string name, int64_t bytes);
+  Slot add_output(std::string name, int64_t bytes);
+  Cb add_circular_buffer(uint32_t num_pages, uint32_t page_size, std::string content);  // the next free id, on all cores
+  uint8_t add_semaphore(uint32_t initial);
+
+  // Which cores run the program; argument i of every kernel belongs to core i.
+  void set_cores(std::vector<CoreCoord> cores) { cores_ = std::move(cores); }
+
+  // A kernel on all cores, its arguments per core. `description` is one line for listings.
+  template <class Context, class Args>
+  void add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description = {});
+  void add_note(std::string line) { notes_.push_back(std::move(line)); }  // for listings: tile ops, maps
+  template <class T>
+  const T* keep(T value);  // data that kernels point to, owned by the program
+
+  // Fails with UndefinedBehavior on what the chip forbids: too many CBs, L1 over budget, a core outside the compute grid, no core.
+  void validate(const emulator::ChipSpec& chip);
+
+  const std::string& name() const { return name_; }
+  std::span<const SlotSpec> slots() const { return slots_; }
+  std::span<const CoreCoord> cores() const { return cores_; }
+  std::span<const CircularBufferConfig> circular_buffers() const { return circular_buffers_; }
+  int64_t l1_bytes() const;
+  emulator::LaunchPlan plan() const;  // refers to this program
+  std::string text() const;           // name, cores, slots, CBs, kernels, notes
+
+  double flops = 0;           // per run, for cost_analysis
+
+ private:
+  struct KernelGroup {
+    Role role;
+    std::string name;
+    std::string description;
+    std::function<void(emulator::KernelState&, size_t)> start;
+  };
+
+  std::string name_;
+  std::vector<SlotSpec> slots_;
+  std::vector<CircularBufferConfig> circular_buffers_;
+  std::vector<emulator::CircularBufferSpec> cb_specs_;
+  std::vector<uint32_t> semaphores_;
+  std::vector<CoreCoord> cores_;
+  std::vector<KernelGroup> kernels_;
+  std::vector<std::string> notes_;
+  std::vector<std::shared_ptr<const void>> kept_;
+};
+
+template <class Context, class Args>
+void Program::add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description) {
+  static_assert(std::is_same_v<Context, Dataflow> || std::is_same_v<Context, Compute>);
+  auto start = [function, args = std::move(args)](emulator::KernelState& state, size_t core) {
+    Kernel kernel = function(Context(state), args.size() == 1 ? args[0] : args[core]);
+    state.handle = kernel.handle();
+    state.error = &kernel.handle().promise().error;
+  };
+  kernels_.push_back({role, std::move(name), std::move(description), std::move(start)});
+}
+
+template <class T>
+const T* Program::keep(T value) {
+  auto owned = std::make_shared<const T>(std::move(value));
+  kept_.push_back(owned);
+  return owned.get();
+}
+
+// The first n cores of the compute grid, row by row.
+std::vector<CoreCoord> first_cores(const emulator::ChipSpec& chip, size_t n);
+
+}  // namespace tt::metal

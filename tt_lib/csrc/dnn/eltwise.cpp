@@ -1,0 +1,185 @@
+// One program for a chain: the reader brings each operand's pages through its map, compute runs the chain page by page, the writer
+// stores each result's pages through its map. Blocks of pages are double-buffered.
+#include "dnn/eltwise.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.hpp"
+#include "dnn/text.hpp"
+
+namespace tt::dnn {
+namespace {
+
+struct Stream {
+  Operand operand;
+  Cb cb;
+  bool uniform;  // one page serves the whole run
+};
+
+struct Sink {
+  Result result;
+  Slot slot;
+  Cb cb;
+};
+
+struct Plan {
+  int64_t elements;
+  uint32_t block;  // pages per circular-buffer call
+  TileProgram chain;
+  std::vector<Stream> streams;
+  std::vector<Sink> sinks;
+
+  int64_t page_elements(int64_t page) const {
+    return std::min<int64_t>(kTileElements, elements - page * static_cast<int64_t>(kTileElements));
+  }
+};
+
+struct Args {
+  const Plan* plan;
+  WorkRange pages;
+};
+
+Kernel eltwise_reader(Dataflow k, Args a) {
+  const Plan& plan = *a.plan;
+  std::vector<AccessMap> moved(plan.streams.size());
+  for (size_t s = 0; s < plan.streams.size(); ++s) {
+    const Stream& stream = plan.streams[s];
+    if (!stream.operand.indices.empty()) {
+      moved[s] = stream.operand.map;
+      moved[s].offset = resolve_offset(k, stream.operand.map, stream.operand.indices);
+    }
+    if (!stream.uniform) continue;
+    co_await k.cb_reserve_back(stream.cb, 1);
+    read_operand(k, stream.operand, stream.operand.indices.empty() ? stream.operand.map : moved[s], 0,
+                 std::min<int64_t>(plan.elements, kTileElements), stream.cb, 0);
+    co_await k.noc_async_read_barrier();
+    k.cb_push_back(stream.cb, 1);
+  }
+  const int64_t end = a.pages.first + a.pages.count;
+  for (int64_t page = a.pages.first; page < end; page += plan.block) {
+    const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, end - page));
+    for (size_t s = 0; s < plan.streams.size(); ++s) {
+      const Stream& stream = plan.streams[s];
+      if (stream.uniform) continue;
+      co_await k.cb_reserve_back(stream.cb, plan.block);
+      const AccessMap& map = stream.operand.indices.empty() ? stream.operand.map : moved[s];
+      for (uint32_t i = 0; i < pages; ++i) {
+        read_operand(k, stream.operand, map, (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i), stream.cb, i);
+      }
+    }
+    co_await k.noc_async_read_barrier();
+    for (const Stream& stream : plan.streams) {
+      if (!stream.uniform) k.cb_push_back(stream.cb, plan.block);
+    }
+  }
+}
+
+Kernel eltwise_compute(Compute k, Args a) {
+  const Plan& plan = *a.plan;
+  std::array<const std::byte*, kMaxEltwiseBuffers> inputs;
+  std::array<std::byte*, kMaxEltwiseBuffers> outputs;
+  for (const Stream& stream : plan.streams) {
+    if (stream.uniform) co_await k.cb_wait_front(stream.cb, 1);
+  }
+  const int64_t end = a.pages.first + a.pages.count;
+  for (int64_t page = a.pages.first; page < end; page += plan.block) {
+    const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, end - page));
+    for (const Stream& stream : plan.streams) {
+      if (!stream.uniform) co_await k.cb_wait_front(stream.cb, plan.block);
+    }
+    for (const Sink& sink : plan.sinks) co_await k.cb_reserve_back(sink.cb, plan.block);
+    co_await k.tile_regs_acquire();
+    for (uint32_t i = 0; i < pages; ++i) {
+      for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
+      for (size_t s = 0; s < plan.sinks.size(); ++s) outputs[s] = k.new_page(plan.sinks[s].cb, i);
+      k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(plan.page_elements(page + i)));
+    }
+    k.tile_regs_release();
+    for (const Sink& sink : plan.sinks) k.cb_push_back(sink.cb, plan.block);
+    for (const Stream& stream : plan.streams) {
+      if (!stream.uniform) k.cb_pop_front(stream.cb, plan.block);
+    }
+  }
+}
+
+Kernel eltwise_writer(Dataflow k, Args a) {
+  const Plan& plan = *a.plan;
+  std::vector<AccessMap> maps;
+  for (const Sink& sink : plan.sinks) {
+    maps.push_back(sink.result.map);
+    maps.back().offset = resolve_offset(k, sink.result.map, sink.result.indices);
+  }
+  const int64_t end = a.pages.first + a.pages.count;
+  for (int64_t page = a.pages.first; page < end; page += plan.block) {
+    const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, end - page));
+    for (size_t s = 0; s < plan.sinks.size(); ++s) {
+      const Sink& sink = plan.sinks[s];
+      co_await k.cb_wait_front(sink.cb, plan.block);
+      for (uint32_t i = 0; i < pages; ++i) {
+        k.noc_async_write_mapped(sink.cb, i, sink.slot, maps[s], static_cast<size_t>(size_of(sink.result.type)),
+                                 (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i));
+      }
+      co_await k.noc_async_write_barrier();
+      k.cb_pop_front(sink.cb, plan.block);
+    }
+  }
+}
+
+uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
+  int64_t per_page = 0;
+  for (const Operand& operand : spec.operands) per_page += static_cast<int64_t>(kTileElements) * size_of(operand.type);
+  for (const Result& result : spec.results) per_page += static_cast<int64_t>(kTileElements) * size_of(result.type);
+  for (uint32_t block : {4u, 2u}) {
+    if (2 * block * per_page <= chip.l1_usable) return block;
+  }
+  return 1;
+}
+
+}  // namespace
+
+Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
+  check(spec.operands.size() == spec.chain.inputs.size() && spec.results.size() == spec.chain.outputs.size(), "[", spec.name,
+        "] the chain's inputs and outputs differ from the operands and results");
+  check(spec.operands.size() + spec.results.size() <= kMaxEltwiseBuffers, "[", spec.name, "] ", spec.operands.size(), " operands and ",
+        spec.results.size(), " results exceed ", kMaxEltwiseBuffers);
+  Program program(spec.name);
+  for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
+  for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
+
+  const int64_t pages = div_up(spec.elements, static_cast<int64_t>(kTileElements));
+  const std::vector<WorkRange> ranges = split_work(pages, 2, num_compute_cores(chip));
+  Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), spec.chain, {}, {}};
+  for (size_t i = 0; i < spec.operands.size(); ++i) {
+    Stream stream{spec.operands[i], 0, false};
+    stream.operand.map = stream.operand.map.coalesced();
+    stream.uniform = is_uniform(stream.operand);
+    stream.cb = program.add_circular_buffer(stream.uniform ? 1 : 2 * plan.block,
+                                            static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(stream.operand.type)),
+                                            cat("in", i));
+    plan.streams.push_back(std::move(stream));
+  }
+  for (size_t i = 0; i < spec.results.size(); ++i) {
+    Sink sink{spec.results[i], static_cast<Slot>(spec.input_bytes.size() + spec.results[i].buffer), 0};
+    sink.result.map = sink.result.map.coalesced();
+    sink.cb = program.add_circular_buffer(
+        2 * plan.block, static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(sink.result.type)), cat("out", i));
+    plan.sinks.push_back(std::move(sink));
+  }
+  for (const Stream& stream : plan.streams) program.add_note(describe(stream.operand, stream.cb));
+  for (const std::string& line : lines(emulator::to_string(spec.chain))) program.add_note(line);
+  for (const Sink& sink : plan.sinks) program.add_note(describe(sink.result, sink.cb, sink.slot));
+
+  const Plan* kept = program.keep(std::move(plan));
+  std::vector<Args> args;
+  for (const WorkRange& range : ranges) args.push_back({kept, range});
+  program.set_cores(metal::first_cores(chip, ranges.size()));
+  program.add_kernel<Dataflow, Args>(Role::kReader, "eltwise_reader", eltwise_reader, args);
+  program.add_kernel<Compute, Args>(Role::kCompute, "eltwise_compute", eltwise_compute, args);
+  program.add_kernel<Dataflow, Args>(Role::kWriter, "eltwise_writer", eltwise_writer, args);
+  program.flops = static_cast<double>(spec.elements) * static_cast<double>(spec.chain.ops.size());
+  program.validate(chip);
+  return program;
+}
+
+}  // namespace tt::dnn

@@ -1,0 +1,122 @@
+// Reading operands through their maps, dynamic indices, and splitting work.
+#include "dnn/operand.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace tt::dnn {
+namespace {
+
+int64_t peek_index(Dataflow& k, const DynamicIndex& index) {
+  const auto slot = static_cast<Slot>(index.buffer);
+  const int64_t offset = index.element * size_of(index.type);
+  switch (index.type) {
+    case DataType::kS8: return k.peek<int8_t>(slot, offset, 0);
+    case DataType::kS16: return k.peek<int16_t>(slot, offset, 0);
+    case DataType::kS32: return k.peek<int32_t>(slot, offset, 0);
+    case DataType::kS64: return k.peek<int64_t>(slot, offset, 0);
+    case DataType::kU8: return k.peek<uint8_t>(slot, offset, 0);
+    case DataType::kU16: return k.peek<uint16_t>(slot, offset, 0);
+    case DataType::kU32: return k.peek<uint32_t>(slot, offset, 0);
+    case DataType::kU64: {
+      const auto value = k.peek<uint64_t>(slot, offset, 0);
+      return value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) ? std::numeric_limits<int64_t>::max()
+                                                                                : static_cast<int64_t>(value);
+    }
+    default: fail(ErrorCategory::kInternal, "[dynamic index] of type ", name(index.type), ", expected an integer type");
+  }
+}
+
+// The source index of each element of the iteration space in [start, start + count); -1 where the map is padded.
+void source_indices(const AccessMap& map, int64_t start, int64_t count, int64_t* out) {
+  const size_t rank = map.dims.size();
+  Dims at(rank);
+  int64_t rest = start;
+  for (size_t d = rank; d-- > 0;) {
+    at[d] = rest % map.dims[d].size;
+    rest /= map.dims[d].size;
+  }
+  int64_t i = 0;
+  while (i < count) {
+    // All but the innermost dimension are fixed for one run.
+    int64_t base = map.offset;
+    bool backed = true;
+    for (size_t d = 0; d + 1 < rank; ++d) {
+      const AccessMap::Dim& dim = map.dims[d];
+      const int64_t from_low = at[d] - dim.low;
+      backed &= from_low >= 0 && at[d] < dim.limit() && from_low % dim.step == 0;
+      base += from_low / dim.step * dim.stride;
+    }
+    if (rank == 0) {
+      out[i++] = base;
+      continue;
+    }
+    const AccessMap::Dim& inner = map.dims[rank - 1];
+    const int64_t run = std::min(count - i, inner.size - at[rank - 1]);
+    if (backed && !inner.padded()) {
+      for (int64_t j = 0; j < run; ++j) out[i + j] = base + (at[rank - 1] + j) * inner.stride;
+    } else {
+      for (int64_t j = 0; j < run; ++j) {
+        const int64_t from_low = at[rank - 1] + j - inner.low;
+        const bool here = backed && from_low >= 0 && at[rank - 1] + j < inner.limit() && from_low % inner.step == 0;
+        out[i + j] = here ? base + from_low / inner.step * inner.stride : -1;
+      }
+    }
+    i += run;
+    at[rank - 1] = 0;
+    for (size_t d = rank - 1; d-- > 0;) {
+      if (++at[d] < map.dims[d].size) break;
+      at[d] = 0;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<WorkRange> split_work(int64_t units, int64_t min_units, int64_t max_cores) {
+  const int64_t cores = std::clamp<int64_t>(units / std::max<int64_t>(min_units, 1), 1, max_cores);
+  std::vector<WorkRange> ranges;
+  int64_t first = 0;
+  for (int64_t i = 0; i < cores; ++i) {
+    const int64_t count = units / cores + (i < units % cores ? 1 : 0);
+    ranges.push_back({first, count});
+    first += count;
+  }
+  return ranges;
+}
+
+int64_t num_compute_cores(const ChipSpec& chip) { return int64_t{chip.compute_grid.x} * chip.compute_grid.y; }
+
+int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<DynamicIndex>& indices) {
+  int64_t offset = map.offset;
+  for (const DynamicIndex& index : indices) offset += std::clamp<int64_t>(peek_index(k, index), 0, index.limit) * index.stride;
+  return offset;
+}
+
+void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int64_t start, int64_t count, Cb cb, uint32_t index) {
+  const auto element = static_cast<size_t>(size_of(operand.type));
+  if (operand.buffer != kNoBuffer) {
+    return k.noc_async_read_mapped(static_cast<Slot>(operand.buffer), map, element, start, count, cb, index,
+                                   operand.pad.empty() ? nullptr : operand.pad.data());
+  }
+  k.spend(static_cast<uint64_t>(count));  // one store each
+  if (!k.values()) return;
+  int64_t values[kTileElements];
+  source_indices(map, start, count, values);
+  std::byte* page = k.new_page(cb, index);
+  emulator::convert_elements(DataType::kS64, reinterpret_cast<const std::byte*>(values), operand.type, page, static_cast<size_t>(count));
+  if (operand.pad.empty()) return;
+  for (int64_t i = 0; i < count; ++i) {
+    if (values[i] < 0) std::memcpy(page + static_cast<size_t>(i) * element, operand.pad.data(), element);
+  }
+}
+
+bool is_uniform(const Operand& operand) {
+  if (operand.map.is_padded()) return false;
+  return std::all_of(operand.map.dims.begin(), operand.map.dims.end(),
+                     [](const AccessMap::Dim& dim) { return dim.stride == 0 || dim.size == 1; });
+}
+
+}  // namespace tt::dnn

@@ -1,0 +1,72 @@
+// What the op families share: how a program's operands and results lie in its buffers, and how work is split over cores.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "emulator/access_map.hpp"
+#include "emulator/grayskull.hpp"
+#include "emulator/tile_program.hpp"
+#include "kernel_api/dataflow_api.hpp"
+#include "metal/program.hpp"
+
+namespace tt::dnn {
+
+using emulator::AccessMap;
+using emulator::ChipSpec;
+using emulator::kTileElements;
+using emulator::Role;
+using emulator::TileProgram;
+using metal::Program;
+
+// An index that only the data knows. When the program starts, clamp(value, 0, limit) * stride elements are added to a map's offset.
+struct DynamicIndex {
+  size_t buffer;  // input buffer that holds the value as its element `element`
+  int64_t element;
+  DataType type;  // an integer type
+  int64_t stride;
+  int64_t limit;
+};
+
+inline constexpr size_t kNoBuffer = std::numeric_limits<size_t>::max();
+
+// One operand of an op: the elements that `map` finds in input buffer `buffer`, over the op's iteration space. Without a buffer, the
+// value of an element is the source index itself: an iota under any view.
+struct Operand {
+  size_t buffer = kNoBuffer;
+  DataType type = DataType::kF32;
+  AccessMap map;
+  std::vector<std::byte> pad = {};  // one element, when the map is padded
+  std::vector<DynamicIndex> indices = {};
+};
+
+// Where a result goes: output buffer `buffer` (counted among the outputs), through `map`.
+struct Result {
+  size_t buffer = 0;
+  DataType type = DataType::kF32;
+  AccessMap map;
+  std::vector<DynamicIndex> indices = {};
+};
+
+// Units [first, first + count) of some work, for one core.
+struct WorkRange {
+  int64_t first;
+  int64_t count;
+};
+
+// Splits `units` as evenly as possible over at most `max_cores` cores, at least `min_units` each.
+std::vector<WorkRange> split_work(int64_t units, int64_t min_units, int64_t max_cores);
+
+int64_t num_compute_cores(const ChipSpec& chip);
+
+// The map's offset once its dynamic indices are known: peeks them.
+int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<DynamicIndex>& indices);
+
+// Reads elements [start, start + count) of an operand into page `index` from the back of `cb`. `map` is operand.map at its resolved offset.
+void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int64_t start, int64_t count, Cb cb, uint32_t index);
+
+bool is_uniform(const Operand& operand);  // all elements are the same source element
+
+}  // namespace tt::dnn

@@ -1,0 +1,282 @@
+// Running a plan: a frame of pointers per execution, programs in order, control flow by looking at predicates on the card.
+#include "executable/executable.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "base/error.hpp"
+#include "emulator/scheduler.hpp"
+#include "ir/ir.hpp"
+#include "lowering/lower.hpp"
+#include "metal/program.hpp"
+#include "passes/pass.hpp"
+
+namespace tt::executable {
+namespace {
+
+using lowering::CaseStep;
+using lowering::Plan;
+using lowering::RunStep;
+using lowering::Sequence;
+using lowering::Step;
+using lowering::Storage;
+using lowering::StorageId;
+using lowering::WhileStep;
+
+constexpr int64_t kSmallBytes = 64 << 10;  // programs that touch less run on the calling thread
+
+// The pointers of one execution, by storage.
+using Frame = std::vector<std::byte*>;
+
+int64_t read_selector(const std::byte* at, DataType type) {
+  switch (type) {
+    case DataType::kPred: return *at != std::byte{0} ? 0 : 1;
+    case DataType::kS32: {
+      int32_t value;
+      std::memcpy(&value, at, sizeof(value));
+      return value;
+    }
+    default: fail(ErrorCategory::kInternal, "[case] selector of type ", name(type));
+  }
+}
+
+void run_sequence(metal::Device& device, const Sequence& steps, Frame& frame);
+
+void run_step(metal::Device& device, const RunStep& step, Frame& frame) {
+  constexpr size_t kInlineSlots = 64;
+  std::byte* few[kInlineSlots];
+  std::vector<std::byte*> many;
+  std::byte** bound = few;
+  if (step.slots.size() > kInlineSlots) {
+    many.resize(step.slots.size());
+    bound = many.data();
+  }
+  for (size_t i = 0; i < step.slots.size(); ++i) bound[i] = frame[step.slots[i]];
+  device.run(*step.program, bound);
+}
+
+void run_loop(metal::Device& device, const WhileStep& loop, Frame& frame) {
+  for (;;) {
+    run_sequence(device, *loop.condition, frame);
+    if (*frame[loop.predicate] == std::byte{0}) return;
+    run_sequence(device, *loop.body, frame);
+    for (const auto& [argument, next] : loop.carried) std::swap(frame[argument], frame[next]);
+  }
+}
+
+void run_sequence(metal::Device& device, const Sequence& steps, Frame& frame) {
+  for (const Step& step : steps) {
+    if (const auto* run = std::get_if<RunStep>(&step.action)) {
+      run_step(device, *run, frame);
+    } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+      run_loop(device, *loop, frame);
+    } else {
+      const auto& branches = std::get<CaseStep>(step.action);
+      const int64_t selected = read_selector(frame[branches.selector], branches.selector_type);
+      const auto count = static_cast<int64_t>(branches.branches.size());
+      run_sequence(device, *branches.branches[static_cast<size_t>(selected < 0 || selected >= count ? count - 1 : selected)], frame);
+    }
+  }
+}
+
+void list(const Sequence& steps, int indent, std::string& out) {
+  const std::string margin(static_cast<size_t>(indent) * 2, ' ');
+  auto nested = [&](std::string_view title, const Sequence& inner) {
+    out += cat(margin, title, " {\n");
+    list(inner, indent + 1, out);
+    out += margin + "}\n";
+  };
+  for (const Step& step : steps) {
+    if (const auto* run = std::get_if<RunStep>(&step.action)) {
+      out += margin + "run(";
+      for (size_t i = 0; i < run->slots.size(); ++i) out += cat(i ? ", %" : "%", run->slots[i]);
+      out += ")\n";
+      std::string text = run->program->text();
+      for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        out += margin + "  " + text.substr(at, end - at) + "\n";
+        at = end + 1;
+      }
+    } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+      nested("while", *loop->condition);
+      nested(cat("do (until %", loop->predicate, " is false)"), *loop->body);
+    } else {
+      const auto& branches = std::get<CaseStep>(step.action);
+      for (size_t i = 0; i < branches.branches.size(); ++i) nested(cat("case %", branches.selector, " = ", i), *branches.branches[i]);
+    }
+  }
+}
+
+class PlannedExecutable : public Executable, public std::enable_shared_from_this<PlannedExecutable> {
+ public:
+  PlannedExecutable(const ir::Module& module, Plan plan, std::vector<uint8_t> donated, const emulator::ChipSpec& chip, std::string fingerprint)
+      : name_(module.name), plan_(std::move(plan)), donated_(std::move(donated)), chip_(chip), fingerprint_(std::move(fingerprint)) {
+    const ir::Function& main = module.main();
+    for (const ir::Type& type : main.argument_types()) parameters_.push_back(as_stored(type));
+    for (const ir::Type& type : main.result_types) results_.push_back(as_stored(type));
+    int64_t touched = 0;
+    size_t steps = 0;
+    loops_ = std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
+    for_each_run(plan_.steps, [&](const RunStep& run) {
+      ++steps;
+      for (const metal::SlotSpec& slot : run.program->slots()) touched += slot.bytes;
+    });
+    small_ = !loops_ && steps <= 4 && touched <= kSmallBytes;
+    template_.resize(plan_.storages.size(), nullptr);
+    for (size_t i = 0; i < plan_.storages.size(); ++i) {
+      const Storage& storage = plan_.storages[i];
+      if (storage.kind == Storage::Kind::kConstant) template_[i] = const_cast<std::byte*>(storage.data->data());
+    }
+  }
+
+  const std::string& name() const override { return name_; }
+  std::span<const ir::Type> parameters() const override { return parameters_; }
+  std::span<const ir::Type> results() const override { return results_; }
+  const std::vector<uint8_t>& donated_parameters() const override { return donated_; }
+  const std::string& fingerprint() const override { return fingerprint_; }
+
+  std::string text() const override {
+    std::string out = cat("executable ", name_, " on ", chip_.name, "\n");
+    for (size_t i = 0; i < plan_.storages.size(); ++i) {
+      const Storage& storage = plan_.storages[i];
+      switch (storage.kind) {
+        case Storage::Kind::kParameter: out += cat("  %", i, " = parameter ", storage.index, " : ", to_string(parameters_[storage.index]), "\n"); break;
+        case Storage::Kind::kConstant: out += cat("  %", i, " = constant of ", storage.bytes, " bytes\n"); break;
+        case Storage::Kind::kResult: out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n"); break;
+        case Storage::Kind::kTemporary:
+          if (storage.offset >= 0) out += cat("  %", i, " = arena[", storage.offset, ", ", storage.offset + storage.bytes, ")\n");
+          break;
+      }
+    }
+    list(plan_.steps, 1, out);
+    return out;
+  }
+
+  Cost cost() const override {
+    std::call_once(estimated_, [this] { cost_ = estimate_sequence(plan_.steps); });
+    return cost_;
+  }
+
+  MemoryUse memory() const override {
+    MemoryUse use;
+    for (const ir::Type& type : parameters_) use.argument_bytes += type.num_bytes();
+    for (size_t i = 0; i < results_.size(); ++i) {
+      use.output_bytes += results_[i].num_bytes();
+      if (plan_.donors[i] >= 0) use.alias_bytes += results_[i].num_bytes();
+    }
+    use.temporary_bytes = plan_.arena_bytes;
+    for (const Storage& storage : plan_.storages) {
+      if (storage.kind == Storage::Kind::kConstant) use.generated_code_bytes += storage.bytes;
+    }
+    return use;
+  }
+
+  Execution execute(metal::Device& device, std::span<const std::shared_ptr<metal::Buffer>> arguments,
+                    std::span<const uint8_t> may_donate) const override {
+    auto state = std::make_shared<State>();
+    state->self = shared_from_this();
+    state->device = &device;
+    state->arguments.assign(arguments.begin(), arguments.end());
+    state->outputs.reserve(results_.size());
+    for (size_t i = 0; i < results_.size(); ++i) {
+      const int64_t donor = plan_.donors[i];
+      const bool reuse = donor >= 0 && may_donate[static_cast<size_t>(donor)] && !arguments[static_cast<size_t>(donor)]->is_host_view();
+      state->outputs.push_back(reuse ? arguments[static_cast<size_t>(donor)] : device.allocate(results_[i].num_bytes()));
+    }
+    if (plan_.arena_bytes > 0) state->arena = device.allocate(plan_.arena_bytes);
+    Execution execution;
+    execution.outputs = state->outputs;
+    execution.done = device.enqueue([state] { state->self->run(*state); }, small_);
+    for (const auto& output : execution.outputs) output->set_ready(execution.done);
+    return execution;
+  }
+
+ private:
+  struct State {
+    std::shared_ptr<const PlannedExecutable> self;
+    metal::Device* device;
+    std::vector<std::shared_ptr<metal::Buffer>> arguments, outputs;
+    std::shared_ptr<metal::Buffer> arena;
+  };
+
+  static ir::Type as_stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {}); }
+
+  void run(State& state) const {
+    Frame frame = template_;
+    for (size_t i = 0; i < state.arguments.size(); ++i) {
+      const std::shared_ptr<metal::Buffer>& argument = state.arguments[i];
+      const bool is_output = std::find(state.outputs.begin(), state.outputs.end(), argument) != state.outputs.end();
+      if (!is_output) argument->ready().wait();
+      frame[plan_.parameters[i]] = argument->data();
+    }
+    for (size_t i = 0; i < state.outputs.size(); ++i) {
+      metal::Buffer& output = *state.outputs[i];
+      frame[plan_.results[i]] = output.data();
+      if (plan_.donors[i] < 0) continue;
+      const metal::Buffer& donor = *state.arguments[static_cast<size_t>(plan_.donors[i])];
+      if (&donor != &output) std::memcpy(output.data(), donor.data(), static_cast<size_t>(output.size()));
+    }
+    if (state.arena) {
+      for (size_t i = 0; i < plan_.storages.size(); ++i) {
+        const Storage& storage = plan_.storages[i];
+        if (storage.kind == Storage::Kind::kTemporary && storage.offset >= 0) frame[i] = state.arena->data() + storage.offset;
+      }
+    }
+    run_sequence(*state.device, plan_.steps, frame);
+    state.arguments.clear();
+    state.arena.reset();
+  }
+
+  // A loop counts once: how often it turns is not known before it runs.
+  Cost estimate_sequence(const Sequence& steps) const {
+    Cost total;
+    for_each_run(steps, [&](const RunStep& run) {
+      const emulator::RunReport report = metal::estimate(*run.program, chip_);
+      total.flops += run.program->flops;
+      total.bytes_accessed += static_cast<double>(report.dram_read_bytes + report.dram_write_bytes);
+      total.cycles += static_cast<double>(report.cycles);
+    });
+    total.seconds = total.cycles / chip_.clock_hz;
+    return total;
+  }
+
+  std::string name_;
+  Plan plan_;
+  std::vector<uint8_t> donated_;
+  const emulator::ChipSpec& chip_;
+  std::string fingerprint_;
+  std::vector<ir::Type> parameters_, results_;
+  Frame template_;
+  bool loops_ = false;
+  bool small_ = false;
+  mutable std::once_flag estimated_;
+  mutable Cost cost_;
+};
+
+bool is_donated(const ir::AttributeDict& attributes) {
+  return std::any_of(attributes.begin(), attributes.end(), [](const auto& entry) {
+    if (entry.first == "tf.aliasing_output") return true;
+    const bool* donor = std::get_if<bool>(&entry.second.value);
+    return entry.first == "jax.buffer_donor" && donor != nullptr && *donor;
+  });
+}
+
+}  // namespace
+
+std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options, const emulator::ChipSpec& chip,
+                                          std::string fingerprint) {
+  if (options.num_replicas * options.num_partitions != 1) {
+    fail(ErrorCategory::kUnimplemented, "[compile] ", options.num_replicas, " replicas of ", options.num_partitions,
+         " partitions; tt runs programs on one device so far");
+  }
+  passes::run_pipeline(*module);
+  const ir::Function& main = module->main();
+  std::vector<uint8_t> donated;
+  for (const ir::AttributeDict& attributes : main.argument_attributes) donated.push_back(is_donated(attributes));
+  donated.resize(main.body->arguments().size(), 0);
+  Plan plan = lowering::lower(*module, donated, chip);
+  return std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
+}
+
+}  // namespace tt::executable

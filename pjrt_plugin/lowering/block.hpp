@@ -1,0 +1,76 @@
+// Lowering of one block: what every operation family works with.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ir/ir.hpp"
+#include "lowering/cluster.hpp"
+#include "lowering/graph.hpp"
+
+namespace tt::lowering {
+
+// What all blocks of one program share.
+struct Context {
+  explicit Context(const emulator::ChipSpec& chip) : builder(chip) {}
+
+  PlanBuilder builder;
+  std::unordered_map<const ir::Value*, Ref> refs;
+  std::unordered_map<const ir::Value*, int64_t> uses;
+  std::vector<std::string> refusals;  // "stablehlo.fft at model.py:3: reason"
+};
+
+class BlockLowering {
+ public:
+  explicit BlockLowering(Context& context) : context(context), builder(context.builder), graph(context.builder) {}
+
+  void lower(const ir::Block& block);
+  // Stores what the block returns: value i in destinations[i], or, where that is kNoStorage, in a storage of its own that no other
+  // returned value, argument or captured value has. Then emits the block's steps.
+  std::vector<StorageId> store_results(const ir::Block& block, std::span<const StorageId> destinations);
+  std::vector<StorageId> store_some_results(const ir::Block& block, std::span<const StorageId> destinations, const std::function<bool(size_t)>& wanted);
+  Sequence emit() { return graph.emit(); }
+
+  // Values
+  const Ref& ref(const ir::Value* value) const { return context.refs.at(value); }
+  void set(const ir::Value* value, Ref ref);
+  Source source(const ir::Value* value);     // in memory, over the value's dimensions
+  StorageId dense(const ir::Value* value);   // in memory, row-major
+  int level_of(const ir::Value* value) const { return graph.level_of(ref(value)); }
+  void store_into(const Ref& ref, const ir::Type& type, StorageId destination);
+
+  // Steps. A result becomes a fresh storage that can be read from `level` on.
+  StorageId new_result(const ir::Value* result, int level);
+  StorageId new_temporary(int64_t bytes, int level);
+  // The result starts as a copy of a value of its type, which costs nothing where the value's memory can be taken over.
+  StorageId copy_to_result(const ir::Value* value, const ir::Value* result, int& level);  // raises `level` to when the value is there
+  // The program with its slots bound: inputs of `table`, then `outputs`.
+  void run_at(int level, metal::Program program, std::vector<StorageId> slots);
+  // Writes the value to the elements of `destination` that `map` (over the value's dimensions) names.
+  void write_view(const ir::Value* value, StorageId destination, AccessMap map, std::vector<SourceIndex> indices, int level);
+  NodeId elementwise(const emulator::TileOp& op, int64_t elements, std::vector<Ref> operands) { return graph.add(op, elements, std::move(operands)); }
+
+  void refuse(const ir::Operation& operation, std::string_view reason = {});
+
+  Context& context;
+  PlanBuilder& builder;
+  Graph graph;
+
+ private:
+  void lower(const ir::Operation& operation);
+  bool lower_elementwise(const ir::Operation& operation);
+  StorageId own_storage(const Ref& ref, const ir::Type& type) const;
+  std::vector<StorageId> taken_;  // by returned values
+};
+
+// The families: each lowers the operations it knows and says whether it did.
+bool lower_movement(BlockLowering& block, const ir::Operation& operation);
+bool lower_control(BlockLowering& block, const ir::Operation& operation);
+
+// A type as the card stores it: tokens take one byte.
+ir::Type stored(const ir::Type& type);
+
+}  // namespace tt::lowering

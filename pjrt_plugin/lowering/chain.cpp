@@ -1,0 +1,195 @@
+// StableHLO's elementwise operations as tile operations, and scalar regions as chains.
+#include "lowering/chain.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "base/error.hpp"
+
+namespace tt::lowering {
+
+using emulator::Lane;
+using emulator::TileOp;
+using emulator::TileOpcode;
+using emulator::TileProgram;
+using ir::Attr;
+using ir::Op;
+
+namespace {
+
+struct Row {
+  Op op;
+  TileOpcode code;
+};
+
+// Operations whose lanes are those of the first operand and whose attributes do not matter.
+constexpr Row kRows[] = {
+    {Op::kAbs, TileOpcode::kAbs}, {Op::kCbrt, TileOpcode::kCbrt}, {Op::kCeil, TileOpcode::kCeil}, {Op::kConvert, TileOpcode::kConvert},
+    {Op::kCosine, TileOpcode::kCos}, {Op::kCountLeadingZeros, TileOpcode::kClz}, {Op::kExponential, TileOpcode::kExp},
+    {Op::kExponentialMinusOne, TileOpcode::kExpm1}, {Op::kFloor, TileOpcode::kFloor}, {Op::kImag, TileOpcode::kImag},
+    {Op::kIsFinite, TileOpcode::kIsFinite}, {Op::kLog, TileOpcode::kLog}, {Op::kLogPlusOne, TileOpcode::kLog1p},
+    {Op::kLogistic, TileOpcode::kLogistic}, {Op::kNegate, TileOpcode::kNegate}, {Op::kNot, TileOpcode::kNot}, {Op::kPopcnt, TileOpcode::kPopcnt},
+    {Op::kReal, TileOpcode::kReal}, {Op::kReducePrecision, TileOpcode::kReducePrecision}, {Op::kRoundNearestAfz, TileOpcode::kRoundAfz},
+    {Op::kRoundNearestEven, TileOpcode::kRoundEven}, {Op::kRsqrt, TileOpcode::kRsqrt}, {Op::kSign, TileOpcode::kSign}, {Op::kSine, TileOpcode::kSin},
+    {Op::kSqrt, TileOpcode::kSqrt}, {Op::kTan, TileOpcode::kTan}, {Op::kTanh, TileOpcode::kTanh}, {Op::kBitcastConvert, TileOpcode::kBitcast},
+    {Op::kAdd, TileOpcode::kAdd}, {Op::kAnd, TileOpcode::kAnd}, {Op::kAtan2, TileOpcode::kAtan2}, {Op::kComplex, TileOpcode::kComplex},
+    {Op::kDivide, TileOpcode::kDiv}, {Op::kMaximum, TileOpcode::kMax}, {Op::kMinimum, TileOpcode::kMin}, {Op::kMultiply, TileOpcode::kMul},
+    {Op::kOr, TileOpcode::kOr}, {Op::kPower, TileOpcode::kPow}, {Op::kRemainder, TileOpcode::kRem}, {Op::kShiftLeft, TileOpcode::kShl},
+    {Op::kShiftRightArithmetic, TileOpcode::kShrA}, {Op::kShiftRightLogical, TileOpcode::kShrL}, {Op::kSubtract, TileOpcode::kSub},
+    {Op::kXor, TileOpcode::kXor}, {Op::kClamp, TileOpcode::kClamp}, {Op::kSelect, TileOpcode::kSelect},
+};
+
+struct Direction {
+  std::string_view name;
+  TileOpcode ordered, total;
+};
+
+constexpr Direction kDirections[] = {
+    {"EQ", TileOpcode::kEq, TileOpcode::kEqTotal}, {"NE", TileOpcode::kNe, TileOpcode::kNeTotal}, {"LT", TileOpcode::kLt, TileOpcode::kLtTotal},
+    {"LE", TileOpcode::kLe, TileOpcode::kLeTotal}, {"GT", TileOpcode::kGt, TileOpcode::kGtTotal}, {"GE", TileOpcode::kGe, TileOpcode::kGeTotal},
+};
+
+std::optional<TileOpcode> compare_code(const ir::Operation& operation) {
+  const ir::Attribute* type = operation.find(Attr::kCompareType);
+  const std::string* text = type == nullptr ? nullptr : std::get_if<std::string>(&type->value);
+  const bool total = text != nullptr && *text == "TOTALORDER" && is_float(operation.operand(0)->type().element);
+  for (const Direction& row : kDirections) {
+    if (row.name == operation.text(Attr::kComparisonDirection)) return total ? row.total : row.ordered;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<TileOp> tile_op(const ir::Operation& operation) {
+  TileOp op{};
+  op.type = operation.result()->type().element;
+  const size_t lead = operation.op() == Op::kSelect ? 1 : 0;
+  const DataType operand_type = operation.operand(lead)->type().element;
+  op.lane = emulator::lane_of(operand_type);
+  if (operation.op() == Op::kCompare) {
+    const auto code = compare_code(operation);
+    if (!code) return std::nullopt;
+    op.code = *code;
+  } else {
+    const Row* row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.op == operation.op(); });
+    if (row == std::end(kRows)) return std::nullopt;
+    op.code = row->code;
+  }
+  if (operation.op() == Op::kReducePrecision) {
+    op.imm = static_cast<uint64_t>(operation.integer(Attr::kExponentBits)) << 8 | static_cast<uint64_t>(operation.integer(Attr::kMantissaBits));
+  }
+  if (operation.op() == Op::kBitcastConvert) op.imm = static_cast<uint64_t>(operand_type);
+  if (!emulator::supports(op.code, op.lane)) return std::nullopt;
+  return op;
+}
+
+Splat splat_of(const ir::DenseElements& elements, int64_t index) {
+  Splat splat;
+  splat.type = elements.type.element;
+  const auto size = static_cast<size_t>(size_of(splat.type));
+  std::memcpy(splat.bits.data(), elements.bytes->data() + (elements.splat ? 0 : static_cast<size_t>(index) * size), size);
+  return splat;
+}
+
+uint16_t ChainBuilder::input(DataType type) {
+  check(program_.ops.empty(), "[chain] an input after the first operation");
+  program_.inputs.push_back(type);
+  return next_++;
+}
+
+uint16_t ChainBuilder::fill(const Splat& splat) {
+  TileOp op{TileOpcode::kFill, emulator::lane_of(splat.type), splat.type, 0};
+  std::memcpy(&op.imm, splat.bits.data(), 8);
+  std::memcpy(&op.imm2, splat.bits.data() + 8, 8);
+  return apply(op, {});
+}
+
+uint16_t ChainBuilder::apply(TileOp op, std::span<const uint16_t> operands) {
+  op.a = operands.size() > 0 ? operands[0] : 0;
+  op.b = operands.size() > 1 ? operands[1] : 0;
+  op.c = operands.size() > 2 ? operands[2] : 0;
+  op.dst = next_;
+  program_.ops.push_back(op);
+  return next_++;
+}
+
+TileProgram ChainBuilder::finish() {
+  // Linear scan: a register is free after the last operation that reads it. Inputs keep their numbers.
+  constexpr size_t kForever = ~size_t{0};
+  std::vector<size_t> last(next_, 0);
+  for (size_t i = 0; i < program_.ops.size(); ++i) {
+    const TileOp& op = program_.ops[i];
+    const int count = emulator::info(op.code).operands;
+    if (count > 0) last[op.a] = i;
+    if (count > 1) last[op.b] = i;
+    if (count > 2) last[op.c] = i;
+  }
+  for (const TileProgram::Output& output : program_.outputs) last[output.reg] = kForever;
+  std::vector<uint16_t> renamed(next_), free;
+  const auto inputs = static_cast<uint16_t>(program_.inputs.size());
+  uint16_t count = inputs;
+  for (uint16_t r = 0; r < inputs; ++r) renamed[r] = r;
+  for (size_t i = 0; i < program_.ops.size(); ++i) {
+    TileOp& op = program_.ops[i];
+    const uint16_t old[3] = {op.a, op.b, op.c};
+    const int operands = emulator::info(op.code).operands;
+    op.a = renamed[op.a];
+    op.b = renamed[op.b];
+    op.c = renamed[op.c];
+    const uint16_t dst = op.dst;
+    if (free.empty()) {
+      renamed[dst] = count++;
+    } else {
+      renamed[dst] = free.back();
+      free.pop_back();
+    }
+    op.dst = renamed[dst];
+    for (int k = 0; k < operands; ++k) {
+      if (last[old[k]] == i && old[k] >= inputs && std::find(old, old + k, old[k]) == old + k) free.push_back(renamed[old[k]]);
+    }
+  }
+  for (TileProgram::Output& output : program_.outputs) output.reg = renamed[output.reg];
+  program_.num_registers = count;
+  return std::move(program_);
+}
+
+TileProgram region_chain(const ir::Block& block) {
+  ChainBuilder chain;
+  std::unordered_map<const ir::Value*, uint16_t> registers;
+  for (const auto& argument : block.arguments()) registers[argument.get()] = chain.input(argument->type().element);
+  auto reg = [&](const ir::Value* value) {
+    const auto found = registers.find(value);
+    if (found != registers.end()) return found->second;
+    const ir::Operation* definer = value->definer();
+    if (definer == nullptr || definer->op() != Op::kConstant) {
+      fail(ErrorCategory::kUnimplemented, "a region that captures a value which is not a constant");
+    }
+    return registers[value] = chain.fill(splat_of(definer->elements()));
+  };
+  for (const auto& operation : block.operations()) {
+    switch (operation->op()) {
+      case Op::kReturn:
+        for (const ir::Value* value : operation->operands()) chain.output(reg(value), value->type().element);
+        return chain.finish();
+      case Op::kConstant: registers[operation->result()] = chain.fill(splat_of(operation->elements())); break;
+      case Op::kReshape:
+      case Op::kBroadcastInDim:
+      case Op::kOptimizationBarrier:
+        for (size_t i = 0; i < operation->results().size(); ++i) registers[operation->result(i)] = reg(operation->operand(i));
+        break;
+      default: {
+        const std::optional<TileOp> op = ir::is_elementwise(operation->op()) ? tile_op(*operation) : std::nullopt;
+        if (!op) fail(ErrorCategory::kUnimplemented, "stablehlo.", ir::name(operation->op()), " inside a region");
+        uint16_t operands[3];
+        size_t n = 0;
+        for (const ir::Value* value : operation->operands()) operands[n++] = reg(value);
+        registers[operation->result()] = chain.apply(*op, {operands, n});
+      }
+    }
+  }
+  fail(ErrorCategory::kInternal, "[region] without a return");
+}
+
+}  // namespace tt::lowering

@@ -1,0 +1,129 @@
+// Control flow: loops and branches become steps whose sequences are lowered once.
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/error.hpp"
+#include "lowering/block.hpp"
+
+namespace tt::lowering {
+
+using ir::Op;
+
+namespace {
+
+void collect_captured(const ir::Block& block, std::unordered_set<const ir::Value*>& defined, std::vector<const ir::Value*>& captured) {
+  for (const auto& argument : block.arguments()) defined.insert(argument.get());
+  for (const auto& operation : block.operations()) {
+    for (const ir::Value* value : operation->operands()) {
+      if (defined.insert(value).second) captured.push_back(value);
+    }
+    for (const auto& region : operation->regions()) collect_captured(*region, defined, captured);
+    for (const auto& result : operation->results()) defined.insert(result.get());
+  }
+}
+
+// Brings what a region captures into memory; the first level at which the region may run.
+int prepare_captured(BlockLowering& block, const ir::Operation& operation) {
+  std::unordered_set<const ir::Value*> defined;
+  std::vector<const ir::Value*> captured;
+  for (const auto& region : operation.regions()) collect_captured(*region, defined, captured);
+  int level = 0;
+  for (const ir::Value* value : captured) {
+    level = std::max(level, block.level_of(value));
+    if (std::holds_alternative<NodeId>(block.ref(value))) block.context.refs[value] = block.source(value);
+  }
+  return level;
+}
+
+// A scalar in memory that a step may look at.
+StorageId scalar_storage(BlockLowering& block, const ir::Value* value, int& level) {
+  const StorageId storage = block.dense(value);
+  level = std::max(level, block.builder.available(storage));
+  return storage;
+}
+
+void lower_while(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Block &condition = operation.region(0), &body = operation.region(1);
+  int level = prepare_captured(block, operation);
+  const size_t count = operation.operands().size();
+  std::vector<StorageId> carried(count, kNoStorage);
+  for (size_t i = 0; i < count; ++i) {
+    const ir::Value* initial = operation.operand(i);
+    const ir::Type type = stored(initial->type());
+    const bool invariant = body.terminator().operand(i) == body.arguments()[i].get();
+    Ref inside = block.ref(initial);
+    if (invariant) {
+      if (std::holds_alternative<NodeId>(inside)) inside = block.source(initial);
+      level = std::max(level, block.graph.level_of(inside));
+    } else {
+      // The loop overwrites its argument: nobody else may read that memory.
+      const auto* node = std::get_if<NodeId>(&inside);
+      if (node != nullptr && block.graph.node(*node).uses > 1) inside = block.source(initial);
+      carried[i] = block.builder.temporary(type.num_bytes());
+      block.store_into(inside, type, carried[i]);
+      level = std::max(level, block.builder.available(carried[i]));
+      inside = Source::dense(carried[i], type.element, type.dims);
+    }
+    block.context.refs[condition.arguments()[i].get()] = inside;
+    block.context.refs[body.arguments()[i].get()] = inside;
+    block.set(operation.result(i), inside);
+  }
+  WhileStep loop;
+  BlockLowering test(block.context);
+  test.lower(condition);
+  loop.predicate = test.store_results(condition, {})[0];
+  loop.condition = std::make_shared<Sequence>(test.emit());
+  BlockLowering iteration(block.context);
+  iteration.lower(body);
+  // Only what changes is stored.
+  std::vector<StorageId> destinations(count, kNoStorage);
+  const std::vector<StorageId> next = iteration.store_some_results(body, destinations, [&](size_t i) { return carried[i] != kNoStorage; });
+  loop.body = std::make_shared<Sequence>(iteration.emit());
+  for (size_t i = 0; i < count; ++i) {
+    if (carried[i] == kNoStorage) continue;
+    loop.carried.emplace_back(carried[i], next[i]);
+    block.builder.set_available(carried[i], level);
+  }
+  block.graph.at_level(level, [loop = std::move(loop)](Sequence& steps) { steps.push_back({loop}); });
+}
+
+void lower_branches(BlockLowering& block, const ir::Operation& operation) {
+  int level = prepare_captured(block, operation);
+  CaseStep step;
+  step.selector = scalar_storage(block, operation.operand(0), level);
+  step.selector_type = operation.operand(0)->type().element;
+  std::vector<StorageId> results;
+  for (const auto& result : operation.results()) results.push_back(block.new_result(result.get(), level));
+  for (const auto& region : operation.regions()) {
+    BlockLowering branch(block.context);
+    branch.lower(*region);
+    branch.store_results(*region, results);
+    step.branches.push_back(std::make_shared<Sequence>(branch.emit()));
+  }
+  // What the branches have said of the results' levels was theirs.
+  for (StorageId storage : results) block.builder.set_available(storage, level);
+  block.graph.at_level(level, [step = std::move(step)](Sequence& steps) { steps.push_back({step}); });
+}
+
+}  // namespace
+
+bool lower_control(BlockLowering& block, const ir::Operation& operation) {
+  switch (operation.op()) {
+    case Op::kWhile: lower_while(block, operation); return true;
+    case Op::kIf:
+    case Op::kCase: lower_branches(block, operation); return true;
+    case Op::kOptimizationBarrier:
+      for (size_t i = 0; i < operation.results().size(); ++i) block.set(operation.result(i), block.ref(operation.operand(i)));
+      return true;
+    case Op::kAfterAll:
+    case Op::kCreateToken:
+    case Op::kPartitionId:
+    case Op::kReplicaId: {  // one device: token and index are zero
+      block.set(operation.result(), Splat{stored(operation.result()->type()).element, {}});
+      return true;
+    }
+    default: return false;
+  }
+}
+
+}  // namespace tt::lowering

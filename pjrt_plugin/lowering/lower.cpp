@@ -1,0 +1,55 @@
+// Parameters, the main block, results, and the one error that lists what cannot be lowered.
+#include "lowering/lower.hpp"
+
+#include "base/error.hpp"
+#include "lowering/block.hpp"
+#include "lowering/memory.hpp"
+
+namespace tt::lowering {
+namespace {
+
+void count_uses(const ir::Block& block, std::unordered_map<const ir::Value*, int64_t>& uses) {
+  for (const auto& operation : block.operations()) {
+    for (const ir::Value* value : operation->operands()) ++uses[value];
+    for (const auto& region : operation->regions()) count_uses(*region, uses);
+  }
+}
+
+void refuse_all(const Context& context) {
+  std::string text = cat("[compile] ", context.refusals.size(), context.refusals.size() == 1 ? " operation is" : " operations are",
+                         " not supported on tt yet:");
+  for (const std::string& refusal : context.refusals) text += "\n  " + refusal;
+  throw Error(ErrorCategory::kUnimplemented, text);
+}
+
+}  // namespace
+
+Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const emulator::ChipSpec& chip) {
+  const ir::Function& main = module.main();
+  Context context(chip);
+  count_uses(*main.body, context.uses);
+  PlanBuilder& builder = context.builder;
+  for (size_t i = 0; i < main.body->arguments().size(); ++i) {
+    const ir::Value* argument = main.body->arguments()[i].get();
+    const ir::Type type = stored(argument->type());
+    const StorageId storage = builder.temporary(type.num_bytes());
+    builder.plan.storages[storage].kind = Storage::Kind::kParameter;
+    builder.plan.storages[storage].index = i;
+    builder.plan.parameters.push_back(storage);
+    context.refs[argument] = Source::dense(storage, type.element, type.dims);
+  }
+  BlockLowering block(context);
+  block.lower(*main.body);
+  if (!context.refusals.empty()) refuse_all(context);
+  builder.plan.results = block.store_results(*main.body, {});
+  for (size_t i = 0; i < builder.plan.results.size(); ++i) {
+    Storage& storage = builder.plan.storages[builder.plan.results[i]];
+    storage.kind = Storage::Kind::kResult;
+    storage.index = i;
+  }
+  builder.plan.steps = block.emit();
+  plan_memory(builder.plan, donated);
+  return std::move(builder.plan);
+}
+
+}  // namespace tt::lowering

@@ -1,0 +1,267 @@
+// In-place aliasing by last use, and first-fit placement of temporaries by lifetime. One walk over the steps each.
+#include "lowering/memory.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <unordered_map>
+
+#include "metal/allocator.hpp"
+
+namespace tt::lowering {
+namespace {
+
+using Position = int64_t;
+constexpr Position kNever = std::numeric_limits<Position>::max();
+
+struct Loop {
+  Position begin, end;
+};
+
+// What one storage sees of the program's linear order.
+struct Life {
+  Position first = kNever, last = -1;
+  bool swapped = false;                      // exchanged with another at the end of an iteration
+  bool carried = false;                      // by the loop that is being planned
+  bool taken = false;                        // it has taken over another's memory
+};
+
+// The loop whose body is being planned: what becomes of its arguments.
+struct LoopContext {
+  std::unordered_map<StorageId, StorageId> next;
+  std::unordered_map<StorageId, Position> last;  // the last step of the body that mentions the argument
+};
+
+class MemoryPlan {
+ public:
+  MemoryPlan(Plan& plan, std::span<const uint8_t> donated) : plan_(plan), donated_(donated), lives_(plan.storages.size()), parent_(plan.storages.size()) {
+    std::iota(parent_.begin(), parent_.end(), 0);
+  }
+
+  void run() {
+    plan_.donors.assign(plan_.results.size(), -1);
+    Position at = 0;
+    for (StorageId parameter : plan_.parameters) mention(parameter, at);
+    measure(plan_.steps, ++at);
+    for (StorageId result : plan_.results) mention(result, kNever - 1);
+    at = 1;
+    alias(plan_.steps, at, nullptr);
+    rename(plan_.steps);
+    for (StorageId& result : plan_.results) result = find(result);
+    place();
+  }
+
+ private:
+  StorageId find(StorageId id) {
+    while (parent_[id] != id) id = parent_[id] = parent_[parent_[id]];
+    return id;
+  }
+
+  void mention(StorageId id, Position at) {
+    Life& life = lives_[id];
+    life.first = std::min(life.first, at);
+    life.last = std::max(life.last, at);
+  }
+
+  void measure(const Sequence& steps, Position& at) {
+    for (const Step& step : steps) {
+      if (const auto* run = std::get_if<RunStep>(&step.action)) {
+        for (StorageId slot : run->slots) read(slot, at);
+        ++at;
+      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+        for (const auto& [argument, next] : loop->carried) {
+          mention(argument, at);
+          mention(next, at);
+        }
+        loops_.push_back({at, kNever});
+        const size_t depth = loops_.size();
+        outer_.emplace_back();
+        ++at;
+        measure(*loop->condition, at);
+        read(loop->predicate, at);
+        measure(*loop->body, at);
+        const std::vector<StorageId> outer = std::move(outer_.back());
+        outer_.pop_back();
+        loops_.resize(depth - 1);
+        // What the loop found in place must survive every iteration.
+        for (StorageId id : outer) read(id, at);
+        for (const auto& [argument, next] : loop->carried) {
+          mention(argument, at);
+          mention(next, at);
+        }
+        ++at;
+      } else {
+        const auto& branch_step = std::get<CaseStep>(step.action);
+        read(branch_step.selector, at);
+        ++at;
+        for (const auto& branch : branch_step.branches) measure(*branch, at);
+      }
+    }
+  }
+
+  void read(StorageId id, Position at) {
+    mention(id, at);
+    if (!loops_.empty() && lives_[id].first <= loops_.back().begin) outer_.back().push_back(id);
+  }
+
+  // May `out`, first written by the step at `at`, take over the memory of `in`?
+  bool may_merge(StorageId in, StorageId out, Position at, const LoopContext* loop) {
+    const Storage& from = plan_.storages[in];
+    const Storage& to = plan_.storages[out];
+    if (in == out || from.bytes != to.bytes || from.bytes == 0) return false;
+    if (lives_[out].taken) return false;
+    if (loop != nullptr && loop->next.contains(in) && loop->next.at(in) == out) return loop->last.at(in) <= at;
+    if (lives_[in].carried || lives_[in].last != at) return false;
+    if (lives_[out].first < at && !lives_[out].carried) return false;
+    if (from.kind == Storage::Kind::kParameter) {
+      return loop == nullptr && to.kind == Storage::Kind::kResult && donated_[from.index] && plan_.donors[to.index] < 0;
+    }
+    if (from.kind != Storage::Kind::kTemporary) return false;
+    if (to.kind == Storage::Kind::kResult) return !lives_[in].swapped;
+    return to.kind == Storage::Kind::kTemporary && !lives_[in].swapped;
+  }
+
+  void merge(StorageId in, StorageId out) {
+    const Storage from = plan_.storages[in];
+    parent_[in] = out;
+    lives_[out].taken = true;
+    lives_[out].first = std::min(lives_[out].first, lives_[in].first);
+    lives_[out].last = std::max(lives_[out].last, lives_[in].last);
+    if (from.kind == Storage::Kind::kParameter) plan_.donors[plan_.storages[out].index] = static_cast<int64_t>(from.index);
+  }
+
+  // The last step of a loop's body that mentions each of its arguments.
+  void note_reads(const Sequence& steps, Position& at, std::unordered_map<StorageId, Position>& last) {
+    auto note = [&](StorageId id) {
+      if (const auto found = last.find(find(id)); found != last.end()) found->second = at;
+    };
+    for (const Step& step : steps) {
+      if (const auto* run = std::get_if<RunStep>(&step.action)) {
+        for (StorageId slot : run->slots) note(slot);
+        ++at;
+      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+        ++at;
+        note_reads(*loop->condition, at, last);
+        note_reads(*loop->body, at, last);
+        auto note_all = [&](const RunStep& run) {
+          for (StorageId slot : run.slots) note(slot);
+        };
+        for_each_run(*loop->condition, note_all);
+        for_each_run(*loop->body, note_all);
+        ++at;
+      } else {
+        const auto& branch_step = std::get<CaseStep>(step.action);
+        note(branch_step.selector);
+        ++at;
+        for (const auto& branch : branch_step.branches) note_reads(*branch, at, last);
+      }
+    }
+  }
+
+  void alias(Sequence& steps, Position& at, const LoopContext* loop) {
+    for (Step& step : steps) {
+      if (auto* run = std::get_if<RunStep>(&step.action)) {
+        for (const auto& [input, output] : run->in_place) {
+          const StorageId in = find(run->slots[input]), out = find(run->slots[output]);
+          if (!may_merge(in, out, at, loop)) continue;
+          // The memory may be taken over once only, and only if no other slot of the step shows it.
+          if (std::count_if(run->slots.begin(), run->slots.end(), [&](StorageId slot) { return find(slot) == in; }) == 1) merge(in, out);
+        }
+        ++at;
+      } else if (auto* inner = std::get_if<WhileStep>(&step.action)) {
+        alias_loop(*inner, at);
+      } else {
+        ++at;
+        for (const auto& branch : std::get<CaseStep>(step.action).branches) alias(*branch, at, loop);
+      }
+    }
+  }
+
+  void alias_loop(WhileStep& loop, Position& at) {
+    ++at;
+    LoopContext context;
+    for (auto& [argument, next] : loop.carried) {
+      argument = find(argument);
+      lives_[argument].carried = lives_[next].carried = true;
+      context.next[argument] = next;
+      context.last[argument] = at;
+    }
+    Position ahead = at;
+    std::unordered_map<StorageId, Position> none;
+    note_reads(*loop.condition, ahead, none);
+    note_reads(*loop.body, ahead, context.last);
+    alias(*loop.condition, at, nullptr);
+    alias(*loop.body, at, &context);
+    std::vector<std::pair<StorageId, StorageId>> exchanged;
+    for (const auto& [argument, next] : loop.carried) {
+      const StorageId a = find(argument), b = find(next);
+      lives_[argument].carried = lives_[next].carried = lives_[a].carried = lives_[b].carried = false;
+      if (a == b) continue;
+      lives_[a].swapped = lives_[b].swapped = true;
+      exchanged.emplace_back(a, b);
+    }
+    loop.carried = std::move(exchanged);
+    ++at;
+  }
+
+  void rename(Sequence& steps) {
+    for (Step& step : steps) {
+      if (auto* run = std::get_if<RunStep>(&step.action)) {
+        for (StorageId& slot : run->slots) slot = find(slot);
+      } else if (auto* loop = std::get_if<WhileStep>(&step.action)) {
+        loop->predicate = find(loop->predicate);
+        for (auto& [a, b] : loop->carried) {
+          a = find(a);
+          b = find(b);
+        }
+        rename(*loop->condition);
+        rename(*loop->body);
+      } else {
+        auto& branch_step = std::get<CaseStep>(step.action);
+        branch_step.selector = find(branch_step.selector);
+        for (const auto& branch : branch_step.branches) rename(*branch);
+      }
+    }
+    std::erase_if(steps, [](const Step& step) {
+      const auto* run = std::get_if<RunStep>(&step.action);
+      return run != nullptr && run->is_copy && run->slots[0] == run->slots[1];
+    });
+  }
+
+  void place() {
+    std::vector<StorageId> order;
+    for (StorageId id = 0; id < plan_.storages.size(); ++id) {
+      if (find(id) == id && plan_.storages[id].kind == Storage::Kind::kTemporary && lives_[id].last >= 0) order.push_back(id);
+    }
+    std::stable_sort(order.begin(), order.end(), [&](StorageId a, StorageId b) { return lives_[a].first < lives_[b].first; });
+    std::vector<StorageId> live;  // a heap, earliest end first
+    const auto later = [&](StorageId a, StorageId b) { return lives_[a].last > lives_[b].last; };
+    metal::Allocator arena(int64_t{1} << 60);
+    for (StorageId id : order) {
+      while (!live.empty() && lives_[live.front()].last < lives_[id].first) {
+        std::pop_heap(live.begin(), live.end(), later);
+        const Storage& gone = plan_.storages[live.back()];
+        arena.release(static_cast<uint64_t>(gone.offset), gone.bytes);
+        live.pop_back();
+      }
+      Storage& storage = plan_.storages[id];
+      storage.offset = static_cast<int64_t>(arena.allocate(storage.bytes));
+      plan_.arena_bytes = std::max(plan_.arena_bytes, storage.offset + storage.bytes);
+      live.push_back(id);
+      std::push_heap(live.begin(), live.end(), later);
+    }
+  }
+
+  Plan& plan_;
+  std::span<const uint8_t> donated_;
+  std::vector<Life> lives_;
+  std::vector<StorageId> parent_;
+  std::vector<Loop> loops_;
+  std::vector<std::vector<StorageId>> outer_;
+};
+
+}  // namespace
+
+void plan_memory(Plan& plan, std::span<const uint8_t> donated) { MemoryPlan(plan, donated).run(); }
+
+}  // namespace tt::lowering

@@ -1,0 +1,204 @@
+// Movement: views where a map can say it, copies where not, writes through maps for what assembles a value from parts.
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "lowering/block.hpp"
+
+namespace tt::lowering {
+
+using emulator::TileOp;
+using emulator::TileOpcode;
+using ir::Attr;
+using ir::Op;
+
+namespace {
+
+bool is_splat(const Ref& ref) { return std::holds_alternative<Splat>(ref); }
+
+// Sets the result to view(operand), or to view(copy of operand) when one map cannot express it.
+template <class View>
+void set_view(BlockLowering& block, const ir::Operation& operation, const View& view) {
+  const ir::Value* operand = operation.operand(0);
+  if (is_splat(block.ref(operand))) return block.set(operation.result(), block.ref(operand));
+  std::optional<Source> result = view(block.source(operand));
+  if (!result) result = view(Source::dense(block.dense(operand), operand->type().element, operand->type().dims));
+  check(result.has_value(), "[", ir::name(operation.op()), "] no view of a row-major value");
+  block.set(operation.result(), std::move(*result));
+}
+
+void lower_reshape(BlockLowering& block, const ir::Operation& operation) {
+  const Ref& operand = block.ref(operation.operand(0));
+  if (std::holds_alternative<NodeId>(operand)) return block.set(operation.result(), operand);
+  set_view(block, operation, [&](const Source& source) { return reshape(source, operation.result()->type().dims); });
+}
+
+void lower_constant(BlockLowering& block, const ir::Operation& operation) {
+  const ir::DenseElements& elements = operation.elements();
+  const ir::Type& type = operation.result()->type();
+  if (elements.splat || type.num_elements() == 1) return block.set(operation.result(), splat_of(elements));
+  block.set(operation.result(), Source::dense(block.builder.constant(elements.bytes), type.element, type.dims));
+}
+
+void lower_iota(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Type& type = operation.result()->type();
+  const int64_t along = operation.integer(Attr::kIotaDimension);
+  Source source;
+  source.type = type.element;
+  for (size_t d = 0; d < type.dims.size(); ++d) source.map.dims.push_back({type.dims[d], static_cast<int64_t>(d) == along ? 1 : 0});
+  block.set(operation.result(), std::move(source));
+}
+
+Splat one_of(DataType type, bool value) {
+  Splat splat;
+  splat.type = type;
+  splat.bits[0] = static_cast<std::byte>(value);
+  return splat;
+}
+
+void lower_pad(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Type& type = operation.result()->type();
+  const ir::Value* operand = operation.operand(0);
+  const Dims &low = operation.ints(Attr::kEdgePaddingLow), &high = operation.ints(Attr::kEdgePaddingHigh), &inner = operation.ints(Attr::kInteriorPadding);
+  const auto size = static_cast<ptrdiff_t>(size_of(type.element));
+  auto padded = [&](const Source& source, std::vector<std::byte> value) {
+    std::optional<Source> result = pad(source, low, high, inner, value);
+    if (!result) result = pad(Source::dense(block.dense(operand), type.element, operand->type().dims), low, high, inner, std::move(value));
+    return std::move(*result);
+  };
+  if (const auto* splat = std::get_if<Splat>(&block.ref(operation.operand(1)))) {
+    return block.set(operation.result(), padded(block.source(operand), {splat->bits.begin(), splat->bits.begin() + size}));
+  }
+  // The padding value is known at run time only: a mask chooses between the operand and the broadcast value.
+  const Source mask = padded(block.graph.as_source(one_of(DataType::kPred, true), DataType::kPred, operand->type().dims), {std::byte{0}});
+  const Source value = *broadcast_in_dim(block.source(operation.operand(1)), {}, type.dims);
+  const TileOp select{TileOpcode::kSelect, emulator::lane_of(type.element), type.element, 0};
+  block.set(operation.result(),
+            block.elementwise(select, type.num_elements(), {mask, padded(block.source(operand), std::vector<std::byte>(static_cast<size_t>(size))), value}));
+}
+
+void lower_concatenate(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Type& type = operation.result()->type();
+  const auto along = static_cast<size_t>(operation.integer(Attr::kDimension));
+  int level = 0;
+  for (const ir::Value* value : operation.operands()) level = std::max(level, block.level_of(value));
+  const StorageId out = block.new_result(operation.result(), level);
+  AccessMap map = AccessMap::contiguous(type.dims);
+  for (const ir::Value* value : operation.operands()) {
+    map.dims[along].size = value->type().dims[along];
+    block.write_view(value, out, map, {}, level);
+    map.offset += map.dims[along].size * map.dims[along].stride;
+  }
+}
+
+int64_t read_index(const Splat& splat) {
+  int64_t value = 0;
+  emulator::convert_elements(splat.type, splat.bits.data(), DataType::kS64, reinterpret_cast<std::byte*>(&value), 1);
+  return value;
+}
+
+// Adds start indices (scalars) to a map whose dimensions have the given strides: constants at once, others when the program runs.
+void add_indices(BlockLowering& block, std::span<ir::Value* const> starts, const Dims& extent, const Dims& size, const Dims& strides, int64_t& offset,
+                 std::vector<SourceIndex>& indices) {
+  for (size_t d = 0; d < starts.size(); ++d) {
+    const int64_t limit = extent[d] - size[d];
+    if (limit == 0) continue;
+    const Ref& ref = block.ref(starts[d]);
+    if (const auto* splat = std::get_if<Splat>(&ref)) {
+      offset += std::clamp<int64_t>(read_index(*splat), 0, limit) * strides[d];
+      continue;
+    }
+    const DataType type = starts[d]->type().element;
+    const auto* source = std::get_if<Source>(&ref);
+    const bool plain = source != nullptr && source->storage != kNoStorage && source->indices.empty() && !source->map.is_padded();
+    if (plain) {
+      indices.push_back({source->storage, source->map.offset, type, strides[d], limit});
+    } else {
+      indices.push_back({block.dense(starts[d]), 0, type, strides[d], limit});
+    }
+  }
+}
+
+Dims strides_of(const AccessMap& map) {
+  Dims strides;
+  for (const AccessMap::Dim& dim : map.dims) strides.push_back(dim.stride);
+  return strides;
+}
+
+void lower_dynamic_slice(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Value* operand = operation.operand(0);
+  const ir::Type& type = operation.result()->type();
+  if (is_splat(block.ref(operand))) return block.set(operation.result(), block.ref(operand));
+  Source source = block.source(operand);
+  if (source.map.is_padded()) source = Source::dense(block.dense(operand), type.element, operand->type().dims);
+  const Dims strides = strides_of(source.map);
+  add_indices(block, operation.operands().subspan(1), operand->type().dims, type.dims, strides, source.map.offset, source.indices);
+  for (size_t d = 0; d < type.dims.size(); ++d) source.map.dims[d].size = type.dims[d];
+  block.set(operation.result(), std::move(source));
+}
+
+void lower_dynamic_update_slice(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Value *operand = operation.operand(0), *update = operation.operand(1);
+  const ir::Type& type = operation.result()->type();
+  AccessMap map = AccessMap::contiguous(type.dims);
+  std::vector<SourceIndex> indices;
+  add_indices(block, operation.operands().subspan(2), type.dims, update->type().dims, strides_of(map), map.offset, indices);
+  for (size_t d = 0; d < type.dims.size(); ++d) map.dims[d].size = update->type().dims[d];
+  int level = std::max(block.level_of(operand), block.level_of(update));
+  for (const SourceIndex& index : indices) level = std::max(level, block.builder.available(index.storage));
+  const StorageId out = block.copy_to_result(operation.operand(0), operation.result(), level);
+  block.write_view(update, out, std::move(map), std::move(indices), level);
+}
+
+void lower_bitcast(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Value* operand = operation.operand(0);
+  const ir::Type& type = operation.result()->type();
+  const auto* source = std::get_if<Source>(&block.ref(operand));
+  const bool same_width = size_of(operand->type().element) == size_of(type.element);
+  if (same_width && (source == nullptr || source->storage == kNoStorage)) {
+    const auto op = tile_op(operation);
+    if (!op) return block.refuse(operation, cat("on ", to_string(operand->type())));
+    return block.set(operation.result(), block.elementwise(*op, type.num_elements(), {block.ref(operand)}));
+  }
+  if (same_width) {
+    Source view = *source;
+    view.type = type.element;
+    return block.set(operation.result(), std::move(view));
+  }
+  if (info(type.element).bits < 8 || info(operand->type().element).bits < 8) {
+    return block.refuse(operation, cat("from ", to_string(operand->type()), " to ", to_string(type)));
+  }
+  block.set(operation.result(), Source::dense(block.dense(operand), type.element, type.dims));
+}
+
+}  // namespace
+
+bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
+  switch (operation.op()) {
+    case Op::kConstant: lower_constant(block, operation); return true;
+    case Op::kIota: lower_iota(block, operation); return true;
+    case Op::kReshape: lower_reshape(block, operation); return true;
+    case Op::kBroadcastInDim:
+      set_view(block, operation,
+               [&](const Source& s) { return broadcast_in_dim(s, operation.ints(Attr::kBroadcastDimensions), operation.result()->type().dims); });
+      return true;
+    case Op::kTranspose:
+      set_view(block, operation, [&](const Source& s) { return transpose(s, operation.ints(Attr::kPermutation)); });
+      return true;
+    case Op::kSlice:
+      set_view(block, operation,
+               [&](const Source& s) { return slice(s, operation.ints(Attr::kStartIndices), operation.ints(Attr::kLimitIndices), operation.ints(Attr::kStrides)); });
+      return true;
+    case Op::kReverse:
+      set_view(block, operation, [&](const Source& s) { return reverse(s, operation.ints(Attr::kDimensions)); });
+      return true;
+    case Op::kPad: lower_pad(block, operation); return true;
+    case Op::kConcatenate: lower_concatenate(block, operation); return true;
+    case Op::kDynamicSlice: lower_dynamic_slice(block, operation); return true;
+    case Op::kDynamicUpdateSlice: lower_dynamic_update_slice(block, operation); return true;
+    case Op::kBitcastConvert: lower_bitcast(block, operation); return true;
+    default: return false;
+  }
+}
+
+}  // namespace tt::lowering

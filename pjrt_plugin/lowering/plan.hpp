@@ -1,0 +1,85 @@
+// What lowering produces: storages, and the steps that fill them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/data_type.hpp"
+#include "metal/program.hpp"
+
+namespace tt::lowering {
+
+using StorageId = uint32_t;
+inline constexpr StorageId kNoStorage = ~StorageId{0};
+
+// A piece of device memory that a program of the plan names by number.
+struct Storage {
+  enum class Kind : uint8_t { kTemporary, kParameter, kResult, kConstant };
+
+  Kind kind = Kind::kTemporary;
+  int64_t bytes = 0;
+  size_t index = 0;                                    // of the parameter or result
+  std::shared_ptr<const std::vector<std::byte>> data;  // of a constant
+  int64_t offset = -1;                                 // of a temporary, in the arena; -1: never used
+};
+
+struct Step;
+using Sequence = std::vector<Step>;
+
+// Runs a kernel program with `slots[i]` bound to its slot i.
+struct RunStep {
+  std::shared_ptr<const metal::Program> program;
+  std::vector<StorageId> slots;
+  // Output slots that may share the memory of an input slot: each element is read before it is written.
+  std::vector<std::pair<uint16_t, uint16_t>> in_place;  // (input slot, output slot)
+  bool is_copy = false;                                 // slot 1 = slot 0: dropped when both share memory
+};
+
+// Runs `condition`, then while its predicate holds `body`, then exchanges the memory of each pair in `carried`, and so on.
+struct WhileStep {
+  std::shared_ptr<Sequence> condition;
+  StorageId predicate;
+  std::shared_ptr<Sequence> body;
+  std::vector<std::pair<StorageId, StorageId>> carried;  // (region argument, next value)
+};
+
+// Runs the branch that the selector names; out of range: the last.
+struct CaseStep {
+  StorageId selector;
+  DataType selector_type;  // i1: branch 0 when true, 1 when false
+  std::vector<std::shared_ptr<Sequence>> branches;
+};
+
+struct Step {
+  std::variant<RunStep, WhileStep, CaseStep> action;
+};
+
+struct Plan {
+  std::vector<Storage> storages;
+  Sequence steps;
+  std::vector<StorageId> parameters;
+  std::vector<StorageId> results;
+  std::vector<int64_t> donors;  // per result: the donated parameter whose memory it takes over, or -1
+  int64_t arena_bytes = 0;
+};
+
+// The programs of a sequence and of all that it contains, in order.
+template <class Visit>
+void for_each_run(const Sequence& steps, const Visit& visit) {
+  for (const Step& step : steps) {
+    if (const auto* run = std::get_if<RunStep>(&step.action)) {
+      visit(*run);
+    } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+      for_each_run(*loop->condition, visit);
+      for_each_run(*loop->body, visit);
+    } else {
+      for (const auto& branch : std::get<CaseStep>(step.action).branches) for_each_run(*branch, visit);
+    }
+  }
+}
+
+}  // namespace tt::lowering

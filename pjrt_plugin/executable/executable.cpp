@@ -110,14 +110,16 @@ void list(const Sequence& steps, int indent, std::string& out) {
 
 class PlannedExecutable : public Executable, public std::enable_shared_from_this<PlannedExecutable> {
  public:
-  PlannedExecutable(const ir::Module& module, Plan plan, std::vector<uint8_t> donated, const emulator::ChipSpec& chip, std::string fingerprint)
+  PlannedExecutable(const ir::Module& module, Plan plan, std::vector<uint8_t> donated, const emulator::ChipSpec& chip,
+                    std::string fingerprint)
       : name_(module.name), plan_(std::move(plan)), donated_(std::move(donated)), chip_(chip), fingerprint_(std::move(fingerprint)) {
     const ir::Function& main = module.main();
     for (const ir::Type& type : main.argument_types()) parameters_.push_back(as_stored(type));
     for (const ir::Type& type : main.result_types) results_.push_back(as_stored(type));
     int64_t touched = 0;
     size_t steps = 0;
-    loops_ = std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
+    loops_ =
+        std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
     for_each_run(plan_.steps, [&](const RunStep& run) {
       ++steps;
       for (const metal::SlotSpec& slot : run.program->slots()) touched += slot.bytes;
@@ -141,9 +143,13 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     for (size_t i = 0; i < plan_.storages.size(); ++i) {
       const Storage& storage = plan_.storages[i];
       switch (storage.kind) {
-        case Storage::Kind::kParameter: out += cat("  %", i, " = parameter ", storage.index, " : ", to_string(parameters_[storage.index]), "\n"); break;
+        case Storage::Kind::kParameter:
+          out += cat("  %", i, " = parameter ", storage.index, " : ", to_string(parameters_[storage.index]), "\n");
+          break;
         case Storage::Kind::kConstant: out += cat("  %", i, " = constant of ", storage.bytes, " bytes\n"); break;
-        case Storage::Kind::kResult: out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n"); break;
+        case Storage::Kind::kResult:
+          out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n");
+          break;
         case Storage::Kind::kTemporary:
           if (storage.offset >= 0) out += cat("  %", i, " = arena[", storage.offset, ", ", storage.offset + storage.bytes, ")\n");
           break;

@@ -27,8 +27,8 @@ struct CompileOptions {
 struct Cost {
   double flops = 0;
   double bytes_accessed = 0;
-  double cycles = 0;       // modelled, on the card's clock
-  double seconds = 0;      // modelled
+  double cycles = 0;   // modelled, on the card's clock
+  double seconds = 0;  // modelled
 };
 
 struct MemoryUse {
@@ -49,12 +49,12 @@ class Executable {
   virtual ~Executable() = default;
 
   virtual const std::string& name() const = 0;
-  virtual std::span<const ir::Type> parameters() const = 0;          // a token counts as tensor<0xi1>
+  virtual std::span<const ir::Type> parameters() const = 0;  // a token counts as tensor<0xi1>
   virtual std::span<const ir::Type> results() const = 0;
-  virtual const std::vector<uint8_t>& donated_parameters() const = 0;      // may be reused; deleted by execute
-  virtual const std::string& fingerprint() const = 0;                // of payload and options
-  virtual std::string text() const = 0;                              // the kernel programs, for people
-  virtual Cost cost() const = 0;                                     // estimates on first use
+  virtual const std::vector<uint8_t>& donated_parameters() const = 0;  // may be reused; deleted by execute
+  virtual const std::string& fingerprint() const = 0;                  // of payload and options
+  virtual std::string text() const = 0;                                // the kernel programs, for people
+  virtual Cost cost() const = 0;                                       // estimates on first use
   virtual MemoryUse memory() const = 0;
 
   // Enqueues one run. `arguments[i]` has the bytes of parameters()[i]; `may_donate[i]` says that the caller gives it up.
@@ -64,7 +64,7 @@ class Executable {
 };
 
 // Compiles; one Error lists every unsupported operation of the program with its Python line.
-std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options,
-                                          const emulator::ChipSpec& chip, std::string fingerprint);
+std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options, const emulator::ChipSpec& chip,
+                                          std::string fingerprint);
 
 }  // namespace tt::executable

@@ -34,7 +34,8 @@ void BlockLowering::store_into(const Ref& ref, const ir::Type& type, StorageId d
   if (const auto* id = std::get_if<NodeId>(&ref); id != nullptr && graph.node(*id).storage == kNoStorage) {
     graph.store_in(*id, destination);
   } else {
-    graph.store_in(graph.add({TileOpcode::kCopy, emulator::lane_of(type.element), type.element, 0}, type.num_elements(), {ref}), destination);
+    graph.store_in(graph.add({TileOpcode::kCopy, emulator::lane_of(type.element), type.element, 0}, type.num_elements(), {ref}),
+                   destination);
   }
 }
 
@@ -119,7 +120,8 @@ void BlockLowering::write_view(const ir::Value* value, StorageId destination, Ac
   const Ref roots[1] = {ref(value)};
   const DataType types[1] = {type.element};
   Prologue prologue = graph.absorb(roots, types, type.dims);
-  graph.at_level(level, [this, prologue = std::move(prologue), destination, map = std::move(map), indices = std::move(indices), type](Sequence& steps) {
+  graph.at_level(level, [this, prologue = std::move(prologue), destination, map = std::move(map), indices = std::move(indices),
+                         type](Sequence& steps) {
     BufferTable table(builder.plan);
     dnn::EltwiseSpec spec;
     spec.name = "write_view";
@@ -127,7 +129,8 @@ void BlockLowering::write_view(const ir::Value* value, StorageId destination, Ac
     spec.chain = prologue.chain;
     for (const Source& source : prologue.sources) spec.operands.push_back(table.operand(source));
     dnn::Result result{0, type.element, map, {}};
-    for (const SourceIndex& index : indices) result.indices.push_back({table.buffer(index.storage), index.element, index.type, index.stride, index.limit});
+    for (const SourceIndex& index : indices)
+      result.indices.push_back({table.buffer(index.storage), index.element, index.type, index.stride, index.limit});
     spec.results.push_back(std::move(result));
     spec.input_bytes = table.bytes();
     spec.output_bytes = {builder.plan.storages[destination].bytes};

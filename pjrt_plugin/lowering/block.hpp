@@ -31,14 +31,15 @@ class BlockLowering {
   // Stores what the block returns: value i in destinations[i], or, where that is kNoStorage, in a storage of its own that no other
   // returned value, argument or captured value has. Then emits the block's steps.
   std::vector<StorageId> store_results(const ir::Block& block, std::span<const StorageId> destinations);
-  std::vector<StorageId> store_some_results(const ir::Block& block, std::span<const StorageId> destinations, const std::function<bool(size_t)>& wanted);
+  std::vector<StorageId> store_some_results(const ir::Block& block, std::span<const StorageId> destinations,
+                                            const std::function<bool(size_t)>& wanted);
   Sequence emit() { return graph.emit(); }
 
   // Values
   const Ref& ref(const ir::Value* value) const { return context.refs.at(value); }
   void set(const ir::Value* value, Ref ref);
-  Source source(const ir::Value* value);     // in memory, over the value's dimensions
-  StorageId dense(const ir::Value* value);   // in memory, row-major
+  Source source(const ir::Value* value);    // in memory, over the value's dimensions
+  StorageId dense(const ir::Value* value);  // in memory, row-major
   int level_of(const ir::Value* value) const { return graph.level_of(ref(value)); }
   void store_into(const Ref& ref, const ir::Type& type, StorageId destination);
 
@@ -51,7 +52,9 @@ class BlockLowering {
   void run_at(int level, metal::Program program, std::vector<StorageId> slots);
   // Writes the value to the elements of `destination` that `map` (over the value's dimensions) names.
   void write_view(const ir::Value* value, StorageId destination, AccessMap map, std::vector<SourceIndex> indices, int level);
-  NodeId elementwise(const emulator::TileOp& op, int64_t elements, std::vector<Ref> operands) { return graph.add(op, elements, std::move(operands)); }
+  NodeId elementwise(const emulator::TileOp& op, int64_t elements, std::vector<Ref> operands) {
+    return graph.add(op, elements, std::move(operands));
+  }
 
   void refuse(const ir::Operation& operation, std::string_view reason = {});
 

@@ -25,19 +25,52 @@ struct Row {
 
 // Operations whose lanes are those of the first operand and whose attributes do not matter.
 constexpr Row kRows[] = {
-    {Op::kAbs, TileOpcode::kAbs}, {Op::kCbrt, TileOpcode::kCbrt}, {Op::kCeil, TileOpcode::kCeil}, {Op::kConvert, TileOpcode::kConvert},
-    {Op::kCosine, TileOpcode::kCos}, {Op::kCountLeadingZeros, TileOpcode::kClz}, {Op::kExponential, TileOpcode::kExp},
-    {Op::kExponentialMinusOne, TileOpcode::kExpm1}, {Op::kFloor, TileOpcode::kFloor}, {Op::kImag, TileOpcode::kImag},
-    {Op::kIsFinite, TileOpcode::kIsFinite}, {Op::kLog, TileOpcode::kLog}, {Op::kLogPlusOne, TileOpcode::kLog1p},
-    {Op::kLogistic, TileOpcode::kLogistic}, {Op::kNegate, TileOpcode::kNegate}, {Op::kNot, TileOpcode::kNot}, {Op::kPopcnt, TileOpcode::kPopcnt},
-    {Op::kReal, TileOpcode::kReal}, {Op::kReducePrecision, TileOpcode::kReducePrecision}, {Op::kRoundNearestAfz, TileOpcode::kRoundAfz},
-    {Op::kRoundNearestEven, TileOpcode::kRoundEven}, {Op::kRsqrt, TileOpcode::kRsqrt}, {Op::kSign, TileOpcode::kSign}, {Op::kSine, TileOpcode::kSin},
-    {Op::kSqrt, TileOpcode::kSqrt}, {Op::kTan, TileOpcode::kTan}, {Op::kTanh, TileOpcode::kTanh}, {Op::kBitcastConvert, TileOpcode::kBitcast},
-    {Op::kAdd, TileOpcode::kAdd}, {Op::kAnd, TileOpcode::kAnd}, {Op::kAtan2, TileOpcode::kAtan2}, {Op::kComplex, TileOpcode::kComplex},
-    {Op::kDivide, TileOpcode::kDiv}, {Op::kMaximum, TileOpcode::kMax}, {Op::kMinimum, TileOpcode::kMin}, {Op::kMultiply, TileOpcode::kMul},
-    {Op::kOr, TileOpcode::kOr}, {Op::kPower, TileOpcode::kPow}, {Op::kRemainder, TileOpcode::kRem}, {Op::kShiftLeft, TileOpcode::kShl},
-    {Op::kShiftRightArithmetic, TileOpcode::kShrA}, {Op::kShiftRightLogical, TileOpcode::kShrL}, {Op::kSubtract, TileOpcode::kSub},
-    {Op::kXor, TileOpcode::kXor}, {Op::kClamp, TileOpcode::kClamp}, {Op::kSelect, TileOpcode::kSelect},
+    {Op::kAbs, TileOpcode::kAbs},
+    {Op::kCbrt, TileOpcode::kCbrt},
+    {Op::kCeil, TileOpcode::kCeil},
+    {Op::kConvert, TileOpcode::kConvert},
+    {Op::kCosine, TileOpcode::kCos},
+    {Op::kCountLeadingZeros, TileOpcode::kClz},
+    {Op::kExponential, TileOpcode::kExp},
+    {Op::kExponentialMinusOne, TileOpcode::kExpm1},
+    {Op::kFloor, TileOpcode::kFloor},
+    {Op::kImag, TileOpcode::kImag},
+    {Op::kIsFinite, TileOpcode::kIsFinite},
+    {Op::kLog, TileOpcode::kLog},
+    {Op::kLogPlusOne, TileOpcode::kLog1p},
+    {Op::kLogistic, TileOpcode::kLogistic},
+    {Op::kNegate, TileOpcode::kNegate},
+    {Op::kNot, TileOpcode::kNot},
+    {Op::kPopcnt, TileOpcode::kPopcnt},
+    {Op::kReal, TileOpcode::kReal},
+    {Op::kReducePrecision, TileOpcode::kReducePrecision},
+    {Op::kRoundNearestAfz, TileOpcode::kRoundAfz},
+    {Op::kRoundNearestEven, TileOpcode::kRoundEven},
+    {Op::kRsqrt, TileOpcode::kRsqrt},
+    {Op::kSign, TileOpcode::kSign},
+    {Op::kSine, TileOpcode::kSin},
+    {Op::kSqrt, TileOpcode::kSqrt},
+    {Op::kTan, TileOpcode::kTan},
+    {Op::kTanh, TileOpcode::kTanh},
+    {Op::kBitcastConvert, TileOpcode::kBitcast},
+    {Op::kAdd, TileOpcode::kAdd},
+    {Op::kAnd, TileOpcode::kAnd},
+    {Op::kAtan2, TileOpcode::kAtan2},
+    {Op::kComplex, TileOpcode::kComplex},
+    {Op::kDivide, TileOpcode::kDiv},
+    {Op::kMaximum, TileOpcode::kMax},
+    {Op::kMinimum, TileOpcode::kMin},
+    {Op::kMultiply, TileOpcode::kMul},
+    {Op::kOr, TileOpcode::kOr},
+    {Op::kPower, TileOpcode::kPow},
+    {Op::kRemainder, TileOpcode::kRem},
+    {Op::kShiftLeft, TileOpcode::kShl},
+    {Op::kShiftRightArithmetic, TileOpcode::kShrA},
+    {Op::kShiftRightLogical, TileOpcode::kShrL},
+    {Op::kSubtract, TileOpcode::kSub},
+    {Op::kXor, TileOpcode::kXor},
+    {Op::kClamp, TileOpcode::kClamp},
+    {Op::kSelect, TileOpcode::kSelect},
 };
 
 struct Direction {
@@ -46,8 +79,9 @@ struct Direction {
 };
 
 constexpr Direction kDirections[] = {
-    {"EQ", TileOpcode::kEq, TileOpcode::kEqTotal}, {"NE", TileOpcode::kNe, TileOpcode::kNeTotal}, {"LT", TileOpcode::kLt, TileOpcode::kLtTotal},
-    {"LE", TileOpcode::kLe, TileOpcode::kLeTotal}, {"GT", TileOpcode::kGt, TileOpcode::kGtTotal}, {"GE", TileOpcode::kGe, TileOpcode::kGeTotal},
+    {"EQ", TileOpcode::kEq, TileOpcode::kEqTotal}, {"NE", TileOpcode::kNe, TileOpcode::kNeTotal},
+    {"LT", TileOpcode::kLt, TileOpcode::kLtTotal}, {"LE", TileOpcode::kLe, TileOpcode::kLeTotal},
+    {"GT", TileOpcode::kGt, TileOpcode::kGtTotal}, {"GE", TileOpcode::kGe, TileOpcode::kGeTotal},
 };
 
 std::optional<TileOpcode> compare_code(const ir::Operation& operation) {
@@ -78,7 +112,8 @@ std::optional<TileOp> tile_op(const ir::Operation& operation) {
     op.code = row->code;
   }
   if (operation.op() == Op::kReducePrecision) {
-    op.imm = static_cast<uint64_t>(operation.integer(Attr::kExponentBits)) << 8 | static_cast<uint64_t>(operation.integer(Attr::kMantissaBits));
+    op.imm =
+        static_cast<uint64_t>(operation.integer(Attr::kExponentBits)) << 8 | static_cast<uint64_t>(operation.integer(Attr::kMantissaBits));
   }
   if (operation.op() == Op::kBitcastConvert) op.imm = static_cast<uint64_t>(operand_type);
   if (!emulator::supports(op.code, op.lane)) return std::nullopt;

@@ -122,8 +122,8 @@ emulator::TileProgram ClusterChain::finish() {
     if (const auto* constant = std::get_if<Splat>(&output.ref)) splat(*constant, emulator::lane_of(constant->type));
   }
   constexpr size_t kMaxSplatInputs = 8;
-  const bool as_inputs =
-      splats_as_inputs_ && splats_.size() <= kMaxSplatInputs && sources_.size() + splats_.size() + outputs_.size() <= dnn::kMaxEltwiseBuffers;
+  const bool as_inputs = splats_as_inputs_ && splats_.size() <= kMaxSplatInputs &&
+                         sources_.size() + splats_.size() + outputs_.size() <= dnn::kMaxEltwiseBuffers;
   ChainBuilder chain;
   std::vector<uint16_t> source_registers, splat_registers;
   for (const Source& memory : sources_) source_registers.push_back(chain.input(memory.type));

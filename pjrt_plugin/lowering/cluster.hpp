@@ -33,10 +33,10 @@ class ClusterChain {
   ClusterChain(int64_t elements, bool splats_as_inputs, std::function<Source(NodeId)> stored = {})
       : elements_(elements), splats_as_inputs_(splats_as_inputs && elements > 4096), stored_(std::move(stored)) {}
 
-  void add(NodeId id, const Node& node);     // operands before users
+  void add(NodeId id, const Node& node);  // operands before users
   void output(NodeId id, DataType type) { outputs_.push_back({id, type}); }
   void output(const Ref& leaf, DataType type) { outputs_.push_back({leaf, type}); }  // a Source or Splat
-  bool fits() const;                         // few enough circular buffers
+  bool fits() const;                                                                 // few enough circular buffers
   const std::vector<Source>& sources() const { return sources_; }
   emulator::TileProgram finish();
   Step step(PlanBuilder& builder, const std::vector<StorageId>& outputs);

@@ -67,7 +67,8 @@ Source Graph::as_source(const Ref& ref, DataType type, std::span<const int64_t> 
   const Splat& splat = std::get<Splat>(ref);
   const auto size = static_cast<size_t>(size_of(splat.type));
   Source source;
-  source.storage = builder_.constant(std::make_shared<std::vector<std::byte>>(splat.bits.begin(), splat.bits.begin() + static_cast<ptrdiff_t>(size)));
+  source.storage =
+      builder_.constant(std::make_shared<std::vector<std::byte>>(splat.bits.begin(), splat.bits.begin() + static_cast<ptrdiff_t>(size)));
   source.type = type;
   for (int64_t d : dims) source.map.dims.push_back({d, 0});
   return source;
@@ -127,7 +128,8 @@ Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> typ
       node.absorbed = true;
       for (Ref& operand : node.operands) {
         const auto* producer = std::get_if<NodeId>(&operand);
-        if (producer == nullptr || !nodes_[*producer].absorbed) operand = leaf(operand, producer ? nodes_[*producer].op.type : DataType::kF32);
+        if (producer == nullptr || !nodes_[*producer].absorbed)
+          operand = leaf(operand, producer ? nodes_[*producer].op.type : DataType::kF32);
       }
       cluster.add(id, node);
     }

@@ -73,10 +73,10 @@ class Graph {
 
   NodeId add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands);
   const Node& node(NodeId id) const { return nodes_[id]; }
-  int level_of(const Ref& ref) const;      // the first level at which a step can read it
-  StorageId store(NodeId id);              // asks for the result in memory
-  void store_in(NodeId id, StorageId storage);  // the result has no storage yet
-  void own(StorageId storage) { own_.insert(storage); }       // a step of this block fills it
+  int level_of(const Ref& ref) const;                    // the first level at which a step can read it
+  StorageId store(NodeId id);                            // asks for the result in memory
+  void store_in(NodeId id, StorageId storage);           // the result has no storage yet
+  void own(StorageId storage) { own_.insert(storage); }  // a step of this block fills it
   bool owns(StorageId storage) const { return own_.contains(storage); }
   Source as_source(const Ref& ref, DataType type, std::span<const int64_t> dims);  // in memory, under any view
   StorageId dense(const Ref& ref, DataType type, std::span<const int64_t> dims);   // in memory, row-major

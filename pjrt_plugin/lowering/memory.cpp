@@ -21,9 +21,9 @@ struct Loop {
 // What one storage sees of the program's linear order.
 struct Life {
   Position first = kNever, last = -1;
-  bool swapped = false;                      // exchanged with another at the end of an iteration
-  bool carried = false;                      // by the loop that is being planned
-  bool taken = false;                        // it has taken over another's memory
+  bool swapped = false;  // exchanged with another at the end of an iteration
+  bool carried = false;  // by the loop that is being planned
+  bool taken = false;    // it has taken over another's memory
 };
 
 // The loop whose body is being planned: what becomes of its arguments.
@@ -34,7 +34,8 @@ struct LoopContext {
 
 class MemoryPlan {
  public:
-  MemoryPlan(Plan& plan, std::span<const uint8_t> donated) : plan_(plan), donated_(donated), lives_(plan.storages.size()), parent_(plan.storages.size()) {
+  MemoryPlan(Plan& plan, std::span<const uint8_t> donated)
+      : plan_(plan), donated_(donated), lives_(plan.storages.size()), parent_(plan.storages.size()) {
     std::iota(parent_.begin(), parent_.end(), 0);
   }
 

@@ -59,7 +59,8 @@ Splat one_of(DataType type, bool value) {
 void lower_pad(BlockLowering& block, const ir::Operation& operation) {
   const ir::Type& type = operation.result()->type();
   const ir::Value* operand = operation.operand(0);
-  const Dims &low = operation.ints(Attr::kEdgePaddingLow), &high = operation.ints(Attr::kEdgePaddingHigh), &inner = operation.ints(Attr::kInteriorPadding);
+  const Dims &low = operation.ints(Attr::kEdgePaddingLow), &high = operation.ints(Attr::kEdgePaddingHigh),
+             &inner = operation.ints(Attr::kInteriorPadding);
   const auto size = static_cast<ptrdiff_t>(size_of(type.element));
   auto padded = [&](const Source& source, std::vector<std::byte> value) {
     std::optional<Source> result = pad(source, low, high, inner, value);
@@ -74,7 +75,8 @@ void lower_pad(BlockLowering& block, const ir::Operation& operation) {
   const Source value = *broadcast_in_dim(block.source(operation.operand(1)), {}, type.dims);
   const TileOp select{TileOpcode::kSelect, emulator::lane_of(type.element), type.element, 0};
   block.set(operation.result(),
-            block.elementwise(select, type.num_elements(), {mask, padded(block.source(operand), std::vector<std::byte>(static_cast<size_t>(size))), value}));
+            block.elementwise(select, type.num_elements(),
+                              {mask, padded(block.source(operand), std::vector<std::byte>(static_cast<size_t>(size))), value}));
 }
 
 void lower_concatenate(BlockLowering& block, const ir::Operation& operation) {
@@ -98,8 +100,8 @@ int64_t read_index(const Splat& splat) {
 }
 
 // Adds start indices (scalars) to a map whose dimensions have the given strides: constants at once, others when the program runs.
-void add_indices(BlockLowering& block, std::span<ir::Value* const> starts, const Dims& extent, const Dims& size, const Dims& strides, int64_t& offset,
-                 std::vector<SourceIndex>& indices) {
+void add_indices(BlockLowering& block, std::span<ir::Value* const> starts, const Dims& extent, const Dims& size, const Dims& strides,
+                 int64_t& offset, std::vector<SourceIndex>& indices) {
   for (size_t d = 0; d < starts.size(); ++d) {
     const int64_t limit = extent[d] - size[d];
     if (limit == 0) continue;
@@ -179,15 +181,17 @@ bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
     case Op::kIota: lower_iota(block, operation); return true;
     case Op::kReshape: lower_reshape(block, operation); return true;
     case Op::kBroadcastInDim:
-      set_view(block, operation,
-               [&](const Source& s) { return broadcast_in_dim(s, operation.ints(Attr::kBroadcastDimensions), operation.result()->type().dims); });
+      set_view(block, operation, [&](const Source& s) {
+        return broadcast_in_dim(s, operation.ints(Attr::kBroadcastDimensions), operation.result()->type().dims);
+      });
       return true;
     case Op::kTranspose:
       set_view(block, operation, [&](const Source& s) { return transpose(s, operation.ints(Attr::kPermutation)); });
       return true;
     case Op::kSlice:
-      set_view(block, operation,
-               [&](const Source& s) { return slice(s, operation.ints(Attr::kStartIndices), operation.ints(Attr::kLimitIndices), operation.ints(Attr::kStrides)); });
+      set_view(block, operation, [&](const Source& s) {
+        return slice(s, operation.ints(Attr::kStartIndices), operation.ints(Attr::kLimitIndices), operation.ints(Attr::kStrides));
+      });
       return true;
     case Op::kReverse:
       set_view(block, operation, [&](const Source& s) { return reverse(s, operation.ints(Attr::kDimensions)); });

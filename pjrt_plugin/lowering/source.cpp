@@ -100,7 +100,8 @@ std::optional<Source> reshape(const Source& source, std::span<const int64_t> res
   return out;
 }
 
-std::optional<Source> slice(const Source& source, std::span<const int64_t> start, std::span<const int64_t> limit, std::span<const int64_t> stride) {
+std::optional<Source> slice(const Source& source, std::span<const int64_t> start, std::span<const int64_t> limit,
+                            std::span<const int64_t> stride) {
   Source out = source;
   for (size_t d = 0; d < start.size(); ++d) {
     Dim& dim = out.map.dims[d];
@@ -144,8 +145,8 @@ std::optional<Source> reverse(const Source& source, std::span<const int64_t> dim
   return out;
 }
 
-std::optional<Source> pad(const Source& source, std::span<const int64_t> low, std::span<const int64_t> high, std::span<const int64_t> interior,
-                          std::vector<std::byte> value) {
+std::optional<Source> pad(const Source& source, std::span<const int64_t> low, std::span<const int64_t> high,
+                          std::span<const int64_t> interior, std::vector<std::byte> value) {
   if (source.map.is_padded() && source.pad != value) return std::nullopt;
   Source out = source;
   for (size_t d = 0; d < low.size(); ++d) {

@@ -25,7 +25,7 @@ struct SourceIndex {
 struct Source {
   StorageId storage = kNoStorage;  // none: the value of an element is its source index (an iota)
   DataType type = DataType::kF32;
-  AccessMap map;                   // one dimension per dimension of the value
+  AccessMap map;  // one dimension per dimension of the value
   std::vector<std::byte> pad = {};
   std::vector<SourceIndex> indices = {};
 
@@ -37,9 +37,10 @@ struct Source {
 std::optional<Source> broadcast_in_dim(const Source& source, std::span<const int64_t> dimensions, std::span<const int64_t> result);
 std::optional<Source> transpose(const Source& source, std::span<const int64_t> permutation);
 std::optional<Source> reshape(const Source& source, std::span<const int64_t> result);
-std::optional<Source> slice(const Source& source, std::span<const int64_t> start, std::span<const int64_t> limit, std::span<const int64_t> stride);
+std::optional<Source> slice(const Source& source, std::span<const int64_t> start, std::span<const int64_t> limit,
+                            std::span<const int64_t> stride);
 std::optional<Source> reverse(const Source& source, std::span<const int64_t> dimensions);
-std::optional<Source> pad(const Source& source, std::span<const int64_t> low, std::span<const int64_t> high, std::span<const int64_t> interior,
-                          std::vector<std::byte> value);
+std::optional<Source> pad(const Source& source, std::span<const int64_t> low, std::span<const int64_t> high,
+                          std::span<const int64_t> interior, std::vector<std::byte> value);
 
 }  // namespace tt::lowering

@@ -30,8 +30,8 @@ uint64_t Allocator::allocate(int64_t bytes) {
   }
   int64_t largest = 0;
   for (const auto& [address, length] : free_) largest = std::max(largest, length);
-  fail(ErrorCategory::kOutOfMemory, "[allocate] out of device memory: asked for ", bytes, " bytes, free ", capacity_ - in_use_, " of ", capacity_,
-       " bytes (largest block ", largest, "); delete arrays or donate inputs");
+  fail(ErrorCategory::kOutOfMemory, "[allocate] out of device memory: asked for ", bytes, " bytes, free ", capacity_ - in_use_, " of ",
+       capacity_, " bytes (largest block ", largest, "); delete arrays or donate inputs");
 }
 
 void Allocator::release(uint64_t address, int64_t bytes) {

@@ -24,10 +24,10 @@ struct Device::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::pair<std::function<void()>, Event>> queue;
-  bool busy = false;      // somebody runs queue work: the worker or a caller
+  bool busy = false;  // somebody runs queue work: the worker or a caller
   bool closed = false;
   bool stopping = false;
-  int waiters = 0;        // threads in finish()
+  int waiters = 0;  // threads in finish()
   std::thread worker;
 
   Impl(const emulator::ChipSpec& chip, int id)
@@ -106,7 +106,8 @@ std::shared_ptr<Buffer> Device::allocate(int64_t bytes) {
 std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::function<void()> release) {
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[adopt] device ", id(), " is closed");
   const uint64_t address = impl_->allocator.allocate(bytes);
-  auto buffer = std::make_shared<Buffer>(shared_from_this(), address, bytes, static_cast<std::byte*>(const_cast<void*>(host)), std::move(release));
+  auto buffer =
+      std::make_shared<Buffer>(shared_from_this(), address, bytes, static_cast<std::byte*>(const_cast<void*>(host)), std::move(release));
   buffer->host_view_ = true;
   return buffer;
 }

@@ -11,7 +11,7 @@
 namespace tt::emulator {
 struct ChipSpec;
 struct RunReport;
-}
+}  // namespace tt::emulator
 
 namespace tt::metal {
 

@@ -12,8 +12,8 @@ class Event {
  public:
   using Callback = std::function<void(const Error*)>;  // null: success
 
-  Event() = default;        // already reached
-  static Event pending();   // to be completed by complete() or fail()
+  Event() = default;       // already reached
+  static Event pending();  // to be completed by complete() or fail()
 
   bool is_ready() const;
   std::shared_ptr<const Error> error() const;  // null unless ready and failed

@@ -43,15 +43,16 @@ void Program::validate(const emulator::ChipSpec& chip) {
   if (circular_buffers_.size() > static_cast<size_t>(chip.num_circular_buffers)) {
     undefined(circular_buffers_.size(), " circular buffers, the core has ", chip.num_circular_buffers);
   }
-  if (semaphores_.size() > static_cast<size_t>(chip.num_semaphores)) undefined(semaphores_.size(), " semaphores, the core has ", chip.num_semaphores);
+  if (semaphores_.size() > static_cast<size_t>(chip.num_semaphores))
+    undefined(semaphores_.size(), " semaphores, the core has ", chip.num_semaphores);
   if (l1_bytes() > chip.l1_usable) undefined("circular buffers take ", l1_bytes(), " bytes of L1, a core has ", chip.l1_usable);
   for (const CircularBufferConfig& cb : circular_buffers_) {
     if (cb.num_pages == 0 || cb.page_size == 0) undefined("CB ", int{cb.id}, " has no room");
   }
   for (CoreCoord core : cores_) {
     if (core.x >= chip.compute_grid.x || core.y >= chip.compute_grid.y) {
-      undefined("kernel on core (", core.x, ",", core.y, "), which is a storage or dispatch core or does not exist: the compute grid of ", chip.name,
-                " is ", chip.compute_grid.x, "x", chip.compute_grid.y);
+      undefined("kernel on core (", core.x, ",", core.y, "), which is a storage or dispatch core or does not exist: the compute grid of ",
+                chip.name, " is ", chip.compute_grid.x, "x", chip.compute_grid.y);
     }
   }
   std::vector<CoreCoord> sorted = cores_;

@@ -18,7 +18,7 @@ using emulator::CoreCoord;
 using emulator::Role;
 
 struct SlotSpec {
-  std::string name;   // "a", "out"
+  std::string name;  // "a", "out"
   int64_t bytes;
   bool is_output;
 };
@@ -26,7 +26,7 @@ struct SlotSpec {
 struct CircularBufferConfig {
   Cb id;
   uint32_t num_pages;
-  uint32_t page_size;  // bytes, rounded up to L1 alignment
+  uint32_t page_size;   // bytes, rounded up to L1 alignment
   std::string content;  // for listings: "in0", "partials"
 };
 
@@ -60,7 +60,7 @@ class Program {
   emulator::LaunchPlan plan() const;  // refers to this program
   std::string text() const;           // name, cores, slots, CBs, kernels, notes
 
-  double flops = 0;           // per run, for cost_analysis
+  double flops = 0;  // per run, for cost_analysis
 
  private:
   struct KernelGroup {

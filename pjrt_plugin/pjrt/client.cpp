@@ -1,0 +1,239 @@
+// The client: devices, compilation with its cache, and arrays from the host.
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+#include "emulator/grayskull.hpp"
+#include "metal/device_registry.hpp"
+#include "pjrt/objects.hpp"
+#include "stablehlo/reader.hpp"
+
+namespace tt::pjrt {
+
+Device& Client::lookup(int64_t id) const {
+  require(id >= 0 && id < static_cast<int64_t>(devices.size()), "[device] ", id, " does not exist; tt has devices 0..", devices.size() - 1);
+  return *devices[static_cast<size_t>(id)];
+}
+
+namespace {
+
+constexpr std::string_view kPlatform = "tt";
+constexpr std::string_view kPlatformVersion = "jax_tt 0.1 (emulated Grayskull)";
+
+const char* environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == 0 ? otherwise : value;
+}
+
+void initialize(Head&) {}
+
+void attributes(PluginAttributes& args) {
+  static constexpr int64_t kCurrent[3] = {stablehlo::kVersion[0], stablehlo::kVersion[1], stablehlo::kVersion[2]};
+  static constexpr int64_t kMinimum[3] = {0, 9, 0};
+  const auto version = [](std::string_view name, const int64_t* numbers) {
+    NamedValue value = named(name, int64_t{0});
+    value.type = NamedValue::kInt64List;
+    value.int64_array_value = numbers;
+    value.value_size = 3;
+    return value;
+  };
+  static const NamedValue kValues[] = {version("stablehlo_current_version", kCurrent), version("stablehlo_minimum_version", kMinimum)};
+  args.values = kValues;
+  args.count = std::size(kValues);
+}
+
+void create(ClientCreate& args) {
+  std::string arch = environment("JAX_TT_ARCH", "e150");
+  int64_t count = std::atoi(environment("JAX_TT_NUM_DEVICES", "1"));
+  for (size_t i = 0; i < args.num_options; ++i) {
+    const NamedValue& option = args.options[i];
+    const std::string_view name(option.name, option.name_size);
+    if (name == "arch" && option.type == NamedValue::kString) arch.assign(option.string_value, option.value_size);
+    if (name == "num_devices" && option.type == NamedValue::kInt64) count = option.int64_value;
+  }
+  require(count >= 1 && count <= 64, "[client] ", count, " devices; JAX_TT_NUM_DEVICES must be between 1 and 64");
+  auto client = std::make_unique<Client>();
+  client->chip = &emulator::find_chip(arch);
+  for (int id = 0; id < count; ++id) {
+    auto& device = client->devices.emplace_back(std::make_unique<Device>());
+    device->client = client.get();
+    device->id = id;
+    device->card = metal::open_device(arch, id);
+    device->kind = cat("Grayskull ", arch);
+    device->debug = device->text = cat("TTDevice(id=", id, ", arch=", arch, ")");
+    device->memory.device = device.get();
+    device->memory.debug = cat("TTMemory(device ", id, ")");
+    device->memories[0] = &device->memory;
+    const emulator::ChipSpec& chip = *client->chip;
+    device->attributes = {named("num_compute_cores", int64_t{chip.compute_grid.x} * chip.compute_grid.y),
+                          named("l1_bytes_per_core", chip.l1_usable), named("clock_hz", static_cast<int64_t>(chip.clock_hz)),
+                          named("dram_channels", int64_t{chip.dram_channels})};
+    client->device_list.push_back(device.get());
+    client->memory_list.push_back(&device->memory);
+  }
+  args.client = client.release();
+}
+
+void destroy(One<Client>& args) {
+  if (args.object == nullptr) return;
+  for (const auto& device : args.object->devices) device->card->finish();
+  delete args.object;
+}
+
+void platform_name(GetText<Client>& args) {
+  args.text = kPlatform.data();
+  args.size = kPlatform.size();
+}
+
+void platform_version(GetText<Client>& args) {
+  args.text = kPlatformVersion.data();
+  args.size = kPlatformVersion.size();
+}
+
+void process_index(Get<Client, int>& args) { args.value = 0; }
+
+void devices(GetList<Client, Device* const*>& args) {
+  args.items = args.object->device_list.data();
+  args.count = args.object->device_list.size();
+}
+
+void memories(GetList<Client, Memory* const*>& args) {
+  args.items = args.object->memory_list.data();
+  args.count = args.object->memory_list.size();
+}
+
+void lookup_device(LookupDevice& args) { args.device = &args.client->lookup(args.id); }
+
+void default_assignment(DefaultDeviceAssignment& args) {
+  const int count = args.num_replicas * args.num_partitions;
+  require(count >= 0 && static_cast<size_t>(count) <= args.size, "[device assignment] ", count, " devices do not fit in ", args.size);
+  for (int i = 0; i < count; ++i) args.assignment[i] = i;
+}
+
+// FNV-1a, enough to tell programs apart for people; the cache compares whole keys.
+std::string fingerprint(std::string_view key) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += kDigits[hash >> shift & 15];
+  return text;
+}
+
+Client::Compiled compile_cached(Client& client, std::string_view payload, const Options& options) {
+  std::string key(payload);
+  for (const auto& [name, value] : options.compile.overrides) key += cat('\0', name, '=', value);
+  key += cat('\0', options.compile.num_replicas, 'x', options.compile.num_partitions);
+  std::promise<Client::Compiled> promise;
+  {
+    std::unique_lock lock(client.cache_mutex);
+    if (const auto found = client.cache.find(key); found != client.cache.end()) {
+      const std::shared_future<Client::Compiled> future = found->second;
+      lock.unlock();
+      return future.get();
+    }
+    client.cache.emplace(key, promise.get_future().share());
+  }
+  try {
+    auto module = stablehlo::read({reinterpret_cast<const std::byte*>(payload.data()), payload.size()});
+    Client::Compiled compiled = executable::compile(std::move(module), options.compile, *client.chip, fingerprint(key));
+    promise.set_value(compiled);
+    return compiled;
+  } catch (...) {
+    promise.set_exception(std::current_exception());
+    std::lock_guard lock(client.cache_mutex);
+    client.cache.erase(key);
+    throw;
+  }
+}
+
+void compile(ClientCompile& args) {
+  const Program& program = *args.program;
+  const std::string_view format(program.format, program.format_size);
+  require(format == "mlir", "[compile] program format \"", format, "\", expected \"mlir\"");
+  Options options = read_options({args.options, args.options_size});
+  auto loaded = std::make_unique<LoadedExecutable>();
+  loaded->client = args.client;
+  loaded->device = &args.client->lookup(options.device_id);
+  loaded->devices[0] = loaded->device;
+  loaded->compiled = compile_cached(*args.client, {program.code, program.code_size}, options);
+  loaded->assignment = options.assignment.empty() ? std::string("\x08\x01\x10\x01\x1a\x03\x0a\x01\x00", 9) : options.assignment;
+  args.executable = loaded.release();
+}
+
+// Copies a strided array to dense row-major order.
+void pack(const std::byte* from, std::span<const int64_t> dims, std::span<const int64_t> strides, size_t element, std::byte*& to) {
+  if (dims.empty()) {
+    std::memcpy(to, from, element);
+    to += element;
+    return;
+  }
+  if (dims.size() == 1 && strides[0] == static_cast<int64_t>(element)) {
+    std::memcpy(to, from, element * static_cast<size_t>(dims[0]));
+    to += element * static_cast<size_t>(dims[0]);
+    return;
+  }
+  for (int64_t i = 0; i < dims[0]; ++i) pack(from + i * strides[0], dims.subspan(1), strides.subspan(1), element, to);
+}
+
+bool is_dense(std::span<const int64_t> dims, std::span<const int64_t> strides, int64_t element) {
+  int64_t expected = element;
+  for (size_t d = dims.size(); d-- > 0;) {
+    if (dims[d] != 1 && strides[d] != expected) return false;
+    expected *= dims[d];
+  }
+  return true;
+}
+
+void buffer_from_host(BufferFromHost& args) {
+  constexpr int64_t kAdoptBytes = 64 << 10;  // smaller arrays are cheaper to copy
+  const DataType type = data_type(args.type);
+  const std::span<const int64_t> dims(args.dims, args.num_dims);
+  require(args.layout == nullptr || args.layout->type == 0, "[buffer_from_host] device layouts by strides are not supported");
+  Device& device = args.memory != nullptr ? *args.memory->device : args.device != nullptr ? *args.device : args.client->lookup(0);
+  const int64_t element = size_of(type), bytes = volume(dims) * element;
+  const std::span<const int64_t> strides(args.byte_strides, args.num_byte_strides);
+  const bool dense = strides.empty() || bytes == 0 || is_dense(dims, strides, element);
+  const bool may_adopt = args.semantics == HostSemantics::kImmutableZeroCopy || args.semantics == HostSemantics::kMutableZeroCopy;
+  auto buffer = std::make_unique<Buffer>();
+  buffer->device = &device;
+  buffer->type = ir::Type::tensor(type, Dims(dims.begin(), dims.end()));
+  auto done = std::make_unique<Event>();
+  if (may_adopt && dense && bytes >= kAdoptBytes && reinterpret_cast<uintptr_t>(args.data) % 16 == 0) {
+    done->event = metal::Event::pending();
+    buffer->data = device.card->adopt(args.data, bytes, [event = done->event] { event.complete(); });
+  } else {
+    buffer->data = device.card->allocate(bytes);
+    std::byte* to = buffer->data->data();
+    const auto* from = static_cast<const std::byte*>(args.data);
+    if (bytes > 0 && dense) {
+      std::memcpy(to, from, static_cast<size_t>(bytes));
+    } else if (bytes > 0) {
+      pack(from, dims, strides, static_cast<size_t>(element), to);
+    }
+  }
+  args.done = done.release();
+  args.buffer = buffer.release();
+}
+
+}  // namespace
+
+void install_client(Api& api) {
+  install<&initialize>(api, Slot::kPluginInitialize);
+  install<&attributes>(api, Slot::kPluginAttributes);
+  install<&create>(api, Slot::kClientCreate);
+  install<&destroy>(api, Slot::kClientDestroy);
+  install<&platform_name>(api, Slot::kClientPlatformName);
+  install<&platform_version>(api, Slot::kClientPlatformVersion);
+  install<&process_index>(api, Slot::kClientProcessIndex);
+  install<&devices>(api, Slot::kClientDevices);
+  install<&devices>(api, Slot::kClientAddressableDevices);
+  install<&memories>(api, Slot::kClientAddressableMemories);
+  install<&lookup_device>(api, Slot::kClientLookupDevice);
+  install<&lookup_device>(api, Slot::kClientLookupAddressableDevice);
+  install<&default_assignment>(api, Slot::kClientDefaultDeviceAssignment);
+  install<&compile>(api, Slot::kClientCompile);
+  install<&buffer_from_host>(api, Slot::kClientBufferFromHostBuffer);
+}
+
+}  // namespace tt::pjrt

@@ -1,0 +1,98 @@
+// What stands behind JAX's handles.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "executable/executable.hpp"
+#include "metal/device.hpp"
+#include "pjrt/guard.hpp"
+
+namespace tt::pjrt {
+
+struct Event {
+  metal::Event event;
+};
+
+struct Memory {
+  void* vtable = nullptr;  // read by JAX, null allowed
+  Device* device;
+  std::string debug;
+};
+
+// A device and its description are one object.
+struct Device {
+  Client* client;
+  int id;
+  std::shared_ptr<metal::Device> card;
+  std::string kind, debug, text;
+  Memory memory;
+  Memory* memories[1];
+  std::vector<NamedValue> attributes;
+};
+
+struct Client {
+  std::vector<std::unique_ptr<Device>> devices;
+  std::vector<Device*> device_list;
+  std::vector<Memory*> memory_list;
+  const emulator::ChipSpec* chip;
+
+  // Compiled programs by payload and options; two threads that ask for the same program compile it once.
+  using Compiled = std::shared_ptr<const executable::Executable>;
+  std::mutex cache_mutex;
+  std::map<std::string, std::shared_future<Compiled>> cache;
+
+  Device& lookup(int64_t id) const;  // InvalidArgument names what there is
+};
+
+struct Buffer {
+  Device* device;
+  ir::Type type;
+  mutable std::mutex mutex;
+  std::shared_ptr<metal::Buffer> data;  // null: deleted or donated
+  const char* gone = nullptr;           // how it went
+  std::atomic<int> external_references{0};
+
+  std::shared_ptr<metal::Buffer> use(const char* call) const;  // FailedPrecondition-like error when gone
+  void drop(const char* how);
+};
+
+struct ExecutableHandle {
+  Client::Compiled compiled;
+  std::vector<NamedValue> costs;
+  std::vector<int> types;
+  std::vector<int64_t> dims;
+  std::vector<size_t> ranks;
+};
+
+struct LoadedExecutable {
+  Client* client;
+  Client::Compiled compiled;
+  Device* device;
+  Device* devices[1];
+  std::string assignment;  // DeviceAssignmentProto
+  std::atomic<bool> deleted{false};
+};
+
+// CompileOptionsProto: what we need of it.
+struct Options {
+  executable::CompileOptions compile;
+  std::string assignment;  // DeviceAssignmentProto, as given
+  int64_t device_id = 0;
+};
+Options read_options(std::string_view bytes);
+
+int buffer_type(DataType type);       // PJRT_Buffer_Type
+DataType data_type(int buffer_type);  // InvalidArgument when it is none of ours
+NamedValue named(std::string_view name, int64_t value);
+NamedValue named(std::string_view name, float value);
+NamedValue named(std::string_view name, const std::string& value);
+
+}  // namespace tt::pjrt

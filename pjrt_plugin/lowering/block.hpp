@@ -72,6 +72,7 @@ class BlockLowering {
 // The families: each lowers the operations it knows and says whether it did.
 bool lower_movement(BlockLowering& block, const ir::Operation& operation);
 bool lower_control(BlockLowering& block, const ir::Operation& operation);
+bool lower_reduction(BlockLowering& block, const ir::Operation& operation);
 
 // A type as the card stores it: tokens take one byte.
 ir::Type stored(const ir::Type& type);

@@ -1,0 +1,27 @@
+// Reductions by any region, of any number of values at once.
+#pragma once
+
+#include "dnn/operand.hpp"
+
+namespace tt::dnn {
+
+// The iteration space of the operands is [outer, reduced, inner], row-major; results lie over [outer, inner].
+struct ReduceSpec {
+  std::string name;
+  int64_t outer, reduced, inner;
+  std::vector<int64_t> input_bytes;   // input buffers: slots 0 ..
+  std::vector<int64_t> output_bytes;  // output buffers: the slots after them
+  std::vector<Operand> operands;      // prologue.inputs[i] is operands[i]
+  TileProgram prologue;               // operands -> the k values to reduce
+  TileProgram combine;                // k accumulators, then k values -> k accumulators
+  std::vector<Operand> inits;         // k scalars (uniform operands over any space); empty: none are combined in
+  std::vector<Result> results;        // k results over [outer, inner]
+};
+
+// `reduced` must not be 0. Each result is combine(init, x0 . x1 . ...) in an order that depends on the sizes alone.
+Program reduce(const ReduceSpec& spec, const ChipSpec& chip);
+
+// How many parts to cut `reduced` into so that a second reduction of the parts' results makes use of the grid; 1: not worth it.
+int64_t reduce_parts(int64_t outer, int64_t reduced, int64_t inner);
+
+}  // namespace tt::dnn

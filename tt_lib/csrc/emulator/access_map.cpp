@@ -45,18 +45,18 @@ class Odometer {
   }
 
   void advance() {
+    bool exact = true;  // no padded dimension has moved
     for (size_t d = index_.size(); d-- > 0;) {
-      if (++index_[d] < map_.dims[d].size) {
-        if (simple(map_.dims[d])) {
-          offset_ += map_.dims[d].stride;
-          return;
-        }
+      const AccessMap::Dim& dim = map_.dims[d];
+      exact = exact && simple(dim);
+      if (++index_[d] < dim.size) {
+        offset_ += dim.stride;
         break;
       }
-      if (simple(map_.dims[d])) offset_ -= map_.dims[d].stride * (map_.dims[d].size - 1);
+      offset_ -= dim.stride * (dim.size - 1);
       index_[d] = 0;
     }
-    if (map_.is_padded()) locate();
+    if (!exact) locate();
   }
 
   int64_t offset() const { return offset_; }

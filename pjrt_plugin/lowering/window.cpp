@@ -1,0 +1,356 @@
+// Windows as views: position p of every window is one shifted, padded, strided view of the operand, and the region combines the views.
+// Long windows are put together from windows of half their length.
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "lowering/block.hpp"
+
+namespace tt::lowering {
+
+using emulator::Lane;
+using emulator::TileOp;
+using emulator::TileOpcode;
+using ir::Attr;
+using ir::Op;
+
+namespace {
+
+constexpr int64_t kMaxPositions = 32;  // of one window that are combined one by one
+
+// The region applied element by element: its operations become virtual operations of the block.
+std::vector<Ref> apply_region(BlockLowering& block, const ir::Block& region, std::span<const Ref> arguments, int64_t elements) {
+  std::unordered_map<const ir::Value*, Ref> values;
+  for (size_t i = 0; i < arguments.size(); ++i) values[region.arguments()[i].get()] = arguments[i];
+  const auto find = [&](const ir::Value* value) -> Ref {
+    if (const auto found = values.find(value); found != values.end()) return found->second;
+    const Ref& outer = block.ref(value);
+    if (std::holds_alternative<Splat>(outer)) return outer;
+    const int64_t dims[1] = {elements};
+    return *broadcast_in_dim(block.source(value), {}, dims);
+  };
+  for (const auto& operation : region.operations()) {
+    std::vector<Ref> operands;
+    for (const ir::Value* value : operation->operands()) operands.push_back(find(value));
+    switch (operation->op()) {
+      case Op::kReturn: return operands;
+      case Op::kConstant: values[operation->result()] = splat_of(operation->elements()); break;
+      case Op::kReshape:
+      case Op::kBroadcastInDim:
+      case Op::kOptimizationBarrier: values[operation->result()] = operands[0]; break;
+      default: {
+        const auto op = ir::is_elementwise(operation->op()) ? tile_op(*operation) : std::nullopt;
+        if (!op) fail(ErrorCategory::kUnimplemented, "stablehlo.", ir::name(operation->op()), " inside a region");
+        const NodeId node = block.elementwise(*op, elements, std::move(operands));
+        block.graph.add_uses(node, 1000);  // its readers are not counted: never absorbed
+        values[operation->result()] = node;
+      }
+    }
+  }
+  fail(ErrorCategory::kInternal, "[region] without a return");
+}
+
+std::vector<std::byte> bits_of(const Splat& splat) {
+  return {splat.bits.begin(), splat.bits.begin() + static_cast<ptrdiff_t>(size_of(splat.type))};
+}
+
+struct Window {
+  Dims size, strides, base_dilations, window_dilations, low, high;
+  Dims output;
+
+  int64_t positions() const { return volume(size); }
+};
+
+Window read_window(const ir::Operation& operation, const Dims& output) {
+  const size_t rank = output.size();
+  const auto ints = [&](Attr key) { return operation.find(key) == nullptr ? Dims(rank, 1) : operation.ints(key); };
+  Window window{operation.ints(Attr::kWindowDimensions),
+                ints(Attr::kWindowStrides),
+                ints(Attr::kBaseDilations),
+                ints(Attr::kWindowDilations),
+                Dims(rank, 0),
+                Dims(rank, 0),
+                output};
+  if (operation.find(Attr::kPadding) != nullptr) {
+    const Dims& padding = operation.ints(Attr::kPadding);
+    for (size_t d = 0; d < rank; ++d) {
+      window.low[d] = padding[2 * d];
+      window.high[d] = padding[2 * d + 1];
+    }
+  }
+  return window;
+}
+
+// The view that holds, for every window, its element at `position`; what the window finds outside of the array is `outside`.
+std::optional<Source> view_at(const Source& operand, const Window& w, const Dims& position, const std::vector<std::byte>& outside) {
+  const size_t rank = position.size();
+  Dims interior(rank), start(rank), limit(rank);
+  for (size_t d = 0; d < rank; ++d) {
+    interior[d] = w.base_dilations[d] - 1;
+    start[d] = position[d] * w.window_dilations[d];
+    limit[d] = start[d] + (w.output[d] - 1) * w.strides[d] + 1;
+  }
+  const std::optional<Source> padded = pad(operand, w.low, w.high, interior, outside);
+  if (!padded) return std::nullopt;
+  // A strided view of a padded dimension: shift first, then keep every stride-th index where the map can say so.
+  std::optional<Source> shifted = slice(*padded, start, limit, Dims(rank, 1));
+  if (!shifted) return std::nullopt;
+  for (size_t d = 0; d < rank; ++d) {
+    AccessMap::Dim& dim = shifted->map.dims[d];
+    const int64_t stride = w.strides[d];
+    if (stride == 1) continue;
+    if (!dim.padded()) {
+      dim.stride *= stride;
+      dim.size = w.output[d];
+      continue;
+    }
+    if (dim.step != 1) return std::nullopt;
+    // Output index o reads index o * stride; backed where low <= o * stride < high.
+    const int64_t first = div_up(dim.low, stride), end = std::max(first, div_up(dim.limit(), stride));
+    shifted->map.offset += (first * stride - dim.low) * dim.stride;
+    dim = {w.output[d], dim.stride * stride, std::min(first, w.output[d]), std::min(end, w.output[d]), 1};
+  }
+  return shifted;
+}
+
+void advance(Dims& position, const Dims& size) {
+  for (size_t d = position.size(); d-- > 0;) {
+    if (++position[d] < size[d]) return;
+    position[d] = 0;
+  }
+}
+
+class WindowReduction {
+ public:
+  WindowReduction(BlockLowering& block, const ir::Operation& operation)
+      : block_(block), operation_(operation), region_(operation.region()) {
+    const size_t k = operation.results().size();
+    for (size_t v = 0; v < k; ++v) {
+      const auto* init = std::get_if<Splat>(&block.ref(operation.operand(k + v)));
+      if (init == nullptr) fail(ErrorCategory::kUnimplemented, "with an initial value that is not a constant");
+      inits_.push_back(*init);
+    }
+  }
+
+  void run() {
+    const size_t k = inits_.size();
+    Window window = read_window(operation_, operation_.result()->type().dims);
+    std::vector<Source> values;
+    for (size_t v = 0; v < k; ++v) values.push_back(block_.source(operation_.operand(v)));
+    if (operation_.result()->type().num_elements() == 0) {
+      for (const auto& result : operation_.results()) block_.new_result(result.get(), 0);
+      return;
+    }
+    std::vector<Ref> results;
+    if (window.positions() <= kMaxPositions) {
+      results = combine(values, window);
+    } else {
+      results = by_dimension(values, window);
+    }
+    for (size_t v = 0; v < k; ++v) block_.set(operation_.result(v), results[v]);
+  }
+
+ private:
+  // Positions one by one.
+  std::vector<Ref> combine(const std::vector<Source>& values, const Window& window) {
+    std::vector<Ref> sum(inits_.begin(), inits_.end());
+    Dims position(window.size.size(), 0);
+    const int64_t elements = volume(window.output);
+    for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
+      std::vector<Ref> arguments = sum;
+      for (size_t v = 0; v < values.size(); ++v) arguments.push_back(view(values[v], v, window, position));
+      sum = apply_region(block_, region_, arguments, elements);
+    }
+    return sum;
+  }
+
+  Ref view(const Source& value, size_t v, const Window& window, const Dims& position) {
+    if (auto found = view_at(value, window, position, bits_of(inits_[v]))) return *found;
+    // The padded array in memory: then any window is a plain strided view.
+    Window plain = window;
+    const Source padded = materialise_padded(value, v, plain);
+    auto found = view_at(padded, plain, position, bits_of(inits_[v]));
+    check(found.has_value(), "[reduce_window] no view of a plain array");
+    return *found;
+  }
+
+  // Copies the operand with its padding; `window` then needs none.
+  Source materialise_padded(const Source& value, size_t v, Window& window) {
+    const size_t rank = window.size.size();
+    Dims interior(rank), dims(rank);
+    for (size_t d = 0; d < rank; ++d) interior[d] = window.base_dilations[d] - 1;
+    std::optional<Source> padded = pad(value, window.low, window.high, interior, bits_of(inits_[v]));
+    if (!padded) padded = pad(copy(value), window.low, window.high, interior, bits_of(inits_[v]));
+    for (size_t d = 0; d < rank; ++d) dims[d] = padded->map.dims[d].size;
+    window.base_dilations.assign(rank, 1);
+    window.low.assign(rank, 0);
+    window.high.assign(rank, 0);
+    return copy(*padded);
+  }
+
+  Source copy(const Source& source) {
+    const NodeId node = block_.graph.add({TileOpcode::kCopy, emulator::lane_of(source.type), source.type, 0}, source.map.size(), {source});
+    return stored(node, source.type, dims_of(source));
+  }
+
+  static Dims dims_of(const Source& source) {
+    Dims dims;
+    for (const AccessMap::Dim& dim : source.map.dims) dims.push_back(dim.size);
+    return dims;
+  }
+
+  Source stored(const Ref& ref, DataType type, const Dims& dims) { return block_.graph.as_source(ref, type, dims); }
+
+  // One dimension after the other; in each, windows of 2^i are put together from windows of 2^(i-1).
+  std::vector<Ref> by_dimension(std::vector<Source> values, Window window) {
+    Window plain = window;
+    for (size_t v = 0; v < values.size(); ++v) {
+      plain = window;
+      values[v] = materialise_padded(values[v], v, plain);
+    }
+    window = plain;
+    std::vector<Ref> result(values.begin(), values.end());
+    const size_t rank = window.size.size();
+    for (size_t d = 0; d < rank; ++d) {
+      const int64_t length = window.size[d];
+      if (length == 1) continue;
+      const int64_t dilation = window.window_dilations[d];
+      // `done` elements of each window have been combined into `result`; `power` holds windows of `width`.
+      std::vector<Source> power = values;
+      int64_t width = 1, done = 0;
+      std::vector<Source> sum;
+      for (int64_t rest = length; rest > 0; rest >>= 1) {
+        if (rest & 1) {
+          sum = sum.empty() ? power : join(sum, power, d, done * dilation);
+          done += width;
+        }
+        if (rest > 1) power = join(power, power, d, width * dilation);
+        width *= 2;
+      }
+      values = sum;
+    }
+    // Every stride-th window.
+    Dims limit(rank);
+    for (size_t d = 0; d < rank; ++d) limit[d] = (window.output[d] - 1) * window.strides[d] + 1;
+    for (size_t v = 0; v < values.size(); ++v) result[v] = *slice(values[v], Dims(rank, 0), limit, window.strides);
+    std::vector<Ref> arguments(inits_.begin(), inits_.end());
+    arguments.insert(arguments.end(), result.begin(), result.end());
+    return apply_region(block_, region_, arguments, volume(window.output));
+  }
+
+  // result[i] = a[i] . b[i + shift] along dimension d, as far as both reach.
+  std::vector<Source> join(const std::vector<Source>& a, const std::vector<Source>& b, size_t d, int64_t shift) {
+    Dims size = dims_of(a[0]);
+    const int64_t reach = std::min(size[d], dims_of(b[0])[d] - shift);
+    size[d] = std::max<int64_t>(reach, 0);
+    Dims start(size.size(), 0), limit = size, ones(size.size(), 1);
+    std::vector<Ref> arguments;
+    for (const Source& value : a) arguments.push_back(*slice(value, start, limit, ones));
+    start[d] += shift;
+    limit[d] += shift;
+    for (const Source& value : b) arguments.push_back(*slice(value, start, limit, ones));
+    const std::vector<Ref> joined = apply_region(block_, region_, arguments, volume(size));
+    std::vector<Source> out;
+    for (size_t v = 0; v < joined.size(); ++v) out.push_back(stored(joined[v], a[v].type, size));
+    return out;
+  }
+
+  BlockLowering& block_;
+  const ir::Operation& operation_;
+  const ir::Block& region_;
+  std::vector<Splat> inits_;
+};
+
+Splat pred(bool value) {
+  Splat splat;
+  splat.type = DataType::kPred;
+  splat.bits[0] = static_cast<std::byte>(value);
+  return splat;
+}
+
+Splat s32(int32_t value) {
+  Splat splat;
+  splat.type = DataType::kS32;
+  std::memcpy(splat.bits.data(), &value, sizeof(value));
+  return splat;
+}
+
+// Each window picks a position; each element then collects from the windows that picked it, in the order of positions.
+void lower_select_and_scatter(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Value *operand = operation.operand(0), *source = operation.operand(1);
+  const auto* init = std::get_if<Splat>(&block.ref(operation.operand(2)));
+  if (init == nullptr) return block.refuse(operation, "with an initial value that is not a constant");
+  const DataType type = operand->type().element;
+  const Dims &windows = source->type().dims, &dims = operand->type().dims;
+  const Window window = read_window(operation, windows);
+  const int64_t count = volume(windows), elements = volume(dims);
+  if (window.positions() > 64) return block.refuse(operation, cat("with windows of ", window.positions(), " elements"));
+  if (elements == 0 || count == 0) return block.set(operation.result(), *init);
+  const auto node = [&](TileOpcode code, Lane lane, DataType result, int64_t n, std::vector<Ref> operands) -> Ref {
+    const NodeId id = block.elementwise({code, lane, result, 0}, n, std::move(operands));
+    block.graph.add_uses(id, 1000);
+    return id;
+  };
+  Source values = block.source(operand);
+  if (values.map.is_padded()) values = Source::dense(block.dense(operand), type, dims);
+  const Source inside = block.graph.as_source(pred(true), DataType::kPred, dims);
+  const std::vector<std::byte> zero(static_cast<size_t>(size_of(type)));
+  Ref best, picked, found;
+  Dims position(dims.size(), 0);
+  for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
+    const Ref value = *view_at(values, window, position, zero);
+    const Ref here = *view_at(inside, window, position, {std::byte{0}});
+    if (p == 0) {
+      best = value;
+      picked = s32(0);
+      found = here;
+      continue;
+    }
+    const Ref arguments[2] = {best, value};
+    const Ref keep =
+        node(TileOpcode::kAnd, Lane::kPred, DataType::kPred, count, {found, apply_region(block, operation.region(0), arguments, count)[0]});
+    const Ref take = node(TileOpcode::kAnd, Lane::kPred, DataType::kPred, count,
+                          {here, node(TileOpcode::kNot, Lane::kPred, DataType::kPred, count, {keep})});
+    best = node(TileOpcode::kSelect, emulator::lane_of(type), type, count, {take, value, best});
+    picked = node(TileOpcode::kSelect, Lane::kS32, DataType::kS32, count, {take, s32(static_cast<int32_t>(p)), picked});
+    found = node(TileOpcode::kOr, Lane::kPred, DataType::kPred, count, {found, here});
+  }
+  const Source choice = block.graph.as_source(picked, DataType::kS32, windows);
+  Source given = block.source(source);
+  if (given.map.is_padded()) given = Source::dense(block.dense(source), type, windows);
+  Ref sum = *init;
+  position.assign(dims.size(), 0);
+  for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
+    Dims low(dims.size()), high(dims.size()), interior(dims.size());
+    for (size_t d = 0; d < dims.size(); ++d) {
+      low[d] = position[d] - window.low[d];
+      interior[d] = window.strides[d] - 1;
+      high[d] = dims[d] - low[d] - ((windows[d] - 1) * window.strides[d] + 1);
+    }
+    const Ref chosen = *pad(choice, low, high, interior, {std::byte{0xFF}, std::byte{0xFF}, std::byte{0xFF}, std::byte{0xFF}});
+    const Ref value = *pad(given, low, high, interior, zero);
+    const Ref match = node(TileOpcode::kEq, Lane::kS32, DataType::kPred, elements, {chosen, s32(static_cast<int32_t>(p))});
+    const Ref arguments[2] = {sum, value};
+    sum = node(TileOpcode::kSelect, emulator::lane_of(type), type, elements,
+               {match, apply_region(block, operation.region(1), arguments, elements)[0], sum});
+  }
+  block.set(operation.result(), sum);
+}
+
+}  // namespace
+
+bool lower_window(BlockLowering& block, const ir::Operation& operation) {
+  switch (operation.op()) {
+    case Op::kReduceWindow: WindowReduction(block, operation).run(); return true;
+    case Op::kSelectAndScatter: lower_select_and_scatter(block, operation); return true;
+    case Op::kMap: {
+      std::vector<Ref> arguments;
+      for (const ir::Value* value : operation.operands()) arguments.push_back(block.ref(value));
+      block.set(operation.result(), apply_region(block, operation.region(), arguments, operation.result()->type().num_elements())[0]);
+      return true;
+    }
+    default: return false;
+  }
+}
+
+}  // namespace tt::lowering

@@ -1,0 +1,296 @@
+// One data-movement kernel: each core owns a range of one operand dimension, copies it, and applies the updates that fall into it.
+#include "dnn/scatter.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "dnn/scatter_apply.hpp"
+#include "dnn/text.hpp"
+
+namespace tt::dnn {
+namespace {
+
+constexpr size_t kNone = static_cast<size_t>(-1);
+
+struct Plan {
+  std::vector<DataType> types;
+  TileProgram region;
+  Combine combine;
+  Dims operand_dims;
+  IndexVectors indices;
+  Dims batch_dims;
+  Dims update_strides;  // of each batch dimension
+  Dims target_strides;  // operand stride of each batch dimension: not 0 where it is an input batching dimension
+  struct Component {
+    int64_t stride;
+    int64_t limit;  // last valid start
+  };
+  std::vector<Component> components;
+  std::vector<WindowDim> window;   // one per operand dimension; from: updates, to: operand
+  size_t split;                    // the operand dimension that is split over the cores
+  size_t split_component = kNone;  // the index component that says where a window starts in it, or
+  Dims split_batch;                // strides that yield the start from the batch position (all 0: it starts at 0)
+
+  Slot operand(size_t i) const { return static_cast<Slot>(i); }
+  Slot index_slot() const { return static_cast<Slot>(types.size()); }
+  Slot update(size_t i) const { return static_cast<Slot>(types.size() + 1 + i); }
+  Slot result(size_t i) const { return static_cast<Slot>(2 * types.size() + 1 + i); }
+};
+
+struct Args {
+  const Plan* plan;
+  WorkRange range;  // of the split dimension
+};
+
+void copy_range(Dataflow& k, const Plan& plan, WorkRange range) {
+  const int64_t extent = plan.operand_dims[plan.split], inner = plan.window[plan.split].to;
+  const int64_t outer = extent == 0 ? 0 : volume(plan.operand_dims) / (extent * std::max<int64_t>(inner, 1));
+  for (size_t i = 0; i < plan.types.size(); ++i) {
+    const std::byte* source = k.dram(plan.operand(i));
+    std::byte* target = k.dram(plan.result(i));
+    if (source == target) continue;
+    const int64_t row = inner * size_of(plan.types[i]);
+    for (int64_t o = 0; o < outer; ++o) {
+      const int64_t at = (o * extent + range.first) * row;
+      std::memcpy(target + at, source + at, static_cast<size_t>(range.count * row));
+    }
+  }
+}
+
+// Windows clipped to the core's range, coalesced; kept while the clip stays the same.
+struct ClippedWindow {
+  int64_t low = 0, high = -1;
+  std::vector<WindowDim> dims;
+
+  void clip(const Plan& plan, int64_t new_low, int64_t new_high) {
+    if (low == new_low && high == new_high) return;
+    low = new_low;
+    high = new_high;
+    dims = plan.window;
+    dims[plan.split].size = high - low;
+    dims = coalesce(dims);
+  }
+};
+
+class RangeUpdater {
+ public:
+  RangeUpdater(const Plan& plan, WorkRange range, const std::byte* indices, UpdateApplier& applier)
+      : plan_(plan), range_(range), indices_(indices), applier_(applier) {}
+
+  void run() {
+    const int64_t total = volume(plan_.batch_dims);
+    for (int64_t first = 0; first < total; first += kIndexBatch) {
+      resolve(first, std::min(kIndexBatch, total - first));
+      apply();
+    }
+  }
+
+ private:
+  // Offsets and starts of one batch of windows; those that do not fit are dropped.
+  void resolve(int64_t first, int64_t count) {
+    strided_offsets(plan_.batch_dims, plan_.update_strides, first, count, update_.data());
+    strided_offsets(plan_.batch_dims, plan_.target_strides, first, count, target_.data());
+    strided_offsets(plan_.batch_dims, plan_.split_batch, first, count, start_.data());
+    std::fill_n(valid_.begin(), count, uint8_t{1});
+    for (size_t c = 0; c < plan_.components.size(); ++c) {
+      const auto [stride, limit] = plan_.components[c];
+      int64_t* values = c == plan_.split_component ? start_.data() : component_.data();
+      plan_.indices.load(indices_, static_cast<int64_t>(c), first, count, values);
+      for (int64_t i = 0; i < count; ++i) {
+        valid_[static_cast<size_t>(i)] &= static_cast<uint8_t>(values[i] >= 0 && values[i] <= limit);
+        target_[static_cast<size_t>(i)] += static_cast<int64_t>(static_cast<uint64_t>(values[i]) * static_cast<uint64_t>(stride));
+      }
+    }
+    count_ = static_cast<size_t>(count);
+  }
+
+  // Neighbours with the same clip go to the applier together.
+  void apply() {
+    const WindowDim& split = plan_.window[plan_.split];
+    size_t pending = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      const int64_t low = std::max<int64_t>(range_.first - start_[i], 0);
+      const int64_t high = std::min(range_.first + range_.count - start_[i], split.size);
+      if (!valid_[i] || low >= high) continue;
+      if (low != clipped_.low || high != clipped_.high) {
+        applier_.apply(clipped_.dims, {offsets_.data(), pending});
+        pending = 0;
+        clipped_.clip(plan_, low, high);
+      }
+      offsets_[pending++] = {update_[i] + low * split.from, target_[i] + low * split.to};
+    }
+    applier_.apply(clipped_.dims, {offsets_.data(), pending});
+  }
+
+  const Plan& plan_;
+  WorkRange range_;
+  const std::byte* indices_;
+  UpdateApplier& applier_;
+  ClippedWindow clipped_;
+  size_t count_ = 0;
+  std::array<int64_t, kIndexBatch> update_, target_, start_, component_;
+  std::array<uint8_t, kIndexBatch> valid_;
+  std::array<WindowOffsets, kIndexBatch> offsets_;
+};
+
+void update_range(Dataflow& k, const Plan& plan, WorkRange range) {
+  std::vector<std::byte*> targets;
+  std::vector<const std::byte*> updates;
+  for (size_t i = 0; i < plan.types.size(); ++i) {
+    targets.push_back(k.dram(plan.result(i)));
+    updates.push_back(k.dram(plan.update(i)));
+  }
+  UpdateApplier applier(plan.region, plan.combine, plan.types, targets, updates, k.host());
+  const auto updater = std::make_unique<RangeUpdater>(plan, range, k.dram(plan.index_slot()), applier);
+  updater->run();
+}
+
+double region_cycles(const TileProgram& region) {
+  double cycles = 2;  // load and store
+  for (const emulator::TileOp& op : region.ops) cycles += emulator::info(op.code).riscv_cycles;
+  return cycles;
+}
+
+Kernel scatter_kernel(Dataflow k, Args a) {
+  const Plan& plan = *a.plan;
+  const int64_t extent = std::max<int64_t>(plan.operand_dims[plan.split], 1);
+  const int64_t vectors = volume(plan.batch_dims);
+  const int64_t owned = volume(plan.operand_dims) / extent * a.range.count;
+  const int64_t updated = vectors * window_elements(plan.window) * a.range.count / extent;
+  const int64_t run = std::max<int64_t>(1, coalesce(plan.window).empty() ? 1 : coalesce(plan.window).back().size);
+  k.charge({.read_bytes = vectors * plan.indices.components() * size_of(plan.indices.type),
+            .riscv_cycles = static_cast<uint64_t>(vectors * (8 + 6 * plan.indices.components()))});
+  for (DataType type : plan.types) {
+    const int64_t element = size_of(type);
+    const int64_t rereads = plan.combine == Combine::kAssign ? 1 : 2;  // the update, and what it is combined with
+    k.charge({.read_bytes = owned * element, .write_bytes = owned * element});
+    k.charge({.read_bytes = updated * element * rereads, .write_bytes = updated * element, .transactions = rereads * div_up(updated, run)});
+  }
+  k.charge({.riscv_cycles = static_cast<uint64_t>(static_cast<double>(updated) * region_cycles(plan.region))});
+  if (k.values() && a.range.count > 0) {
+    copy_range(k, plan, a.range);
+    update_range(k, plan, a.range);
+  }
+  co_await k.noc_async_write_barrier();
+}
+
+bool has(const Dims& dims, int64_t d) { return std::find(dims.begin(), dims.end(), d) != dims.end(); }
+
+void validate(const ScatterSpec& spec) {
+  const size_t k = spec.types.size();
+  require(k > 0 && spec.region.inputs.size() == 2 * k && spec.region.outputs.size() == k, "[", spec.name, "] of ", k,
+          " operands has a region from ", spec.region.inputs.size(), " to ", spec.region.outputs.size(), " elements, expected ", 2 * k,
+          " to ", k);
+  const IndexVectors vectors{spec.index_type, spec.indices_dims, spec.index_vector_dim};
+  require(vectors.components() == static_cast<int64_t>(spec.scatter_dims_to_operand_dims.size()), "[", spec.name, "] indices ",
+          to_string(spec.indices_dims), " have ", vectors.components(), " components, scatter_dims_to_operand_dims names ",
+          spec.scatter_dims_to_operand_dims.size());
+  require(spec.update_window_dims.size() + spec.inserted_window_dims.size() + spec.input_batching_dims.size() == spec.operand_dims.size(),
+          "[", spec.name, "] window, inserted and batching dimensions do not add up to the operand's rank ", spec.operand_dims.size());
+  require(spec.update_window_dims.size() + vectors.batch_dims().size() == spec.update_dims.size(), "[", spec.name, "] updates ",
+          to_string(spec.update_dims), " do not consist of ", spec.update_window_dims.size(), " window dimensions and indices ",
+          to_string(vectors.batch_dims()));
+}
+
+// The dimension that cores divide among themselves: the outermost one that is long enough, else the longest.
+size_t choose_split(const Dims& dims, int64_t cores) {
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d] >= cores) return d;
+  }
+  return static_cast<size_t>(std::max_element(dims.begin(), dims.end()) - dims.begin());
+}
+
+// Every core reads all index vectors, so that more cores pay off only while copies and updates outweigh that.
+int64_t choose_cores(const Plan& plan, const ChipSpec& chip) {
+  constexpr int64_t kMinWork = 16384;  // elements
+  const int64_t vectors = volume(plan.batch_dims);
+  const int64_t work = static_cast<int64_t>(plan.types.size()) * (volume(plan.operand_dims) / 4 + vectors * window_elements(plan.window));
+  const int64_t worth = std::max<int64_t>(2, work / std::max<int64_t>(2 * vectors, 1));
+  return std::clamp<int64_t>(std::min(work / kMinWork, worth), 1, num_compute_cores(chip));
+}
+
+Plan make_plan(const ScatterSpec& spec, const ChipSpec& chip) {
+  // A scalar operand gets a dimension that can be split.
+  Plan plan{spec.types,
+            spec.region,
+            recognise_combine(spec.region, spec.types),
+            spec.operand_dims,
+            {spec.index_type, spec.indices_dims, spec.index_vector_dim},
+            {},
+            {},
+            {},
+            {},
+            {},
+            0,
+            kNone,
+            {}};
+  plan.batch_dims = plan.indices.batch_dims();
+  const Dims operand_strides = row_major_strides(spec.operand_dims);
+  const Dims update_strides = row_major_strides(spec.update_dims);
+  size_t next_window = 0;
+  for (size_t d = 0; d < spec.operand_dims.size(); ++d) {
+    const auto dim = static_cast<int64_t>(d);
+    const bool windowed = !has(spec.inserted_window_dims, dim) && !has(spec.input_batching_dims, dim);
+    const size_t u = windowed ? static_cast<size_t>(spec.update_window_dims[next_window++]) : 0;
+    plan.window.push_back({windowed ? spec.update_dims[u] : 1, windowed ? update_strides[u] : 0, operand_strides[d]});
+    require(plan.window[d].size <= spec.operand_dims[d] || volume(plan.batch_dims) == 0 || !windowed, "[", spec.name,
+            "] windows of updates ", to_string(spec.update_dims), " exceed the operand ", to_string(spec.operand_dims));
+  }
+  for (size_t d = 0; d < spec.update_dims.size(); ++d) {
+    if (!has(spec.update_window_dims, static_cast<int64_t>(d))) plan.update_strides.push_back(update_strides[d]);
+  }
+  for (int64_t dim : spec.scatter_dims_to_operand_dims) {
+    const auto d = static_cast<size_t>(dim);
+    plan.components.push_back({operand_strides[d], spec.operand_dims[d] - plan.window[d].size});
+  }
+  if (plan.operand_dims.empty()) {
+    plan.operand_dims = {1};
+    plan.window = {{1, 0, 1}};
+  }
+  plan.split = choose_split(plan.operand_dims, choose_cores(plan, chip));
+  const auto& map = spec.scatter_dims_to_operand_dims;
+  const auto component = std::find(map.begin(), map.end(), static_cast<int64_t>(plan.split));
+  if (component != map.end()) plan.split_component = static_cast<size_t>(component - map.begin());
+  plan.target_strides.assign(plan.batch_dims.size(), 0);
+  plan.split_batch.assign(plan.batch_dims.size(), 0);
+  for (size_t i = 0; i < spec.input_batching_dims.size(); ++i) {
+    int64_t dim = spec.scatter_indices_batching_dims[i];
+    if (dim > spec.index_vector_dim) --dim;
+    const auto d = static_cast<size_t>(spec.input_batching_dims[i]);
+    plan.target_strides[static_cast<size_t>(dim)] = operand_strides[d];
+    if (d == plan.split) plan.split_batch[static_cast<size_t>(dim)] = 1;
+  }
+  return plan;
+}
+
+}  // namespace
+
+Program scatter(const ScatterSpec& spec, const ChipSpec& chip) {
+  validate(spec);
+  Plan plan = make_plan(spec, chip);
+  Program program(spec.name);
+  const auto bytes = [](const Dims& dims, DataType type) { return volume(dims) * size_of(type); };
+  for (size_t i = 0; i < spec.types.size(); ++i) program.add_input(cat("operand", i), bytes(spec.operand_dims, spec.types[i]));
+  program.add_input("indices", bytes(spec.indices_dims, spec.index_type));
+  for (size_t i = 0; i < spec.types.size(); ++i) program.add_input(cat("updates", i), bytes(spec.update_dims, spec.types[i]));
+  for (size_t i = 0; i < spec.types.size(); ++i) program.add_output(cat("result", i), bytes(spec.operand_dims, spec.types[i]));
+
+  program.add_note(cat(name(plan.combine), " updates ", to_string(spec.update_dims), " at ", volume(plan.batch_dims), " index vectors ",
+                       name(spec.index_type), to_string(spec.indices_dims), " into ", name(spec.types[0]), to_string(spec.operand_dims)));
+  if (plan.combine == Combine::kRegion) {
+    for (const std::string& line : lines(emulator::to_string(spec.region))) program.add_note(line);
+  }
+  program.flops = static_cast<double>(volume(spec.update_dims)) * static_cast<double>(spec.region.ops.size());
+  const std::vector<WorkRange> ranges = split_work(plan.operand_dims[plan.split], 1, choose_cores(plan, chip));
+  const Plan* kept = program.keep(std::move(plan));
+  std::vector<Args> args;
+  for (const WorkRange& range : ranges) args.push_back({kept, range});
+  program.set_cores(metal::first_cores(chip, ranges.size()));
+  program.add_kernel<Dataflow, Args>(Role::kReader, "scatter", scatter_kernel, args, cat("owns a range of dimension ", kept->split));
+  program.validate(chip);
+  return program;
+}
+
+}  // namespace tt::dnn

@@ -1,0 +1,224 @@
+// Three ways to apply updates: copies for assignment, typed loops for common scalar combinations, and the region on many lanes at once.
+#include "dnn/scatter_apply.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace tt::dnn {
+namespace {
+
+using emulator::kTileElements;
+using emulator::TileOpcode;
+using emulator::TileProgram;
+
+constexpr int64_t kDenseRun = 32;  // from here on the region runs on the arrays themselves
+constexpr size_t kSeenSlots = 4 * kTileElements;
+
+// Unsigned arithmetic wraps where signed would overflow.
+template <class T>
+struct ArithmeticOf {
+  using Type = T;
+};
+template <>
+struct ArithmeticOf<int32_t> {
+  using Type = uint32_t;
+};
+template <>
+struct ArithmeticOf<int64_t> {
+  using Type = uint64_t;
+};
+
+template <class T>
+T combined(Combine combine, T current, T update) {
+  using A = typename ArithmeticOf<T>::Type;
+  switch (combine) {
+    case Combine::kAdd: return static_cast<T>(static_cast<A>(current) + static_cast<A>(update));
+    case Combine::kMul: return static_cast<T>(static_cast<A>(current) * static_cast<A>(update));
+    case Combine::kMax: return std::max(current, update);
+    default: return std::min(current, update);
+  }
+}
+
+template <class T, Combine kCombine>
+void combine_windows(std::byte* target, const std::byte* update, std::span<const WindowDim> window,
+                     std::span<const WindowOffsets> offsets) {
+  T* out = reinterpret_cast<T*>(target);
+  const T* in = reinterpret_cast<const T*>(update);
+  if (window.empty()) {
+    for (const WindowOffsets& at : offsets) out[at.target] = combined(kCombine, out[at.target], in[at.update]);
+    return;
+  }
+  const WindowDim inner = window.back();
+  for (const WindowOffsets& at : offsets) {
+    for_each_position(window.first(window.size() - 1), at.update, at.target, [&](int64_t from, int64_t to) {
+      for (int64_t i = 0; i < inner.size; ++i) {
+        T& element = out[to + i * inner.to];
+        element = combined(kCombine, element, in[from + i * inner.from]);
+      }
+    });
+  }
+}
+
+using CombineWindows = void (*)(std::byte*, const std::byte*, std::span<const WindowDim>, std::span<const WindowOffsets>);
+
+template <class T>
+constexpr std::array<CombineWindows, 4> kLoops = {combine_windows<T, Combine::kAdd>, combine_windows<T, Combine::kMul>,
+                                                  combine_windows<T, Combine::kMax>, combine_windows<T, Combine::kMin>};
+
+// Null where only the region knows the answer: rounding of narrow floats, NaN in min and max.
+CombineWindows loop_of(Combine combine, DataType type) {
+  if (combine == Combine::kAssign || combine == Combine::kRegion) return nullptr;
+  const auto at = static_cast<size_t>(combine) - static_cast<size_t>(Combine::kAdd);
+  const bool arithmetic = combine == Combine::kAdd || combine == Combine::kMul;
+  switch (type) {
+    case DataType::kF32: return arithmetic ? kLoops<float>[at] : nullptr;
+    case DataType::kF64: return arithmetic ? kLoops<double>[at] : nullptr;
+    case DataType::kS32: return kLoops<int32_t>[at];
+    case DataType::kU32: return kLoops<uint32_t>[at];
+    case DataType::kS64: return kLoops<int64_t>[at];
+    case DataType::kU64: return kLoops<uint64_t>[at];
+    default: return nullptr;
+  }
+}
+
+template <class T>
+void copy_lanes(const std::byte* from, std::byte* to, const int64_t* from_at, const int64_t* to_at, size_t count) {
+  const T* in = reinterpret_cast<const T*>(from);
+  T* out = reinterpret_cast<T*>(to);
+  for (size_t i = 0; i < count; ++i)
+    out[to_at == nullptr ? static_cast<int64_t>(i) : to_at[i]] = in[from_at == nullptr ? static_cast<int64_t>(i) : from_at[i]];
+}
+
+// Element from_at[i] of `from` to element to_at[i] of `to`; null: i itself.
+void copy_lanes(int64_t element, const std::byte* from, std::byte* to, const int64_t* from_at, const int64_t* to_at, size_t count) {
+  switch (element) {
+    case 1: return copy_lanes<uint8_t>(from, to, from_at, to_at, count);
+    case 2: return copy_lanes<uint16_t>(from, to, from_at, to_at, count);
+    case 4: return copy_lanes<uint32_t>(from, to, from_at, to_at, count);
+    case 8: return copy_lanes<uint64_t>(from, to, from_at, to_at, count);
+    default: return copy_lanes<std::array<uint64_t, 2>>(from, to, from_at, to_at, count);
+  }
+}
+
+size_t hash_of(int64_t target) { return static_cast<size_t>(static_cast<uint64_t>(target) * 0x9E3779B97F4A7C15u >> 40) % kSeenSlots; }
+
+}  // namespace
+
+Combine recognise_combine(const TileProgram& region, std::span<const DataType> types) {
+  const size_t k = types.size();
+  bool assigns = region.ops.empty();
+  for (size_t i = 0; i < region.outputs.size(); ++i) assigns &= region.outputs[i].reg == k + i;
+  if (assigns) return Combine::kAssign;
+  if (k != 1 || region.ops.size() != 1) return Combine::kRegion;
+  const emulator::TileOp& op = region.ops[0];
+  if (region.outputs[0].reg != op.dst || op.a + op.b != 1 || op.type != types[0]) return Combine::kRegion;
+  switch (op.code) {
+    case TileOpcode::kAdd: return Combine::kAdd;
+    case TileOpcode::kMul: return Combine::kMul;
+    case TileOpcode::kMax: return Combine::kMax;
+    case TileOpcode::kMin: return Combine::kMin;
+    default: return Combine::kRegion;
+  }
+}
+
+std::string_view name(Combine combine) {
+  constexpr std::array<std::string_view, 6> kNames = {"assign", "add", "mul", "max", "min", "region"};
+  return kNames[static_cast<size_t>(combine)];
+}
+
+UpdateApplier::UpdateApplier(const TileProgram& region, Combine combine, std::span<const DataType> types,
+                             std::span<std::byte* const> targets, std::span<const std::byte* const> updates, emulator::HostThread& host)
+    : region_(region),
+      combine_(combine),
+      types_(types),
+      targets_(targets),
+      updates_(updates),
+      host_(host),
+      inputs_(2 * types.size()),
+      outputs_(types.size()) {}
+
+void UpdateApplier::apply(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets) {
+  if (combine_ == Combine::kAssign) return assign(window, offsets);
+  const bool dense = !window.empty() && window.back().from == 1 && window.back().to == 1 && window.back().size >= kDenseRun;
+  if (!dense) {
+    if (const CombineWindows loop = loop_of(combine_, types_[0])) return loop(targets_[0], updates_[0], window, offsets);
+  }
+  for (const WindowOffsets& at : offsets) {
+    if (dense) {
+      for_each_position(window.first(window.size() - 1), at.update, at.target,
+                        [&](int64_t from, int64_t to) { run_region(from, to, window.back().size); });
+    } else {
+      for_each_position(window, at.update, at.target, [&](int64_t from, int64_t to) { push_lane(from, to); });
+    }
+  }
+  flush_lanes();
+}
+
+void UpdateApplier::assign(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets) {
+  const bool dense = !window.empty() && window.back().from == 1 && window.back().to == 1;
+  const std::span<const WindowDim> outer = dense ? window.first(window.size() - 1) : window;
+  for (size_t i = 0; i < types_.size(); ++i) {
+    const int64_t element = size_of(types_[i]);
+    const size_t bytes = static_cast<size_t>(element * (dense ? window.back().size : 1));
+    for (const WindowOffsets& at : offsets) {
+      for_each_position(outer, at.update, at.target,
+                        [&](int64_t from, int64_t to) { std::memcpy(targets_[i] + to * element, updates_[i] + from * element, bytes); });
+    }
+  }
+}
+
+void UpdateApplier::run_region(int64_t update, int64_t target, int64_t count) {
+  const size_t k = types_.size();
+  for (int64_t done = 0; done < count; done += static_cast<int64_t>(kTileElements)) {
+    for (size_t i = 0; i < k; ++i) {
+      outputs_[i] = targets_[i] + (target + done) * size_of(types_[i]);
+      inputs_[i] = outputs_[i];
+      inputs_[k + i] = updates_[i] + (update + done) * size_of(types_[i]);
+    }
+    const auto n = static_cast<size_t>(std::min<int64_t>(count - done, kTileElements));
+    emulator::run_tile_program(region_, inputs_.data(), outputs_.data(), n, host_.scratch);
+  }
+}
+
+void UpdateApplier::reset_seen() { seen_.assign(kSeenSlots, -1); }
+
+void UpdateApplier::push_lane(int64_t update, int64_t target) {
+  if (seen_.empty()) reset_seen();
+  size_t slot = hash_of(target);
+  for (; seen_[slot] != -1; slot = (slot + 1) % kSeenSlots) {
+    if (seen_[slot] != target) continue;
+    flush_lanes();
+    slot = hash_of(target);
+    break;
+  }
+  seen_[slot] = target;
+  lane_updates_.push_back(update);
+  lane_targets_.push_back(target);
+  if (lane_targets_.size() == kTileElements) flush_lanes();
+}
+
+void UpdateApplier::flush_lanes() {
+  const size_t lanes = lane_targets_.size();
+  if (lanes == 0) return;
+  const size_t k = types_.size();
+  constexpr size_t kRoom = kTileElements * 16;
+  host_.staging.resize(std::max(host_.staging.size(), 2 * k * kRoom));
+  for (size_t i = 0; i < k; ++i) {
+    std::byte* current = host_.staging.data() + 2 * i * kRoom;
+    std::byte* update = current + kRoom;
+    copy_lanes(size_of(types_[i]), targets_[i], current, lane_targets_.data(), nullptr, lanes);
+    copy_lanes(size_of(types_[i]), updates_[i], update, lane_updates_.data(), nullptr, lanes);
+    inputs_[i] = outputs_[i] = current;
+    inputs_[k + i] = update;
+  }
+  emulator::run_tile_program(region_, inputs_.data(), outputs_.data(), lanes, host_.scratch);
+  for (size_t i = 0; i < k; ++i) copy_lanes(size_of(types_[i]), outputs_[i], targets_[i], nullptr, lane_targets_.data(), lanes);
+  lane_updates_.clear();
+  lane_targets_.clear();
+  reset_seen();
+}
+
+}  // namespace tt::dnn

@@ -1,5 +1,7 @@
 """JAX on a Tenstorrent Grayskull. `import jax` finds this package by its entry point and calls `initialize`."""
 
+import ctypes
+import dataclasses
 import pathlib
 
 from jax_tt import _jax_internals
@@ -15,3 +17,27 @@ def library_path() -> str:
 def initialize() -> None:
     """Registers the platform "tt" with JAX. JAX calls this; other platforms are not touched."""
     _jax_internals.register(PLATFORM, library_path())
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What this process has done on its cards so far.
+
+    Attributes:
+      programs_compiled: kernel programs built by the compiler.
+      programs_run: kernel programs run, each execution counted.
+      modelled_seconds: time of all these runs on the card, by its performance model.
+    """
+
+    programs_compiled: int
+    programs_run: int
+    modelled_seconds: float
+
+
+def report() -> Report:
+    """Counts kernel programs and sums their modelled time."""
+    library = ctypes.CDLL(str(pathlib.Path(__file__).parent / "lib" / "libtt.so"))
+    totals = (ctypes.c_double * 3)()
+    if library.tt_program_totals(totals) != 0:
+        raise RuntimeError("[report] the card's performance model failed on a program that has run")
+    return Report(int(totals[0]), int(totals[1]), totals[2])

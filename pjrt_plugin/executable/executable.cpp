@@ -10,6 +10,7 @@
 #include "ir/ir.hpp"
 #include "lowering/lower.hpp"
 #include "metal/program.hpp"
+#include "metal/program_log.hpp"
 #include "passes/pass.hpp"
 
 namespace tt::executable {
@@ -122,6 +123,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
         std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
     for_each_run(plan_.steps, [&](const RunStep& run) {
       ++steps;
+      metal::log_program(run.program, chip);
       for (const metal::SlotSpec& slot : run.program->slots()) touched += slot.bytes;
     });
     small_ = !loops_ && steps <= 4 && touched <= kSmallBytes;

@@ -181,6 +181,7 @@ void Device::run(const Program& program, std::byte* const* buffers) {
   }
   for (size_t i = 0; i < slots.size(); ++i) bound[i] = {buffers[i], slots[i].bytes};
   impl_->scheduler.run_values(program.plan(), bound);
+  program.count_run();
 }
 
 emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip) {

@@ -2,6 +2,7 @@
 // validated, then run with any buffers bound to its slots.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -62,6 +63,9 @@ class Program {
 
   double flops = 0;  // per run, for cost_analysis
 
+  void count_run() const { std::atomic_ref<int64_t>(runs_).fetch_add(1, std::memory_order_relaxed); }
+  int64_t runs() const { return std::atomic_ref<int64_t>(runs_).load(std::memory_order_relaxed); }
+
  private:
   struct KernelGroup {
     Role role;
@@ -79,6 +83,7 @@ class Program {
   std::vector<KernelGroup> kernels_;
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const void>> kept_;
+  mutable int64_t runs_ = 0;
 };
 
 template <class Context, class Args>

@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import importlib.metadata
 import pathlib
 
 from jax_tt import _jax_internals
@@ -9,9 +10,23 @@ from jax_tt import _jax_internals
 PLATFORM = "tt"
 
 
+def _library(name: str) -> str:
+    """A library of the wheel; found also where a source checkout in the working directory hides the installed package."""
+    beside = pathlib.Path(__file__).parent / "lib" / name
+    if beside.exists():
+        return str(beside)
+    try:
+        installed = pathlib.Path(str(importlib.metadata.distribution("jax_tt").locate_file(f"jax_tt/lib/{name}")))
+    except importlib.metadata.PackageNotFoundError:
+        installed = beside
+    if not installed.exists():
+        raise ImportError(f"[jax_tt] {name} is neither in {beside.parent} nor installed; run `pip install .` in the checkout")
+    return str(installed)
+
+
 def library_path() -> str:
     """The PJRT plugin: a shared library that any PJRT host can load."""
-    return str(pathlib.Path(__file__).parent / "lib" / "pjrt_plugin_tt.so")
+    return _library("pjrt_plugin_tt.so")
 
 
 def initialize() -> None:
@@ -36,7 +51,7 @@ class Report:
 
 def report() -> Report:
     """Counts kernel programs and sums their modelled time."""
-    library = ctypes.CDLL(str(pathlib.Path(__file__).parent / "lib" / "libtt.so"))
+    library = ctypes.CDLL(_library("libtt.so"))
     totals = (ctypes.c_double * 3)()
     if library.tt_program_totals(totals) != 0:
         raise RuntimeError("[report] the card's performance model failed on a program that has run")

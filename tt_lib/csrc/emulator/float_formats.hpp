@@ -1,4 +1,5 @@
-// The float formats of arrays narrower than f64: how wide their fields are, what their largest codes mean, and scalar coding of one element.
+// The float formats of arrays narrower than f64: how wide their fields are, what their largest codes mean, and scalar coding of one
+// element.
 #pragma once
 
 #include <bit>
@@ -10,10 +11,10 @@ namespace tt::emulator {
 
 // What lies above the largest finite value.
 enum class Specials : uint8_t {
-  kIeee,      // infinities and NaNs
-  kNanOnly,   // "FN": the code of all ones is NaN; what overflows becomes NaN
-  kUnsigned0, // "FNUZ": the code of minus zero is the one NaN; what overflows becomes NaN
-  kFinite,    // neither; what overflows saturates
+  kIeee,       // infinities and NaNs
+  kNanOnly,    // "FN": the code of all ones is NaN; what overflows becomes NaN
+  kUnsigned0,  // "FNUZ": the code of minus zero is the one NaN; what overflows becomes NaN
+  kFinite,     // neither; what overflows saturates
 };
 
 struct FloatFormat {
@@ -24,7 +25,7 @@ struct FloatFormat {
   Specials specials;
 };
 
-// f8E8M0FNU, a bare exponent without sign or zero, is no such format: see encode_e8m0.
+// f8E8M0FNU, a bare exponent without sign or zero, is no such format.
 inline constexpr FloatFormat kFloatFormats[] = {
     {DataType::kBF16, 8, 7, 127, Specials::kIeee},
     {DataType::kF16, 5, 10, 15, Specials::kIeee},
@@ -56,7 +57,7 @@ constexpr double largest_finite(const FloatFormat& f) {
   return value;
 }
 
-// The value of one code, as f32 bits; NaN codes give quiet NaNs.
+// The value of one code, as f32 bits; NaNs keep their payload.
 constexpr uint32_t decode_float(const FloatFormat& f, uint32_t code) {
   const uint32_t sign = (code >> (f.exponent_bits + f.mantissa_bits) & 1) << 31;
   const uint32_t magnitude = code & ((1u << (f.exponent_bits + f.mantissa_bits)) - 1);
@@ -66,7 +67,7 @@ constexpr uint32_t decode_float(const FloatFormat& f, uint32_t code) {
   if (f.specials == Specials::kUnsigned0 && sign != 0 && magnitude == 0) return 0xffc00000u;
   if (f.specials == Specials::kNanOnly && magnitude == (1u << (f.exponent_bits + f.mantissa_bits)) - 1) return sign | 0x7fc00000u;
   if (f.specials == Specials::kIeee && static_cast<uint32_t>(exponent) == top) {
-    return sign | 0x7f800000u | (mantissa == 0 ? 0 : 0x400000u | mantissa << (23 - f.mantissa_bits));
+    return sign | 0x7f800000u | mantissa << (23 - f.mantissa_bits);
   }
   if (exponent != 0) return sign | static_cast<uint32_t>(exponent + 127 - f.bias) << 23 | mantissa << (23 - f.mantissa_bits);
   if (mantissa == 0) return sign;

@@ -1,0 +1,67 @@
+// What the tile engine provides once per instruction set: a table of functions over registers. The sources in this folder are compiled
+// three times, each into its own namespace (TT_SIMD: portable, avx2, avx512), and give the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/data_type.hpp"
+#include "emulator/tile_program.hpp"
+
+namespace tt::emulator {
+
+// Loops over a register may run to a multiple of this many elements: registers always have room for kTileElements.
+inline constexpr size_t kLanePadding = 16;
+[[gnu::always_inline]] constexpr size_t padded(size_t n) { return (n + kLanePadding - 1) / kLanePadding * kLanePadding; }
+
+struct StepArguments {
+  void* dst;
+  const void* a;
+  const void* b;
+  const void* c;
+  size_t n;
+  DataType type;  // of the result
+  uint64_t imm;
+  uint64_t imm2;
+};
+
+using StepFunction = void (*)(const StepArguments&);
+using LoadFunction = void (*)(const std::byte* source, void* reg, size_t n);
+using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n);
+using RoundFunction = void (*)(void* reg, size_t n);
+using MatmulFunction = void (*)(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
+                                size_t kt);
+
+struct Engine {
+  StepFunction steps[kNumTileOpcodes][kNumLanes] = {};  // null: not supported
+  LoadFunction load[kNumDataTypes] = {};                // array -> register
+  StoreFunction store[kNumDataTypes] = {};              // register -> array, of values that round has made representable
+  RoundFunction round[kNumDataTypes] = {};              // null: every register value is representable
+  MatmulFunction matmul[kNumDataTypes] = {};            // by operand type
+  void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
+  void (*tilize)(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols,
+                 std::byte* tile) = nullptr;
+  void (*untilize)(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
+                   size_t cols) = nullptr;
+};
+
+bool host_supports(Simd simd);
+const Engine& engine(Simd simd);  // of a supported instruction set
+const Engine& engine();           // the one chosen at load
+
+// run_tile_program on a given engine.
+void run_tile_program(const Engine& engine, const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, size_t n,
+                      TileScratch& scratch);
+void convert_elements(const Engine& engine, DataType from, const std::byte* source, DataType to, std::byte* destination, size_t n);
+
+namespace portable {
+const Engine& engine();
+}
+namespace avx2 {
+const Engine& engine();
+}
+namespace avx512 {
+const Engine& engine();
+}
+
+}  // namespace tt::emulator

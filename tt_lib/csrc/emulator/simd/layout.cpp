@@ -1,0 +1,113 @@
+// Row-major blocks to tiles in face order and back, and the pair interleaving of bf16 tiles.
+#include <algorithm>
+
+#include "emulator/simd/matmul.hpp"
+
+namespace tt::emulator::TT_SIMD {
+namespace {
+
+using Wide = unsigned __int128;
+template <class T>
+using Packed [[gnu::aligned(1), gnu::may_alias]] = T;
+
+// A 16 x 16 block between two strides, at least one of which runs along a unit stride.
+template <class T>
+void transpose_face(const Packed<T>* from, int64_t from_stride, Packed<T>* to, int64_t to_stride) {
+  T block[kFace][kFace];
+  for (size_t i = 0; i < kFace; ++i) std::memcpy(block[i], from + static_cast<int64_t>(i) * from_stride, sizeof(block[i]));
+  for (size_t j = 0; j < kFace; ++j) {
+    T row[kFace];
+    for (size_t i = 0; i < kFace; ++i) row[i] = block[i][j];
+    std::memcpy(to + static_cast<int64_t>(j) * to_stride, row, sizeof(row));
+  }
+}
+
+template <class T>
+void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {
+  const auto* from = reinterpret_cast<const Packed<T>*>(source);
+  auto* to = reinterpret_cast<Packed<T>*>(tile);
+  if (rows < kTile || cols < kTile) std::memset(tile, 0, kTile * kTile * sizeof(T));
+  for (size_t r0 = 0; r0 < rows; r0 += kFace) {
+    for (size_t c0 = 0; c0 < cols; c0 += kFace) {
+      const size_t height = std::min(rows - r0, kFace), width = std::min(cols - c0, kFace);
+      const auto* block = from + static_cast<int64_t>(r0) * row_stride + static_cast<int64_t>(c0) * col_stride;
+      auto* face = to + tile_offset(r0, c0);
+      if (col_stride == 1 && width == kFace) {
+        for (size_t r = 0; r < height; ++r) std::memcpy(face + r * kFace, block + static_cast<int64_t>(r) * row_stride, kFace * sizeof(T));
+      } else if (row_stride == 1 && height == kFace && width == kFace) {
+        transpose_face<T>(block, col_stride, face, kFace);
+      } else {
+        for (size_t r = 0; r < height; ++r) {
+          for (size_t c = 0; c < width; ++c) {
+            face[r * kFace + c] = block[static_cast<int64_t>(r) * row_stride + static_cast<int64_t>(c) * col_stride];
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols) {
+  const auto* from = reinterpret_cast<const Packed<T>*>(tile);
+  auto* to = reinterpret_cast<Packed<T>*>(destination);
+  for (size_t r0 = 0; r0 < rows; r0 += kFace) {
+    for (size_t c0 = 0; c0 < cols; c0 += kFace) {
+      const size_t height = std::min(rows - r0, kFace), width = std::min(cols - c0, kFace);
+      auto* block = to + static_cast<int64_t>(r0) * row_stride + static_cast<int64_t>(c0) * col_stride;
+      const auto* face = from + tile_offset(r0, c0);
+      if (col_stride == 1 && width == kFace) {
+        for (size_t r = 0; r < height; ++r) std::memcpy(block + static_cast<int64_t>(r) * row_stride, face + r * kFace, kFace * sizeof(T));
+      } else if (row_stride == 1 && height == kFace && width == kFace) {
+        transpose_face<T>(face, kFace, block, col_stride);
+      } else {
+        for (size_t r = 0; r < height; ++r) {
+          for (size_t c = 0; c < width; ++c) {
+            block[static_cast<int64_t>(r) * row_stride + static_cast<int64_t>(c) * col_stride] = face[r * kFace + c];
+          }
+        }
+      }
+    }
+  }
+}
+
+void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {
+  switch (element) {
+    case 1: return tilize_as<uint8_t>(source, row_stride, col_stride, rows, cols, tile);
+    case 2: return tilize_as<uint16_t>(source, row_stride, col_stride, rows, cols, tile);
+    case 4: return tilize_as<uint32_t>(source, row_stride, col_stride, rows, cols, tile);
+    case 8: return tilize_as<uint64_t>(source, row_stride, col_stride, rows, cols, tile);
+    default: return tilize_as<Wide>(source, row_stride, col_stride, rows, cols, tile);
+  }
+}
+void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
+              size_t cols) {
+  switch (element) {
+    case 1: return untilize_as<uint8_t>(tile, destination, row_stride, col_stride, rows, cols);
+    case 2: return untilize_as<uint16_t>(tile, destination, row_stride, col_stride, rows, cols);
+    case 4: return untilize_as<uint32_t>(tile, destination, row_stride, col_stride, rows, cols);
+    case 8: return untilize_as<uint64_t>(tile, destination, row_stride, col_stride, rows, cols);
+    default: return untilize_as<Wide>(tile, destination, row_stride, col_stride, rows, cols);
+  }
+}
+
+void interleave(const uint16_t* tile, uint16_t* interleaved) {
+  for (size_t pair = 0; pair < kTile * kTile / (2 * kFace); ++pair) {
+    const uint16_t* even = tile + pair * 2 * kFace;
+    uint16_t* to = interleaved + pair * 2 * kFace;
+    for (size_t n = 0; n < kFace; ++n) {
+      const uint32_t both = static_cast<uint32_t>(even[n]) | static_cast<uint32_t>(even[kFace + n]) << 16;
+      std::memcpy(to + 2 * n, &both, 4);
+    }
+  }
+}
+
+}  // namespace
+
+void install_layout(Engine& engine) {
+  engine.tilize = tilize;
+  engine.untilize = untilize;
+  engine.interleave = interleave;
+}
+
+}  // namespace tt::emulator::TT_SIMD

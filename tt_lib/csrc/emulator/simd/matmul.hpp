@@ -1,0 +1,125 @@
+// The loops of a product of blocks of tiles, over an arithmetic that says how elements are read and accumulated.
+#pragma once
+
+#include "emulator/simd/vec.hpp"
+
+namespace tt::emulator::TT_SIMD {
+
+inline constexpr size_t kTile = 32;
+inline constexpr size_t kFace = 16;
+
+// Where element (row, column) of a tile lies.
+constexpr size_t tile_offset(size_t row, size_t column) {
+  return (row / kFace * 2 + column / kFace) * kFace * kFace + row % kFace * kFace + column % kFace;
+}
+
+TT_INLINE Vec<double> multiply_add(Vec<double> a, Vec<double> b, Vec<double> c) {
+#if defined(__AVX512F__)
+  return bits<Vec<double>>(_mm512_fmadd_pd(bits<__m512d>(a), bits<__m512d>(b), bits<__m512d>(c)));
+#elif defined(__AVX2__)
+  return bits<Vec<double>>(_mm256_fmadd_pd(bits<__m256d>(a), bits<__m256d>(b), bits<__m256d>(c)));
+#else
+  Vec<double> sum;
+  for (size_t i = 0; i < lanes<Vec<double>>; ++i) sum[i] = __builtin_fma(a[i], b[i], c[i]);
+  return sum;
+#endif
+}
+
+#if !defined(__AVX2__)
+// A fused f32 multiply-add without the instruction: the product is exact in double, the sum is rounded to odd, so that the last rounding
+// to f32 is the only one that counts.
+TT_INLINE Vec<float, 2> fused_through_double(Vec<float, 2> a, Vec<float, 2> b, Vec<float, 2> c) {
+  using D = Vec<double>;
+  using I = Vec<int64_t>;
+  const D product = convert<D>(a) * convert<D>(b), addend = convert<D>(c);
+  const D sum = product + addend;
+  const D part = sum - product;
+  const D error = (product - (sum - part)) + (addend - part);
+  const I inexact = ((error > 0) | (error < 0)) & ((bits<I>(sum) & 1) == 0);
+  const I outward = (error > 0) == (sum > 0);
+  const I odd = bits<I>(sum) + (outward != 0 ? I{} + 1 : I{} - 1);
+  return convert<Vec<float, 2>>(inexact != 0 ? bits<D>(odd) : sum);
+}
+#endif
+TT_INLINE Vec<float> multiply_add(Vec<float> a, Vec<float> b, Vec<float> c) {
+#if defined(__AVX512F__)
+  return bits<Vec<float>>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
+#elif defined(__AVX2__)
+  return bits<Vec<float>>(_mm256_fmadd_ps(bits<__m256>(a), bits<__m256>(b), bits<__m256>(c)));
+#else
+  using H = Vec<float, 2>;
+  const H low = fused_through_double(H{a[0], a[1]}, H{b[0], b[1]}, H{c[0], c[1]});
+  const H high = fused_through_double(H{a[2], a[3]}, H{b[2], b[3]}, H{c[2], c[3]});
+  return Vec<float>{low[0], low[1], high[0], high[1]};
+#endif
+}
+TT_INLINE Vec<uint32_t> multiply_add(Vec<uint32_t> a, Vec<uint32_t> b, Vec<uint32_t> c) { return a * b + c; }
+TT_INLINE Vec<uint64_t> multiply_add(Vec<uint64_t> a, Vec<uint64_t> b, Vec<uint64_t> c) { return a * b + c; }
+
+// Rows and vectors of one register block: 16 sums of the 32 registers of AVX-512, 8 of 16 else.
+inline constexpr size_t kBlockRows = kVectorBytes == 64 ? 8 : 4;
+inline constexpr size_t kBlockVectors = 2;
+
+// One register block: rows r0.. and columns c0.. of tile (m, n), over all of K. `b` advances by `stride` tiles per k tile.
+template <class Arithmetic>
+TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte* const* b, size_t stride, std::byte* acc, size_t r0,
+                                     size_t c0, size_t kt) {
+  using Sum = typename Arithmetic::Sum;
+  using V = typename Arithmetic::V;
+  constexpr size_t kElement = Arithmetic::kElement;
+  auto* sums = reinterpret_cast<Sum*>(acc);
+  V sum[kBlockRows][kBlockVectors];
+#pragma GCC unroll 16
+  for (size_t r = 0; r < kBlockRows; ++r) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kBlockVectors; ++v) sum[r][v] = load<V>(sums + tile_offset(r0 + r, c0 + v * lanes<V>));
+  }
+  for (size_t t = 0; t < kt; ++t) {
+    for (size_t face = 0; face < 2; ++face) {
+      const std::byte* left = a[t] + tile_offset(r0, face * kFace) * kElement;
+      const std::byte* right[kBlockVectors];
+      for (size_t v = 0; v < kBlockVectors; ++v) {
+        const size_t column = c0 + v * lanes<V>;
+        // Within a face a vector starts `column % kFace` elements (or pairs) into the row.
+        right[v] = b[t * stride] + tile_offset(face * kFace, column / kFace * kFace) * kElement;
+      }
+#pragma GCC unroll 4
+      for (size_t k = 0; k < Arithmetic::kSteps; ++k) {
+        decltype(Arithmetic::row(nullptr, 0, 0)) row[kBlockVectors];
+#pragma GCC unroll 4
+        for (size_t v = 0; v < kBlockVectors; ++v) row[v] = Arithmetic::row(right[v], k, (c0 + v * lanes<V>) % kFace);
+#pragma GCC unroll 16
+        for (size_t r = 0; r < kBlockRows; ++r) {
+          const auto x = Arithmetic::broadcast(left, r, k);
+#pragma GCC unroll 4
+          for (size_t v = 0; v < kBlockVectors; ++v) sum[r][v] = Arithmetic::accumulate(x, row[v], sum[r][v]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (size_t r = 0; r < kBlockRows; ++r) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kBlockVectors; ++v) store(sums + tile_offset(r0 + r, c0 + v * lanes<V>), sum[r][v]);
+  }
+}
+
+template <class Arithmetic>
+TT_INLINE void matmul_blocked(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
+                              size_t kt) {
+  constexpr size_t kColumns = kBlockVectors * lanes<typename Arithmetic::V>;
+  for (size_t n = 0; n < nt; ++n) {
+    for (size_t c0 = 0; c0 < kTile; c0 += kColumns) {
+      for (size_t m = 0; m < mt; ++m) {
+        for (size_t r0 = 0; r0 < kTile; r0 += kBlockRows) {
+          matmul_register_block<Arithmetic>(a + m * kt, b + n, nt, acc[m * nt + n], r0, c0, kt);
+        }
+      }
+    }
+  }
+}
+
+// In a source of its own: compiled for the bf16 dot product, which not every host with AVX-512 has.
+void matmul_bf16_dot(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt);
+
+}  // namespace tt::emulator::TT_SIMD

@@ -3,7 +3,9 @@
 
 #include "base/error.hpp"
 #include "dnn/gather.hpp"
+#include "dnn/scatter.hpp"
 #include "lowering/block.hpp"
+#include "lowering/chain.hpp"
 
 namespace tt::lowering {
 
@@ -34,11 +36,43 @@ void lower_gather(BlockLowering& block, const ir::Operation& operation) {
   if (operation.result()->type().num_elements() > 0) block.run_at(level, dnn::gather(spec, block.builder.chip), {from, at, to});
 }
 
+void lower_scatter(BlockLowering& block, const ir::Operation& operation) {
+  const size_t k = operation.results().size();
+  const ir::Value *operand = operation.operand(0), *indices = operation.operand(k), *update = operation.operand(k + 1);
+  dnn::ScatterSpec spec;
+  spec.operand_dims = operand->type().dims;
+  spec.index_type = indices->type().element;
+  spec.indices_dims = indices->type().dims;
+  spec.update_dims = update->type().dims;
+  spec.update_window_dims = ints_or_empty(operation, Attr::kUpdateWindowDims);
+  spec.inserted_window_dims = ints_or_empty(operation, Attr::kInsertedWindowDims);
+  spec.input_batching_dims = ints_or_empty(operation, Attr::kInputBatchingDims);
+  spec.scatter_indices_batching_dims = ints_or_empty(operation, Attr::kScatterIndicesBatchingDims);
+  spec.scatter_dims_to_operand_dims = ints_or_empty(operation, Attr::kScatterDimsToOperandDims);
+  spec.index_vector_dim = operation.integer(Attr::kIndexVectorDim);
+  spec.region = region_chain(operation.region());
+  RunStep run;
+  int level = 0;
+  for (const ir::Value* value : operation.operands()) {
+    run.slots.push_back(block.dense(value));
+    level = std::max(level, block.builder.available(run.slots.back()));
+  }
+  for (size_t v = 0; v < k; ++v) {
+    spec.types.push_back(operation.operand(v)->type().element);
+    run.in_place.emplace_back(v, run.slots.size());
+    run.slots.push_back(block.new_result(operation.result(v), level));
+  }
+  if (operand->type().num_elements() == 0) return;
+  run.program = std::make_shared<const metal::Program>(dnn::scatter(spec, block.builder.chip));
+  block.graph.at_level(level, [run = std::move(run)](Sequence& steps) { steps.push_back({run}); });
+}
+
 }  // namespace
 
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation) {
   switch (operation.op()) {
     case Op::kGather: lower_gather(block, operation); return true;
+    case Op::kScatter: lower_scatter(block, operation); return true;
     default: return false;
   }
 }

@@ -1,0 +1,126 @@
+"""Jitted functions on the card against JAX's `cpu` backend: one row per behaviour."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import lax
+
+RNG = np.random.default_rng(0)
+
+
+def f32(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def i32(low, high, *shape):
+    return RNG.integers(low, high, shape).astype(np.int32)
+
+
+def key():
+    return np.array([1, 2], np.uint32)
+
+
+def conv(x, w, strides=(1, 1), padding="SAME", numbers=("NHWC", "HWIO", "NHWC"), **options):
+    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=numbers, **options)
+
+
+def conv_gradients(x, w, **options):
+    return jax.grad(lambda x, w: (conv(x, w, **options) ** 2).sum(), (0, 1))(x, w)
+
+
+def mlp_loss(params, x, y):
+    w1, b1, w2 = params
+    return ((jnp.tanh(x @ w1 + b1) @ w2 - y) ** 2).mean()
+
+
+def random(function):
+    return lambda k: function(jax.random.wrap_key_data(k))
+
+
+EXACT, CLOSE, SUMS = 1e-6, 1e-5, 1e-3
+
+# name, function, arguments, tolerance (relative and absolute)
+CASES = [
+    ("add_one", lambda x: x + 1, (f32(5000),), EXACT),
+    ("scalar", lambda x: x * 2 + 1, (np.float32(3),), EXACT),
+    ("transpose_chain", lambda x: jnp.tanh(x.T * 2 + x[:1, :1])[::-1], (f32(50, 100),), EXACT),
+    ("integers", lambda x: (x // 3, x % 3, x << 2, -x, x * x), (i32(-100, 100, 77),), EXACT),
+    ("complex", lambda x: jnp.abs((x + 1j * x) * (2 - 1j)), (f32(33),), EXACT),
+    ("empty", lambda x: x.sum(0), (f32(0, 5),), EXACT),
+    ("sum_all", lambda x: x.sum(), (f32(100, 37),), CLOSE),
+    ("sum_rows", lambda x: x.sum(1), (f32(100, 37),), CLOSE),
+    ("sum_columns", lambda x: x.sum(0), (f32(100, 37),), CLOSE),
+    ("sum_middle", lambda x: (x * 2).sum(1), (f32(10, 37, 13),), CLOSE),
+    ("sum_two", lambda x: (x + 1).sum((0, 2)), (f32(10, 37, 13),), CLOSE),
+    ("sum_long", lambda x: x.sum(0), (f32(25088, 64),), SUMS),
+    ("max", lambda x: x.max(1), (f32(10, 3000),), EXACT),
+    ("argmax", lambda x: (x.argmax(1), x.argmin(0)), (f32(50, 70),), EXACT),
+    ("any_all", lambda x: ((x > 0).any(1), (x > -1).all(0)), (f32(50, 70),), EXACT),
+    ("softmax", jax.nn.softmax, (f32(50, 128),), CLOSE),
+    ("concatenate", lambda x, y: jnp.concatenate([x, y * 2, x], 1), (f32(50, 12), f32(50, 3)), EXACT),
+    ("pad", lambda x: jnp.pad(x, ((1, 2), (0, 3)), constant_values=3.0), (f32(50, 12),), EXACT),
+    ("pad_interior", lambda x: lax.pad(x, np.float32(7), ((1, -1, 2), (-1, 2, 1))), (f32(9, 8),), EXACT),
+    ("dynamic_slice", lambda x, i: lax.dynamic_slice(x, (i, 2), (3, 4)), (f32(50, 12), np.int32(49)), EXACT),
+    ("dynamic_update", lambda x, i: lax.dynamic_update_slice(x, x[:2] * 5, (i, 0)), (f32(50, 12), np.int32(7)), EXACT),
+    ("iota", lambda x: x + jnp.arange(12), (f32(50, 12),), EXACT),
+    ("cond", lambda x, i: lax.cond(i > 3, lambda x: x * 2, lambda x: x + 1, x), (f32(50, 12), np.int32(7)), EXACT),
+    ("switch", lambda i, x: lax.switch(i, [lambda x: x, lambda x: x * 2, lambda x: -x], x), (np.int32(2), f32(5)), EXACT),
+    ("while", lambda x: lax.while_loop(lambda c: c[0] < 100, lambda c: (c[0] + 1, c[1] * 1.01), (0, x)), (f32(5),), CLOSE),
+    ("scan", lambda x: lax.scan(lambda c, y: (c + y, c * y), x[0], x), (f32(50, 12),), CLOSE),
+    ("swap_in_loop", lambda x, y: lax.fori_loop(0, 5, lambda _, c: (c[1], c[0] + c[1]), (x, y)), (f32(4), f32(4)), CLOSE),
+    ("normal", random(lambda k: jax.random.normal(k, (100,))), (key(),), CLOSE),
+    ("uniform", random(lambda k: jax.random.uniform(k, (100,))), (key(),), EXACT),
+    ("dot", lambda x, y: x @ y, (f32(50, 70), f32(70, 33)), SUMS),
+    ("dot_transposed", lambda x, y: x.T @ y, (f32(70, 50), f32(70, 33)), SUMS),
+    ("dot_blocks", lambda x, y: x @ y, (f32(300, 700), f32(700, 333)), SUMS),
+    ("matvec", lambda x, y: x @ y, (f32(300, 700), f32(700)), SUMS),
+    ("batched", lambda x, y: jnp.einsum("bhqd,bkhd->bhqk", x, y), (f32(2, 3, 17, 8), f32(2, 19, 3, 8)), SUMS),
+    ("dot_int", lambda x, y: x @ y, (i32(-9, 9, 20, 30), i32(-9, 9, 30, 10)), EXACT),
+    ("dot_complex", lambda x, y: jnp.abs((x + 1j * x) @ (y - 2j * y)), (f32(50, 70), f32(70, 33)), SUMS),
+    ("conv", conv, (f32(2, 9, 8, 5), f32(3, 3, 5, 7)), SUMS),
+    ("conv_strided", lambda x, w: conv(x, w, (2, 1), "VALID"), (f32(2, 9, 8, 5), f32(3, 2, 5, 7)), SUMS),
+    (
+        "conv_dilated",
+        lambda x, w: conv(x, w, padding=((2, 1), (-1, 3)), rhs_dilation=(2, 1), lhs_dilation=(1, 2)),
+        (f32(2, 9, 8, 5), f32(3, 2, 5, 7)),
+        SUMS,
+    ),
+    ("conv_nchw", lambda x, w: conv(x, w, numbers=("NCHW", "OIHW", "NCHW")), (f32(2, 5, 9, 8), f32(7, 5, 3, 3)), SUMS),
+    ("conv_groups", lambda x, w: conv(x, w, feature_group_count=2), (f32(2, 9, 8, 6), f32(3, 3, 3, 8)), SUMS),
+    ("conv_batch_groups", lambda x, w: conv(x, w, batch_group_count=2), (f32(4, 9, 8, 6), f32(3, 3, 6, 8)), SUMS),
+    ("conv_gradients", lambda x, w: conv_gradients(x, w, strides=(2, 2)), (f32(2, 9, 8, 5), f32(3, 3, 5, 7)), SUMS),
+    ("conv_group_gradients", lambda x, w: conv_gradients(x, w, feature_group_count=2), (f32(2, 9, 8, 6), f32(3, 3, 3, 8)), SUMS),
+    ("max_pool", lambda x: nn.max_pool(x, (3, 3), (2, 2), "SAME"), (f32(2, 8, 8, 3),), EXACT),
+    ("avg_pool", lambda x: nn.avg_pool(x, (3, 3), (2, 2), "SAME"), (f32(2, 8, 8, 3),), CLOSE),
+    ("max_pool_gradient", lambda x: jax.grad(lambda x: (nn.max_pool(x, (3, 3), (2, 2), "SAME") ** 2).sum())(x), (f32(2, 9, 8, 3),), CLOSE),
+    ("avg_pool_gradient", lambda x: jax.grad(lambda x: (nn.avg_pool(x, (3, 3), (2, 2), "SAME") ** 2).sum())(x), (f32(2, 9, 8, 3),), CLOSE),
+    ("cumsum", lambda x: (jnp.cumsum(x, 0), jnp.cumsum(x, 1), lax.cummax(x, 0, reverse=True)), (f32(100, 37),), SUMS),
+    ("take", lambda x, i: x[i], (f32(50, 7), np.array([3, 4, 49, 0, -1], np.int32)), EXACT),
+    ("take_along", lambda x, i: jnp.take_along_axis(x, i[:, None] % 7, 1), (f32(50, 7), np.arange(50, dtype=np.int32)), EXACT),
+    ("scatter_add", lambda x, i: x.at[i].add(2.0), (f32(50, 7), np.array([3, 4, 3], np.int32)), EXACT),
+    ("scatter_set", lambda x, i: (x.at[i].set(2.0), x.at[i, 1].mul(3.0)), (f32(50, 7), np.array([3, 4, 9], np.int32)), EXACT),
+    ("mlp_gradients", lambda a, b, c, x, y: jax.value_and_grad(mlp_loss)((a, b, c), x, y), (f32(10, 32), f32(32), f32(32, 3), f32(64, 10), f32(64, 3)), SUMS),
+    ("attention", jax.nn.dot_product_attention, (f32(2, 8, 4, 16), f32(2, 8, 4, 16), f32(2, 8, 4, 16)), SUMS),
+    (
+        "cross_entropy_gradient",
+        lambda x, i: jax.grad(lambda x: optax.softmax_cross_entropy_with_integer_labels(x, i).mean())(x),
+        (f32(50, 10), i32(0, 10, 50)),
+        CLOSE,
+    ),
+]
+
+
+@pytest.mark.parametrize("function, arguments, tolerance", [pytest.param(*case[1:], id=case[0]) for case in CASES])
+def test_against_cpu(function, arguments, tolerance):
+    def run(platform):
+        device = jax.devices(platform)[0]
+        return jax.tree.map(np.asarray, jax.jit(function)(*[jax.device_put(a, device) for a in arguments]))
+
+    found, expected = run("tt"), run("cpu")
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected)):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -1,0 +1,119 @@
+"""The plugin as JAX sees it: devices, donation, memory, errors, life and death of the process."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jax_tt
+
+
+@pytest.fixture
+def card():
+    return jax.devices("tt")[0]
+
+
+def run_python(code, **environment):
+    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
+
+
+def test_device(card):
+    assert card.platform == "tt"
+    assert card.device_kind == "Grayskull e150"
+    assert card.num_compute_cores == 108
+
+
+def test_beside_cpu(card):
+    x = np.arange(10, dtype=np.float32)
+    on_card = jax.jit(lambda x: x + 1)(jax.device_put(x, card))
+    on_cpu = jax.jit(lambda x: x + 1)(jax.device_put(x, jax.devices("cpu")[0]))
+    assert on_card.devices() == {card}
+    np.testing.assert_array_equal(on_card, on_cpu)
+
+
+def test_platform_variable_and_clean_exit():
+    done = run_python("import jax; print(jax.devices()[0].platform, jax.jit(lambda x: x + 1)(1.0))", JAX_PLATFORMS="tt")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["tt", "2.0"], "")
+
+
+def test_donation_reuses_and_deletes(card):
+    x = jax.device_put(np.ones(100_000, np.float32), card) * 1
+    before = x.unsafe_buffer_pointer()
+    y = jax.jit(lambda x: x + 1, donate_argnums=0)(x)
+    assert x.is_deleted()
+    assert y.unsafe_buffer_pointer() == before
+    np.testing.assert_array_equal(y, 2)
+
+
+def test_donation_leaves_host_memory_alone(card):
+    host = np.ones(100_000, np.float32)
+    jax.jit(lambda x: x + 1, donate_argnums=0)(jax.device_put(host, card)).block_until_ready()
+    np.testing.assert_array_equal(host, 1)
+
+
+def test_double_donation_is_refused(card):
+    x = jax.device_put(np.ones(8, np.float32), card)
+    with pytest.raises(Exception, match="donates argument 0, but the same array is also argument 1"):
+        jax.jit(lambda a, b: (a + 1, b * 2), donate_argnums=0)(x, x)
+
+
+def test_out_of_memory_names_asked_and_free(card):
+    too_much = jax.jit(lambda x: jnp.broadcast_to(x, (3_000_000_000,)) + 1)
+    with pytest.raises(Exception, match=r"RESOURCE_EXHAUSTED.*asked for 12000000000 bytes, free \d+ of 8589934592"):
+        too_much(jax.device_put(np.float32(1), card)).block_until_ready()
+    assert float(jax.jit(lambda x: x + 1)(jax.device_put(np.float32(1), card))) == 2
+
+
+def test_memory_stats(card):
+    before = card.memory_stats()["bytes_in_use"]
+    x = jax.device_put(np.ones(1 << 20, np.float32), card)
+    stats = card.memory_stats()
+    assert stats["bytes_in_use"] - before == x.nbytes
+    assert stats["bytes_limit"] == 8 << 30
+
+
+def test_cost_and_memory_analysis(card):
+    with jax.default_device(card):
+        compiled = jax.jit(lambda x, y: x @ y).lower(np.ones((256, 256), np.float32), np.ones((256, 256), np.float32)).compile()
+    cost = compiled.cost_analysis()
+    assert cost["flops"] == 2 * 256**3
+    assert cost["cycles"] > 0 and cost["seconds"] > 0 and cost["bytes accessed"] >= 3 * 256 * 256 * 4
+    memory = compiled.memory_analysis()
+    assert memory.argument_size_in_bytes == 2 * 256 * 256 * 4
+    assert memory.output_size_in_bytes == 256 * 256 * 4
+
+
+def test_unsupported_operations_are_listed_at_once(card):
+    def program(x):
+        return jnp.fft.fft(x), jnp.linalg.cholesky(jnp.outer(x, x))
+
+    with pytest.raises(Exception, match=r"(?s)2 operations are not supported on tt yet:.*stablehlo.fft.*stablehlo.cholesky"):
+        jax.jit(program)(jax.device_put(np.ones(4, np.float32), card))
+
+
+def test_zero_size(card):
+    x = jax.device_put(np.zeros((0, 3), np.float32), card)
+    assert jax.jit(lambda x: x + 1)(x).shape == (0, 3)
+
+
+def test_same_bits_on_any_number_of_threads():
+    code = (
+        "import jax, numpy as np; x = np.random.default_rng(0).standard_normal((300, 400)).astype(np.float32);"
+        "d = jax.devices('tt')[0]; f = jax.jit(lambda x: jax.nn.softmax(x @ x.T).sum(0));"
+        "print(np.asarray(f(jax.device_put(x, d))).tobytes().hex()[:4000])"
+    )
+    one, two = (run_python(code, JAX_TT_NUM_THREADS=n).stdout for n in "12")
+    assert one == two and len(one) > 1000
+
+
+def test_report_counts_programs(card):
+    before = jax_tt.report()
+    jax.jit(lambda x: jnp.sin(x) * 3)(jax.device_put(np.ones(77, np.float32), card)).block_until_ready()
+    after = jax_tt.report()
+    assert after.programs_compiled > before.programs_compiled
+    assert after.programs_run > before.programs_run
+    assert after.modelled_seconds > before.modelled_seconds

@@ -41,6 +41,38 @@ Order order_of(const Dims& dims, const Dims& reduced) {
   return order;
 }
 
+// Reduced dimensions first, when that is how the operand lies in memory: rows are then read as they are.
+void reduce_outer(Order& order, const Dims& dims, const Dims& reduced) {
+  Order turned;
+  for (int64_t d : reduced) {
+    turned.permutation.push_back(d);
+    turned.reduced *= dims[static_cast<size_t>(d)];
+  }
+  std::sort(turned.permutation.begin(), turned.permutation.end());
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (std::find(reduced.begin(), reduced.end(), static_cast<int64_t>(d)) != reduced.end()) continue;
+    turned.permutation.push_back(static_cast<int64_t>(d));
+    turned.inner *= dims[d];
+  }
+  order = std::move(turned);
+}
+
+// Does the innermost reduced dimension jump through memory while the innermost kept one is contiguous?
+bool lies_reduced_outer(const Source& source, const Order& order) {
+  if (order.inner != 1 || order.outer == 1 || source.storage == kNoStorage) return false;
+  const auto& dims = source.map.dims;
+  const auto kept = std::find_if(dims.rbegin(), dims.rend(), [](const auto& dim) { return dim.size > 1 && dim.stride == 1; });
+  if (kept == dims.rend()) return false;
+  const auto contiguous = static_cast<int64_t>(dims.rend() - kept) - 1;
+  // The reduced dimensions are the last ones of the permutation.
+  int64_t outer = 1;
+  for (int64_t d : order.permutation) {
+    outer *= dims[static_cast<size_t>(d)].size;
+    if (d == contiguous) return outer <= order.outer && dims[static_cast<size_t>(d)].size >= 16;
+  }
+  return false;
+}
+
 emulator::TileProgram pass_on(const std::vector<DataType>& types) {
   ChainBuilder chain;
   for (DataType type : types) chain.input(type);
@@ -81,7 +113,7 @@ void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
     for (const auto& result : operation.results()) block.new_result(result.get(), 0);
     return;
   }
-  const Order order = order_of(type.dims, operation.ints(Attr::kDimensions));
+  Order order = order_of(type.dims, operation.ints(Attr::kDimensions));
   if (order.reduced == 0) {
     for (size_t v = 0; v < k; ++v) {
       const ir::Value* init = operation.operand(k + v);
@@ -96,6 +128,8 @@ void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
   for (size_t v = 0; v < k; ++v) inits.push_back(block.source(operation.operand(k + v)));
   for (size_t v = 0; v < 2 * k; ++v) level = std::max(level, block.level_of(operation.operand(v)));
   Prologue prologue = block.graph.absorb(roots, types, type.dims);
+  if (!prologue.sources.empty() && lies_reduced_outer(prologue.sources[0], order))
+    reduce_outer(order, type.dims, operation.ints(Attr::kDimensions));
   for (Source& source : prologue.sources) source = *transpose(source, order.permutation);
   std::vector<StorageId> outputs;
   for (const auto& result : operation.results()) outputs.push_back(block.new_result(result.get(), level));

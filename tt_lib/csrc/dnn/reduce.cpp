@@ -7,7 +7,9 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "dnn/row_fold.hpp"
 #include "dnn/text.hpp"
+#include "emulator/cycles.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -18,11 +20,12 @@ constexpr size_t kMaxValues = 8;
 struct Plan {
   ReduceSpec spec;
   std::vector<Cb> in, init, out;
-  Cb value = 0, accumulator = 0, spare = 0;  // pages that only the compute kernel uses: one per value
-  bool identity = false;                     // the prologue passes its operands on
-  int64_t chunk = 0;                         // results per unit (inner elements, or batch * inner)
-  int64_t batch = 1;                         // outer rows per unit
-  int64_t rows = 1;                          // rows of `reduced` per page
+  Cb value = 0, accumulator = 0, spare = 0;      // pages that only the compute kernel uses: one per value
+  std::optional<emulator::TileOpcode> row_fold;  // the engines reduce rows of this operation themselves
+  bool identity = false;                         // the prologue passes its operands on
+  int64_t chunk = 0;                             // results per unit (inner elements, or batch * inner)
+  int64_t batch = 1;                             // outer rows per unit
+  int64_t rows = 1;                              // rows of `reduced` per page
   int64_t units = 0;
 
   size_t k() const { return spec.combine.outputs.size(); }
@@ -109,6 +112,7 @@ class Accumulators {
 
   // Lanes [rows][width] of the accumulators -> [1][width].
   void fold(int64_t rows, int64_t width) {
+    if (p_.row_fold && width == 1) return fold_each(1, rows);
     while (rows > 1) {
       const int64_t half = rows / 2;
       std::array<const std::byte*, kMaxValues> high{};
@@ -120,6 +124,7 @@ class Accumulators {
 
   // Lanes [batch][rows][width] -> [batch][width]: halves are packed side by side, so that one step folds all rows.
   void fold_batch(int64_t batch, int64_t rows, int64_t width) {
+    if (p_.row_fold && width == 1) return fold_each(batch, rows);
     while (rows > 1) {
       const int64_t half = rows / 2, rest = rows - half;
       pack(accumulator_, spare_, batch, rows, rest, half, width);  // the last `half` rows
@@ -146,6 +151,11 @@ class Accumulators {
 
  private:
   using Pages = std::array<std::byte*, kMaxValues>;
+
+  void fold_each(int64_t count, int64_t length) {
+    k_.charge(static_cast<uint64_t>(emulator::cycles::kReduceTile));
+    if (k_.values()) fold_rows(*p_.row_fold, reinterpret_cast<float*>(accumulator_[0]), count, length);
+  }
 
   void combine(const std::byte* const* accumulators, const std::byte* const* values, std::byte* const* outputs, int64_t count) {
     std::array<const std::byte*, 2 * kMaxValues> inputs{};
@@ -245,6 +255,7 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   Plan plan;
   plan.spec = spec;
   plan.identity = passes_on(spec.prologue);
+  plan.row_fold = row_fold_opcode(spec.combine);
   const int64_t row = spec.reduced * spec.inner;
   if (row <= kPage / 2 && spec.outer > 1) {
     plan.batch = kPage / row;

@@ -16,8 +16,43 @@ TT_INLINE VD splat(double x) { return VD{} + x; }
 TT_INLINE VD abs(VD x) { return bits<VD>(bits<VI>(x) & INT64_C(0x7fffffffffffffff)); }
 TT_INLINE VI sign_bit(VD x) { return bits<VI>(x) & INT64_MIN; }
 TT_INLINE VD with_sign(VD magnitude, VI sign) { return bits<VD>(bits<VI>(magnitude) | sign); }
-TT_INLINE VD max_not_nan(VD x, double low) { return x < low ? splat(low) : x; }  // NaN passes
-TT_INLINE VD min_not_nan(VD x, double high) { return x > high ? splat(high) : x; }
+// At least `low`, at most `high`; NaN passes, because the instructions return their second operand then.
+TT_INLINE VD max_not_nan(VD x, double low) {
+#if defined(__AVX512F__)
+  return bits<VD>(_mm512_max_pd(bits<__m512d>(splat(low)), bits<__m512d>(x)));
+#elif defined(__AVX2__)
+  return bits<VD>(_mm256_max_pd(bits<__m256d>(splat(low)), bits<__m256d>(x)));
+#else
+  return bits<VD>(_mm_max_pd(bits<__m128d>(splat(low)), bits<__m128d>(x)));
+#endif
+}
+TT_INLINE VD min_not_nan(VD x, double high) {
+#if defined(__AVX512F__)
+  return bits<VD>(_mm512_min_pd(bits<__m512d>(splat(high)), bits<__m512d>(x)));
+#elif defined(__AVX2__)
+  return bits<VD>(_mm256_min_pd(bits<__m256d>(splat(high)), bits<__m256d>(x)));
+#else
+  return bits<VD>(_mm_min_pd(bits<__m128d>(splat(high)), bits<__m128d>(x)));
+#endif
+}
+TT_INLINE VD widen(const float* from) {
+#if defined(__AVX512F__)
+  return bits<VD>(_mm512_cvtps_pd(_mm256_loadu_ps(from)));
+#elif defined(__AVX2__)
+  return bits<VD>(_mm256_cvtps_pd(_mm_loadu_ps(from)));
+#else
+  return convert<VD>(load<VF>(from));
+#endif
+}
+TT_INLINE void narrow(float* to, VD x) {
+#if defined(__AVX512F__)
+  _mm256_storeu_ps(to, _mm512_cvtpd_ps(bits<__m512d>(x)));
+#elif defined(__AVX2__)
+  _mm_storeu_ps(to, _mm256_cvtpd_ps(bits<__m256d>(x)));
+#else
+  store(to, convert<VF>(x));
+#endif
+}
 TT_INLINE bool any(VI mask) {
   int64_t found = 0;
   for (size_t i = 0; i < kDoubleLanes; ++i) found |= mask[i];
@@ -33,11 +68,15 @@ TT_INLINE VD sqrt(VD x) {
 #endif
 }
 
+// Even and odd powers apart: two short chains keep the multipliers busier than one long one.
 template <size_t N>
 TT_INLINE VD polynomial(VD x, const double (&c)[N]) {
-  VD sum = splat(c[N - 1]);
-  for (size_t i = N - 1; i-- > 0;) sum = sum * x + c[i];
-  return sum;
+  constexpr size_t kEven = (N - 1) / 2 * 2, kOdd = (N - 2) / 2 * 2 + 1;
+  const VD x2 = x * x;
+  VD even = splat(c[kEven]), odd = splat(c[kOdd]);
+  for (size_t i = kEven; i >= 2; i -= 2) even = even * x2 + c[i - 2];
+  for (size_t i = kOdd; i >= 3; i -= 2) odd = odd * x2 + c[i - 2];
+  return even + x * odd;
 }
 
 inline constexpr double kRoundToInteger = 0x1.8p52;  // adding it leaves the nearest integer in the low bits of the sum

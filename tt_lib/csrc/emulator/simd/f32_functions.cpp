@@ -47,20 +47,23 @@ double reduce_large_angle(double x, int64_t* quadrant) {
 
 namespace {
 
+// Two vectors at a time: their chains of dependent operations overlap.
 template <class F>
 TT_INLINE void through_double(const StepArguments& s, F f) {
   const auto* a = static_cast<const float*>(s.a);
   auto* dst = static_cast<float*>(s.dst);
-  for (size_t i = 0, n = padded(s.n); i < n; i += kDoubleLanes) store(dst + i, convert<VF>(f(convert<VD>(load<VF>(a + i)))));
+  for (size_t i = 0, n = padded(s.n); i < n; i += 2 * kDoubleLanes) {
+    const VD first = f(widen(a + i)), second = f(widen(a + i + kDoubleLanes));
+    narrow(dst + i, first);
+    narrow(dst + i + kDoubleLanes, second);
+  }
 }
 template <class F>
 TT_INLINE void through_double2(const StepArguments& s, F f) {
   const auto* a = static_cast<const float*>(s.a);
   const auto* b = static_cast<const float*>(s.b);
   auto* dst = static_cast<float*>(s.dst);
-  for (size_t i = 0, n = padded(s.n); i < n; i += kDoubleLanes) {
-    store(dst + i, convert<VF>(f(convert<VD>(load<VF>(a + i)), convert<VD>(load<VF>(b + i)))));
-  }
+  for (size_t i = 0, n = padded(s.n); i < n; i += kDoubleLanes) narrow(dst + i, f(widen(a + i), widen(b + i)));
 }
 
 // f(|x|) with the sign of x; keeps -0.

@@ -12,7 +12,7 @@ using VD = Vec<double, kDoubleLanes>;
 using VI = Vec<int64_t, kDoubleLanes>;
 using VF = Vec<float, kDoubleLanes>;  // as many floats as a vector has doubles
 
-TT_INLINE VD splat(double x) { return VD{} + x; }
+TT_INLINE VD splat(double x) { return x - VD{}; }  // 0 + x would lose the sign of -0
 TT_INLINE VD abs(VD x) { return bits<VD>(bits<VI>(x) & INT64_C(0x7fffffffffffffff)); }
 TT_INLINE VI sign_bit(VD x) { return bits<VI>(x) & INT64_MIN; }
 TT_INLINE VD with_sign(VD magnitude, VI sign) { return bits<VD>(bits<VI>(magnitude) | sign); }

@@ -89,7 +89,10 @@ TT_INLINE VD cosh(VD x) {
   return 0.5 * (e + 1.0 / e);
 }
 TT_INLINE VD asinh(VD x) {
-  return odd(x, [](VD a) { return log1p(a + a * a / (1.0 + sqrt(a * a + 1.0))); });
+  return odd(x, [](VD a) {
+    const VD y = log1p(a + a * a / (1.0 + sqrt(a * a + 1.0)));
+    return a == __builtin_inf() ? a : y;
+  });
 }
 TT_INLINE VD acosh(VD x) {
   const VD t = x - 1.0;
@@ -134,9 +137,9 @@ TT_INLINE VD erf_inv(VD x) {  // x * P(w), w = -log(1 - x^2)
   const VD y = x * p;
   return abs(x) == 1.0 ? x * __builtin_inf() : y;
 }
-TT_INLINE VD gelu(VD x) {  // x * Phi(x)
-  const VD y = x * (0.5 * erfc(x * -0.7071067811865476));
-  return x == -__builtin_inf() ? splat(-0.0) : y;
+TT_INLINE VD gelu(VD x) {  // x * Phi(x), which rounds to -0 from -15 down
+  const VD bounded = max_not_nan(x, -20.0);
+  return bounded * (0.5 * erfc(bounded * -0.7071067811865476));
 }
 
 // IEEE 754's pow. Its exponent is finite wherever the product counts: log of a float lies within +-104.

@@ -13,7 +13,7 @@ struct Dense {
   TT_INLINE static V broadcast(const std::byte* a, size_t row, size_t k) {
     T value;
     std::memcpy(&value, a + (row * kFace + k) * sizeof(T), sizeof(T));
-    return V{} + value;
+    return value - V{};  // 0 + value would lose the sign of -0
   }
   TT_INLINE static V row(const std::byte* b, size_t k, size_t column) { return load<V>(b + (k * kFace + column) * sizeof(T)); }
   TT_INLINE static V accumulate(V a, V b, V sum) { return multiply_add(a, b, sum); }

@@ -178,6 +178,7 @@ void Graph::store_crossings() {
 }
 
 std::vector<std::vector<NodeId>> Graph::clusters() {
+  constexpr auto kOnePage = static_cast<int64_t>(emulator::kTileElements);
   std::vector<NodeId> parent(nodes_.size());
   std::iota(parent.begin(), parent.end(), 0);
   auto root = [&](NodeId id) {
@@ -189,6 +190,10 @@ std::vector<std::vector<NodeId>> Graph::clusters() {
   for (NodeId i = 0; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
     if (node.absorbed) continue;
+    if (node.elements <= kOnePage) {  // a page or less: starting a program costs more than the work
+      const auto [found, is_new] = readers.try_emplace({node.level, node.elements, kNoStorage}, i);
+      if (!is_new) parent[root(i)] = root(found->second);
+    }
     for (const Ref& operand : node.operands) {
       if (const auto* id = std::get_if<NodeId>(&operand)) {
         if (nodes_[*id].level == node.level) parent[root(i)] = root(*id);

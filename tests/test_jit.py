@@ -102,6 +102,9 @@ CASES = [
     ("take_along", lambda x, i: jnp.take_along_axis(x, i[:, None] % 7, 1), (f32(50, 7), np.arange(50, dtype=np.int32)), EXACT),
     ("scatter_add", lambda x, i: x.at[i].add(2.0), (f32(50, 7), np.array([3, 4, 3], np.int32)), EXACT),
     ("scatter_set", lambda x, i: (x.at[i].set(2.0), x.at[i, 1].mul(3.0)), (f32(50, 7), np.array([3, 4, 9], np.int32)), EXACT),
+    ("sort", lambda x: (jnp.sort(x, 0), jnp.argsort(x, 1), jnp.sort(x.ravel())), (f32(50, 7),), EXACT),
+    ("top_k", lambda x: lax.top_k(x, 3), (f32(50, 7),), EXACT),
+    ("permutation", random(lambda k: jax.random.permutation(k, 100)), (key(),), EXACT),
     ("mlp_gradients", lambda a, b, c, x, y: jax.value_and_grad(mlp_loss)((a, b, c), x, y), (f32(10, 32), f32(32), f32(32, 3), f32(64, 10), f32(64, 3)), SUMS),
     ("attention", jax.nn.dot_product_attention, (f32(2, 8, 4, 16), f32(2, 8, 4, 16), f32(2, 8, 4, 16)), SUMS),
     (

@@ -1,9 +1,10 @@
-// gather and scatter: data-movement kernels on row-major arrays.
+// gather, scatter and sort: data-movement kernels on row-major arrays.
 #include <algorithm>
 
 #include "base/error.hpp"
 #include "dnn/gather.hpp"
 #include "dnn/scatter.hpp"
+#include "dnn/sort.hpp"
 #include "lowering/block.hpp"
 #include "lowering/chain.hpp"
 
@@ -67,11 +68,28 @@ void lower_scatter(BlockLowering& block, const ir::Operation& operation) {
   block.graph.at_level(level, [run = std::move(run)](Sequence& steps) { steps.push_back({run}); });
 }
 
+void lower_sort(BlockLowering& block, const ir::Operation& operation) {
+  dnn::SortSpec spec;
+  spec.dims = operation.operand(0)->type().dims;
+  spec.dimension = operation.integer(Attr::kDimension);
+  spec.comparator = region_chain(operation.region());
+  std::vector<StorageId> slots;
+  int level = 0;
+  for (const ir::Value* value : operation.operands()) {
+    spec.types.push_back(value->type().element);
+    slots.push_back(block.dense(value));
+    level = std::max(level, block.builder.available(slots.back()));
+  }
+  for (const auto& result : operation.results()) slots.push_back(block.new_result(result.get(), level));
+  if (volume(spec.dims) > 0) block.run_at(level, dnn::sort(spec, block.builder.chip), std::move(slots));
+}
+
 }  // namespace
 
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation) {
   switch (operation.op()) {
     case Op::kGather: lower_gather(block, operation); return true;
+    case Op::kSort: lower_sort(block, operation); return true;
     case Op::kScatter: lower_scatter(block, operation); return true;
     default: return false;
   }

@@ -1,0 +1,228 @@
+// The matrix engine against scalar sums in the promised order, bit for bit, on every engine; tile layouts against their definition.
+#include "emulator/fpu.hpp"
+
+#include <xmmintrin.h>
+
+#include <complex>
+
+#include "tile_harness.hpp"
+
+namespace tt::test {
+namespace {
+
+constexpr size_t kTileSide = 32;
+
+size_t place(size_t row, size_t column) { return (row / 16 * 2 + column / 16) * 256 + row % 16 * 16 + column % 16; }
+
+template <class T>
+struct Block {
+  size_t rows, columns;  // in tiles
+  std::vector<std::vector<T>> tiles;
+  Block(size_t r, size_t c) : rows(r), columns(c), tiles(r * c, std::vector<T>(1024)) {}
+  T& at(size_t row, size_t column) { return tiles[row / 32 * columns + column / 32][place(row % 32, column % 32)]; }
+  std::vector<std::byte*> pointers() {
+    std::vector<std::byte*> all;
+    for (auto& tile : tiles) all.push_back(reinterpret_cast<std::byte*>(tile.data()));
+    return all;
+  }
+};
+
+template <class T, class S, class Make, class Add>
+void expect_product(DataType type, Make make, Add add, bool interleaved = false) {
+  const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {1, 2, 5}};
+  for (const auto& [mt, nt, kt] : shapes) {
+    Block<T> a(mt, kt), b(kt, nt);
+    Block<S> start(mt, nt);
+    for (auto* block : {&a, &b}) {
+      for (auto& tile : block->tiles) {
+        for (T& x : tile) x = make();
+      }
+    }
+    for (auto& tile : start.tiles) {
+      for (S& x : tile) x = S(static_cast<float>(&x - tile.data()));
+    }
+    Block<S> expected = start;
+    for (size_t i = 0; i < mt * kTileSide; ++i) {
+      for (size_t j = 0; j < nt * kTileSide; ++j) {
+        add(
+            expected.at(i, j), kt * kTileSide, [&](size_t k) { return a.at(i, k); }, [&](size_t k) { return b.at(k, j); });
+      }
+    }
+    Block<T> right = b;
+    if constexpr (sizeof(T) == 2) {
+      if (interleaved) {
+        for (size_t i = 0; i < b.tiles.size(); ++i) interleave_bf16_pairs(b.tiles[i].data(), right.tiles[i].data());
+      }
+    }
+    for (const Simd simd : host_simds()) {
+      Block<S> sums = start;
+      const auto as = a.pointers(), bs = right.pointers(), accs = sums.pointers();
+      const std::vector<const std::byte*> left(as.begin(), as.end()), middle(bs.begin(), bs.end());
+      engine(simd).matmul[static_cast<size_t>(type)](left.data(), middle.data(), accs.data(), mt, nt, kt);
+      for (size_t i = 0; i < sums.tiles.size(); ++i) {
+        if (std::memcmp(sums.tiles[i].data(), expected.tiles[i].data(), 1024 * sizeof(S)) != 0) {
+          throw Failure(cat("matmul of ", name(type), " on ", name(simd), " differs in tile ", i, " of ", mt, "x", nt, "x", kt));
+        }
+      }
+    }
+  }
+}
+
+std::mt19937_64& random_bits() {
+  static std::mt19937_64 engine(9);
+  return engine;
+}
+double random_real() { return static_cast<double>(static_cast<int64_t>(random_bits()())) * 0x1p-63; }
+
+const auto fused = [](auto& sum, size_t count, auto a, auto b) {
+  for (size_t k = 0; k < count; ++k) sum = std::fma(a(k), b(k), sum);
+};
+const auto wrapping = [](auto& sum, size_t count, auto a, auto b) {
+  for (size_t k = 0; k < count; ++k) sum += a(k) * b(k);
+};
+
+TEST(float_products_are_chains_of_fused_multiply_adds) {
+  expect_product<float, float>(
+      DataType::kF32, [] { return static_cast<float>(random_real()); }, fused);
+  expect_product<float, float>(
+      DataType::kF32, [] { return std::ldexp(static_cast<float>(random_real()), static_cast<int>(random_bits()() % 140) - 130); }, fused);
+  expect_product<double, double>(
+      DataType::kF64, [] { return random_real(); }, fused);
+}
+
+TEST(integer_products_wrap) {
+  expect_product<uint32_t, uint32_t>(
+      DataType::kS32, [] { return static_cast<uint32_t>(random_bits()()); }, wrapping);
+  expect_product<uint64_t, uint64_t>(
+      DataType::kS64, [] { return random_bits()(); }, wrapping);
+}
+
+TEST(complex_products_sum_part_by_part) {
+  const auto parts = [](auto& sum, size_t count, auto a, auto b) {
+    using P = typename std::remove_reference_t<decltype(sum)>::value_type;
+    P re = sum.real(), im = sum.imag();
+    for (size_t k = 0; k < count; ++k) {
+      const auto x = a(k), y = b(k);
+      re += x.real() * y.real() - x.imag() * y.imag();
+      im += x.real() * y.imag() + x.imag() * y.real();
+    }
+    sum = {re, im};
+  };
+  const auto make64 = [] { return std::complex<float>(static_cast<float>(random_real()), static_cast<float>(random_real())); };
+  expect_product<std::complex<float>, std::complex<float>>(DataType::kC64, make64, parts);
+  const auto make128 = [] { return std::complex<double>(random_real(), random_real()); };
+  expect_product<std::complex<double>, std::complex<double>>(DataType::kC128, make128, parts);
+}
+
+float widened(uint16_t code) {
+  const uint32_t bits = static_cast<uint32_t>(code) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+// Per pair the odd element first, denormals as zeros on the way in and out: Intel's description of VDPBF16PS.
+[[gnu::noinline]] void dot_pairs(float& sum, size_t count, const std::vector<float>& a, const std::vector<float>& b) {
+  const unsigned control = _mm_getcsr();
+  _mm_setcsr(control | 0x8040);
+  volatile float total = sum;
+  for (size_t k = 0; k < count; k += 2) {
+    total = std::fma(a[k + 1], b[k + 1], static_cast<float>(total));
+    total = std::fma(a[k], b[k], static_cast<float>(total));
+  }
+  sum = total;
+  _mm_setcsr(control);
+}
+
+TEST(bf16_products_follow_the_dot_product_instruction) {
+  const auto add = [](float& sum, size_t count, auto a, auto b) {
+    std::vector<float> x(count), y(count);
+    for (size_t k = 0; k < count; ++k) {
+      x[k] = widened(a(k));
+      y[k] = widened(b(k));
+    }
+    dot_pairs(sum, count, x, y);
+  };
+  // All exponents from tiny to moderate, so that denormals occur; then moderate ones only.
+  for (const uint64_t spread : {90, 8}) {
+    const auto make = [spread] {
+      const uint64_t r = random_bits()();
+      return static_cast<uint16_t>((r & 0x807f) | (127 - spread + (r >> 32) % (spread + 3)) << 7);
+    };
+    expect_product<uint16_t, float>(DataType::kBF16, make, add, true);
+  }
+}
+
+TEST(operand_and_accumulator_types_are_as_documented) {
+  EXPECT(matmul_operand_type(DataType::kBF16) == DataType::kBF16 && matmul_accumulator_type(DataType::kBF16) == DataType::kF32);
+  EXPECT(matmul_operand_type(DataType::kF16) == DataType::kF32 && matmul_operand_type(DataType::kF8E4M3FN) == DataType::kF32);
+  EXPECT(matmul_operand_type(DataType::kU8) == DataType::kS32 && matmul_operand_type(DataType::kU64) == DataType::kS64);
+  EXPECT(matmul_accumulator_type(DataType::kC64) == DataType::kC64 && matmul_accumulator_type(DataType::kF64) == DataType::kF64);
+}
+
+struct Wide {
+  uint64_t low, high;
+  bool operator==(const Wide&) const = default;
+};
+
+template <class T>
+void expect_layout() {
+  std::vector<T> source(64 * 64);
+  for (size_t i = 0; i < source.size(); ++i) {
+    if constexpr (sizeof(T) == 16) {
+      source[i] = {i + 1, ~i};
+    } else {
+      source[i] = static_cast<T>(i * 7 + 1);
+    }
+  }
+  const int64_t strides[][2] = {{32, 1}, {1, 32}, {64, 1}, {1, 64}, {37, 1}, {64, 2}, {2, 64}, {0, 1}, {1, 0}};
+  const size_t sizes[][2] = {{32, 32}, {16, 32}, {32, 16}, {1, 32}, {32, 1}, {17, 19}, {5, 3}, {31, 32}};
+  for (const Simd simd : host_simds()) {
+    for (const auto& [row_stride, col_stride] : strides) {
+      for (const auto& [rows, cols] : sizes) {
+        std::vector<T> tile(1024, T{}), back(source.size(), T{});
+        std::fill(tile.begin(), tile.end(), source[5]);
+        engine(simd).tilize(sizeof(T), bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()));
+        const auto index = [&](size_t r, size_t c) {
+          return static_cast<size_t>(static_cast<int64_t>(r) * row_stride + static_cast<int64_t>(c) * col_stride);
+        };
+        for (size_t r = 0; r < 32; ++r) {
+          for (size_t c = 0; c < 32; ++c) EXPECT(tile[place(r, c)] == (r < rows && c < cols ? source[index(r, c)] : T{}));
+        }
+        if (row_stride == 0 || col_stride == 0) continue;
+        engine(simd).untilize(sizeof(T), bytes_of(tile), reinterpret_cast<std::byte*>(back.data()), row_stride, col_stride, rows, cols);
+        std::vector<T> expected(source.size(), T{});
+        for (size_t r = 0; r < rows; ++r) {
+          for (size_t c = 0; c < cols; ++c) expected[index(r, c)] = source[index(r, c)];
+        }
+        EXPECT(back == expected);
+      }
+    }
+  }
+}
+
+TEST(tiles_are_filled_and_emptied_in_face_order) {
+  expect_layout<uint8_t>();
+  expect_layout<uint16_t>();
+  expect_layout<uint32_t>();
+  expect_layout<uint64_t>();
+  expect_layout<Wide>();
+}
+
+TEST(pairs_interleave_within_face_rows) {
+  std::vector<uint16_t> tile(1024), out(1024);
+  for (size_t i = 0; i < 1024; ++i) tile[i] = static_cast<uint16_t>(i);
+  for (const Simd simd : host_simds()) {
+    engine(simd).interleave(tile.data(), out.data());
+    for (size_t face = 0; face < 4; ++face) {
+      for (size_t p = 0; p < 8; ++p) {
+        for (size_t n = 0; n < 16; ++n) {
+          for (size_t i = 0; i < 2; ++i) EXPECT_EQ(out[face * 256 + p * 32 + 2 * n + i], face * 256 + (2 * p + i) * 16 + n);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tt::test

@@ -1,6 +1,8 @@
 """Everything that touches private names of JAX, in one place: the pin in pyproject.toml follows this file."""
 
-from jax._src import xla_bridge
+import functools
+
+from jax._src import stages, xla_bridge
 from jax._src.interpreters import mlir
 
 
@@ -11,3 +13,21 @@ def register(platform: str, library_path: str) -> None:
     # JAX drops donation for platforms it does not know; ours reuses donated memory and marks the arrays deleted.
     if platform not in mlir._platforms_with_donation:
         mlir._platforms_with_donation.append(platform)
+    _show_kernel_programs(platform)
+
+
+def _show_kernel_programs(platform: str) -> None:
+    """Makes `jax.jit(f).lower(...).compile().as_text()` show the kernel programs; they travel with the cost analysis."""
+    original = stages.Compiled.as_text
+    if getattr(original, "shows_kernel_programs", False):
+        return
+
+    @functools.wraps(original)
+    def as_text(self):
+        executable = self._executable.xla_extension_executable()
+        if executable.local_devices()[0].platform != platform:
+            return original(self)
+        return executable.cost_analysis()["kernel programs"]
+
+    as_text.shows_kernel_programs = True
+    stages.Compiled.as_text = as_text

@@ -87,6 +87,14 @@ def test_cost_and_memory_analysis(card):
     assert memory.output_size_in_bytes == 256 * 256 * 4
 
 
+def test_text_shows_kernel_programs(card):
+    with jax.default_device(card):
+        compiled = jax.jit(lambda x: jnp.tanh(x) * 2).lower(np.ones(5000, np.float32)).compile()
+    text = compiled.as_text()
+    for expected in ("program tanh_tile+mul_binary_tile on 2 cores", "cb 0", "reader eltwise_reader", "tanh_tile r0"):
+        assert expected in text
+
+
 def test_unsupported_operations_are_listed_at_once(card):
     def program(x):
         return jnp.fft.fft(x), jnp.linalg.cholesky(jnp.outer(x, x))

@@ -67,6 +67,7 @@ struct Buffer {
 struct ExecutableHandle {
   Client::Compiled compiled;
   std::vector<NamedValue> costs;
+  std::string text;  // of the kernel programs, which travel with the costs
   std::vector<int> types;
   std::vector<int64_t> dims;
   std::vector<size_t> ranks;

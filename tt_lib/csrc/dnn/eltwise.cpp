@@ -29,6 +29,7 @@ struct Plan {
   TileProgram chain;
   std::vector<Stream> streams;
   std::vector<Sink> sinks;
+  bool dynamic_streams = false, dynamic_sinks = false;  // some map waits for an index
 
   int64_t page_elements(int64_t page) const {
     return std::min<int64_t>(kTileElements, elements - page * static_cast<int64_t>(kTileElements));
@@ -42,7 +43,8 @@ struct Args {
 
 Kernel eltwise_reader(Dataflow k, Args a) {
   const Plan& plan = *a.plan;
-  std::vector<AccessMap> moved(plan.streams.size());
+  std::vector<AccessMap> moved;  // maps at the offsets that the data names
+  if (plan.dynamic_streams) moved.resize(plan.streams.size());
   for (size_t s = 0; s < plan.streams.size(); ++s) {
     const Stream& stream = plan.streams[s];
     if (!stream.operand.indices.empty()) {
@@ -105,10 +107,11 @@ Kernel eltwise_compute(Compute k, Args a) {
 
 Kernel eltwise_writer(Dataflow k, Args a) {
   const Plan& plan = *a.plan;
-  std::vector<AccessMap> maps;
+  std::vector<AccessMap> moved;
   for (const Sink& sink : plan.sinks) {
-    maps.push_back(sink.result.map);
-    maps.back().offset = resolve_offset(k, sink.result.map, sink.result.indices);
+    if (!plan.dynamic_sinks) break;
+    moved.push_back(sink.result.map);
+    moved.back().offset = resolve_offset(k, sink.result.map, sink.result.indices);
   }
   const int64_t end = a.pages.first + a.pages.count;
   for (int64_t page = a.pages.first; page < end; page += plan.block) {
@@ -117,8 +120,9 @@ Kernel eltwise_writer(Dataflow k, Args a) {
       const Sink& sink = plan.sinks[s];
       co_await k.cb_wait_front(sink.cb, plan.block);
       for (uint32_t i = 0; i < pages; ++i) {
-        k.noc_async_write_mapped(sink.cb, i, sink.slot, maps[s], static_cast<size_t>(size_of(sink.result.type)),
-                                 (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i));
+        k.noc_async_write_mapped(sink.cb, i, sink.slot, plan.dynamic_sinks ? moved[s] : sink.result.map,
+                                 static_cast<size_t>(size_of(sink.result.type)), (page + i) * static_cast<int64_t>(kTileElements),
+                                 plan.page_elements(page + i));
       }
       co_await k.noc_async_write_barrier();
       k.cb_pop_front(sink.cb, plan.block);
@@ -150,6 +154,8 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
   const int64_t pages = div_up(spec.elements, static_cast<int64_t>(kTileElements));
   const std::vector<WorkRange> ranges = split_work(pages, 2, num_compute_cores(chip));
   Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), spec.chain, {}, {}};
+  for (const Operand& operand : spec.operands) plan.dynamic_streams |= !operand.indices.empty();
+  for (const Result& result : spec.results) plan.dynamic_sinks |= !result.indices.empty();
   for (size_t i = 0; i < spec.operands.size(); ++i) {
     Stream stream{spec.operands[i], 0, false};
     stream.operand.map = stream.operand.map.coalesced();

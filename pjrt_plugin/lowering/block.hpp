@@ -76,6 +76,7 @@ bool lower_reduction(BlockLowering& block, const ir::Operation& operation);
 bool lower_contraction(BlockLowering& block, const ir::Operation& operation);
 bool lower_window(BlockLowering& block, const ir::Operation& operation);
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation);
+bool lower_numeric(BlockLowering& block, const ir::Operation& operation);
 
 // A type as the card stores it: tokens take one byte.
 ir::Type stored(const ir::Type& type);

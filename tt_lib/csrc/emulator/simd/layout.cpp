@@ -10,15 +10,39 @@ using Wide = unsigned __int128;
 template <class T>
 using Packed [[gnu::aligned(1), gnu::may_alias]] = T;
 
-// A 16 x 16 block between two strides, at least one of which runs along a unit stride.
+// Rows of a face as vectors. Interleaving row i with row i + 8, four times, transposes: each round moves one bit of the row's number
+// into the column's.
+template <class V>
+TT_INLINE void transpose_rows(V (&rows)[kFace]) {
+  for (int round = 0; round < 4; ++round) {
+    V next[kFace];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kFace / 2; ++i) {
+      next[2 * i] = __builtin_shufflevector(rows[i], rows[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kFace; ++i) rows[i] = next[i];
+  }
+}
+
+// Transposes a 16 x 16 block; both sides have unit stride along their rows.
 template <class T>
 void transpose_face(const Packed<T>* from, int64_t from_stride, Packed<T>* to, int64_t to_stride) {
-  T block[kFace][kFace];
-  for (size_t i = 0; i < kFace; ++i) std::memcpy(block[i], from + static_cast<int64_t>(i) * from_stride, sizeof(block[i]));
-  for (size_t j = 0; j < kFace; ++j) {
-    T row[kFace];
-    for (size_t i = 0; i < kFace; ++i) row[i] = block[i][j];
-    std::memcpy(to + static_cast<int64_t>(j) * to_stride, row, sizeof(row));
+  if constexpr (sizeof(T) * kFace <= kVectorBytes && sizeof(T) < 16) {
+    using V = Vec<T, kFace>;
+    V rows[kFace];
+    for (size_t i = 0; i < kFace; ++i) rows[i] = load<V>(from + static_cast<int64_t>(i) * from_stride);
+    transpose_rows(rows);
+    for (size_t i = 0; i < kFace; ++i) store(to + static_cast<int64_t>(i) * to_stride, rows[i]);
+  } else {
+    T block[kFace][kFace];
+    for (size_t i = 0; i < kFace; ++i) std::memcpy(block[i], from + static_cast<int64_t>(i) * from_stride, sizeof(block[i]));
+    for (size_t j = 0; j < kFace; ++j) {
+      T row[kFace];
+      for (size_t i = 0; i < kFace; ++i) row[i] = block[i][j];
+      std::memcpy(to + static_cast<int64_t>(j) * to_stride, row, sizeof(row));
+    }
   }
 }
 

@@ -1,6 +1,9 @@
 // Products of blocks of tiles: a register block of sums is held while k runs over all tiles.
 #include "emulator/simd/matmul.hpp"
 
+#include <limits>
+#include <type_traits>
+
 namespace tt::emulator::TT_SIMD {
 namespace {
 
@@ -18,6 +21,7 @@ struct Dense {
   TT_INLINE static V row(const std::byte* b, size_t k, size_t column) { return load<V>(b + (k * kFace + column) * sizeof(T)); }
   TT_INLINE static V accumulate(V a, V b, V sum) { return multiply_add(a, b, sum); }
   static constexpr size_t kElement = sizeof(T);
+  static constexpr size_t kColumns = lanes<V>;
 };
 
 // bf16 with the arithmetic of VDPBF16PS in plain FMAs: the odd element of a pair first, denormals as zeros (by MXCSR).
@@ -27,6 +31,7 @@ struct Bf16Pairs {
   using U = Vec<uint32_t>;
   static constexpr size_t kSteps = kFace / 2;
   static constexpr size_t kElement = 2;
+  static constexpr size_t kColumns = lanes<V>;
   TT_INLINE static U broadcast(const std::byte* a, size_t row, size_t k) {
     uint32_t pair;
     std::memcpy(&pair, a + (row * kFace + 2 * k) * 2, 4);
@@ -61,31 +66,39 @@ void matmul_dense(const std::byte* const* a, const std::byte* const* b, std::byt
 
 // Complex products are summed part by part: sum += (ar * br - ai * bi, ar * bi + ai * br), every step rounded.
 template <class P>
-void matmul_complex(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt) {
-  for (size_t m = 0; m < mt; ++m) {
-    for (size_t n = 0; n < nt; ++n) {
-      for (size_t k = 0; k < kt; ++k) {
-        const auto* left = reinterpret_cast<const P*>(a[m * kt + k]);
-        const auto* right = reinterpret_cast<const P*>(b[k * nt + n]);
-        auto* sums = reinterpret_cast<P*>(acc[m * nt + n]);
-        for (size_t row = 0; row < kTile; ++row) {
-          for (size_t inner = 0; inner < kTile; ++inner) {
-            const P* x = left + 2 * tile_offset(row, inner);
-            const P re = x[0], im = x[1];
-            for (size_t half = 0; half < 2; ++half) {
-              const P* y = right + 2 * tile_offset(inner, half * kFace);
-              P* sum = sums + 2 * tile_offset(row, half * kFace);
-              for (size_t column = 0; column < kFace; ++column) {
-                const P yr = y[2 * column], yi = y[2 * column + 1];
-                sum[2 * column] += re * yr - im * yi;
-                sum[2 * column + 1] += re * yi + im * yr;
-              }
-            }
-          }
-        }
-      }
-    }
+struct ComplexDense {
+  struct Sum {
+    P re, im;
+  };
+  using V = Vec<P>;  // pairs of parts
+  using Int = std::conditional_t<sizeof(P) == 4, int32_t, int64_t>;
+  using I = Vec<Int>;
+  struct Pair {
+    V first, second;
+  };
+  static constexpr size_t kSteps = kFace;
+  static constexpr size_t kElement = sizeof(Sum);
+  static constexpr size_t kColumns = lanes<V> / 2;
+  // The real part, and the imaginary part with the sign that i * i asks for.
+  TT_INLINE static Pair broadcast(const std::byte* a, size_t row, size_t k) {
+    P parts[2];
+    std::memcpy(parts, a + (row * kFace + k) * kElement, kElement);
+    I sign;
+    for (size_t i = 0; i < lanes<V>; ++i) sign[i] = i % 2 == 0 ? std::numeric_limits<Int>::min() : Int{0};
+    return {parts[0] - V{}, bits<V>(bits<I>(parts[1] - V{}) ^ sign)};
   }
+  // A row, and the row with the parts of each element swapped.
+  TT_INLINE static Pair row(const std::byte* b, size_t k, size_t column) {
+    const V x = load<V>(b + (k * kFace + column) * kElement);
+    I order;
+    for (size_t i = 0; i < lanes<V>; ++i) order[i] = static_cast<Int>(i ^ 1);
+    return {x, __builtin_shuffle(x, order)};
+  }
+  TT_INLINE static V accumulate(const Pair& a, const Pair& b, V sum) { return sum + (a.first * b.first + a.second * b.second); }
+};
+template <class P>
+void matmul_complex(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt) {
+  matmul_blocked<ComplexDense<P>>(a, b, acc, mt, nt, kt);
 }
 
 }  // namespace

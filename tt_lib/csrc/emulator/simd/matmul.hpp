@@ -72,14 +72,14 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
 #pragma GCC unroll 16
   for (size_t r = 0; r < kBlockRows; ++r) {
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kBlockVectors; ++v) sum[r][v] = load<V>(sums + tile_offset(r0 + r, c0 + v * lanes<V>));
+    for (size_t v = 0; v < kBlockVectors; ++v) sum[r][v] = load<V>(sums + tile_offset(r0 + r, c0 + v * Arithmetic::kColumns));
   }
   for (size_t t = 0; t < kt; ++t) {
     for (size_t face = 0; face < 2; ++face) {
       const std::byte* left = a[t] + tile_offset(r0, face * kFace) * kElement;
       const std::byte* right[kBlockVectors];
       for (size_t v = 0; v < kBlockVectors; ++v) {
-        const size_t column = c0 + v * lanes<V>;
+        const size_t column = c0 + v * Arithmetic::kColumns;
         // Within a face a vector starts `column % kFace` elements (or pairs) into the row.
         right[v] = b[t * stride] + tile_offset(face * kFace, column / kFace * kFace) * kElement;
       }
@@ -87,7 +87,7 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
       for (size_t k = 0; k < Arithmetic::kSteps; ++k) {
         decltype(Arithmetic::row(nullptr, 0, 0)) row[kBlockVectors];
 #pragma GCC unroll 4
-        for (size_t v = 0; v < kBlockVectors; ++v) row[v] = Arithmetic::row(right[v], k, (c0 + v * lanes<V>) % kFace);
+        for (size_t v = 0; v < kBlockVectors; ++v) row[v] = Arithmetic::row(right[v], k, (c0 + v * Arithmetic::kColumns) % kFace);
 #pragma GCC unroll 16
         for (size_t r = 0; r < kBlockRows; ++r) {
           const auto x = Arithmetic::broadcast(left, r, k);
@@ -100,14 +100,14 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
 #pragma GCC unroll 16
   for (size_t r = 0; r < kBlockRows; ++r) {
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kBlockVectors; ++v) store(sums + tile_offset(r0 + r, c0 + v * lanes<V>), sum[r][v]);
+    for (size_t v = 0; v < kBlockVectors; ++v) store(sums + tile_offset(r0 + r, c0 + v * Arithmetic::kColumns), sum[r][v]);
   }
 }
 
 template <class Arithmetic>
 TT_INLINE void matmul_blocked(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
                               size_t kt) {
-  constexpr size_t kColumns = kBlockVectors * lanes<typename Arithmetic::V>;
+  constexpr size_t kColumns = kBlockVectors * Arithmetic::kColumns;
   for (size_t n = 0; n < nt; ++n) {
     for (size_t c0 = 0; c0 < kTile; c0 += kColumns) {
       for (size_t m = 0; m < mt; ++m) {

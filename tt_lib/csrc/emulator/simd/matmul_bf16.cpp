@@ -9,6 +9,7 @@ struct Bf16Dot {
   using V = Vec<float>;
   static constexpr size_t kSteps = kFace / 2;
   static constexpr size_t kElement = 2;
+  static constexpr size_t kColumns = lanes<V>;
   TT_INLINE static __m512i broadcast(const std::byte* a, size_t row, size_t k) {
     int pair;
     std::memcpy(&pair, a + (row * kFace + 2 * k) * 2, 4);

@@ -11,6 +11,10 @@ namespace tt::test {
 namespace {
 
 __extension__ typedef __int128 Wide;
+__extension__ typedef unsigned __int128 UnsignedWide;
+
+// Modulo 2^128, which is enough for every width.
+Wide product(Wide a, Wide b) { return static_cast<Wide>(static_cast<UnsignedWide>(a) * static_cast<UnsignedWide>(b)); }
 
 const DataType kIntegerTypes[] = {DataType::kS2, DataType::kS4, DataType::kS8, DataType::kS16, DataType::kS32, DataType::kS64,
                                   DataType::kU2, DataType::kU4, DataType::kU8, DataType::kU16, DataType::kU32, DataType::kU64};
@@ -25,8 +29,8 @@ Wide unsigned_of(DataType type, Wide value) { return value < 0 ? value + (Wide{1
 Wide power(DataType type, Wide base, Wide exponent) {
   if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent % 2 == 0 ? 1 : -1) : 0;
   Wide result = 1;
-  for (; exponent > 0; exponent >>= 1, base = wrap(type, base * base)) {
-    if (exponent & 1) result = wrap(type, result * base);
+  for (; exponent > 0; exponent >>= 1, base = wrap(type, product(base, base))) {
+    if (exponent & 1) result = wrap(type, product(result, base));
   }
   return result;
 }
@@ -37,7 +41,7 @@ Wide exact_binary(TileOpcode code, DataType type, Wide a, Wide b) {
   switch (code) {
     case TileOpcode::kAdd: return a + b;
     case TileOpcode::kSub: return a - b;
-    case TileOpcode::kMul: return a * b;
+    case TileOpcode::kMul: return product(a, b);
     case TileOpcode::kDiv: return b == 0 ? ones : a / b;
     case TileOpcode::kRem: return b == 0 ? a : a % b;
     case TileOpcode::kMax: return std::max(a, b);
@@ -46,13 +50,14 @@ Wide exact_binary(TileOpcode code, DataType type, Wide a, Wide b) {
     case TileOpcode::kAnd: return a & b;
     case TileOpcode::kOr: return a | b;
     case TileOpcode::kXor: return a ^ b;
-    case TileOpcode::kShl: return amount >= bits ? 0 : a * (Wide{1} << amount);
+    case TileOpcode::kShl: return amount >= bits ? 0 : product(a, Wide{1} << amount);
     case TileOpcode::kShrL: return amount >= bits ? 0 : unsigned_of(type, a) >> amount;
     case TileOpcode::kShrA: {
       const Wide top = unsigned_of(type, a) >> (bits - 1) != 0 ? unsigned_of(type, a) - (Wide{1} << bits) : a;  // by the top bit
       return top >> (amount >= bits ? bits - 1 : amount);
     }
-    case TileOpcode::kMulHi: return (a * b) >> bits;
+    case TileOpcode::kMulHi:
+      return is_signed(type) ? (a * b) >> bits : static_cast<Wide>((static_cast<UnsignedWide>(a) * static_cast<UnsignedWide>(b)) >> bits);
     default: throw Failure("no oracle");
   }
 }

@@ -10,7 +10,8 @@ namespace tt::emulator::TT_SIMD {
 inline constexpr size_t kDoubleLanes = kVectorBytes / sizeof(double);
 using VD = Vec<double, kDoubleLanes>;
 using VI = Vec<int64_t, kDoubleLanes>;
-using VF = Vec<float, kDoubleLanes>;  // as many floats as a vector has doubles
+using VU = Vec<uint64_t, kDoubleLanes>;  // codes that are computed with: sums wrap
+using VF = Vec<float, kDoubleLanes>;     // as many floats as a vector has doubles
 
 TT_INLINE VD splat(double x) { return x - VD{}; }  // 0 + x would lose the sign of -0
 TT_INLINE VD abs(VD x) { return bits<VD>(bits<VI>(x) & INT64_C(0x7fffffffffffffff)); }
@@ -92,7 +93,7 @@ TT_INLINE ExpParts exp_parts(VD x) {
   const VD shifted = x * 1.4426950408889634 + kRoundToInteger;
   const VD k = shifted - kRoundToInteger;
   const VD r = (x - k * 0x1.62e42fefap-1) - k * 0x1.cf79abc9e3b3ap-40;  // ln 2 in two parts, the first with 36 bits
-  return {bits<VD>((bits<VI>(shifted) << 52) + (INT64_C(1023) << 52)), r * polynomial(r, kExpm1)};
+  return {bits<VD>((bits<VU>(shifted) << 52) + (UINT64_C(1023) << 52)), r * polynomial(r, kExpm1)};
 }
 // Beyond these bounds f32 results are 0 or infinite, and products of two such exponentials stay finite.
 TT_INLINE VD clamp_exponent(VD x) { return min_not_nan(max_not_nan(x, -300.0), 300.0); }
@@ -109,11 +110,11 @@ TT_INLINE VD expm1(VD x) {
 TT_INLINE VD log_positive(VD x) {
   static constexpr double kLog[] = {0.66666666666662,    0.4000000001136738,  0.28571424089274694,
                                     0.22222867451644296, 0.18139973314891975, 0.16625081976657385};  // 2^-43
-  const VI above = bits<VI>(x) - INT64_C(0x3fe6a09e667f3bcd);  // sqrt(1/2): mantissas lie in [sqrt(1/2), sqrt(2))
+  const VU above = bits<VU>(x) - UINT64_C(0x3fe6a09e667f3bcd);  // sqrt(1/2): mantissas lie in [sqrt(1/2), sqrt(2))
   // The exponent + 2048 goes into the low bits of 2^52: no conversion from 64-bit integers is needed.
-  const VI exponent = bits<VI>(bits<Vec<uint64_t, kDoubleLanes>>(above ^ INT64_MIN) >> 52);
-  const VD e = bits<VD>(exponent | INT64_C(0x4330000000000000)) - (0x1p52 + 2048.0);
-  const VD m = bits<VD>(bits<VI>(x) - (above & INT64_C(-0x10000000000000)));
+  const VU exponent = (above ^ (UINT64_C(1) << 63)) >> 52;
+  const VD e = bits<VD>(exponent | UINT64_C(0x4330000000000000)) - (0x1p52 + 2048.0);
+  const VD m = bits<VD>(bits<VU>(x) - (above & ~UINT64_C(0xfffffffffffff)));
   const VD z = (m - 1.0) / (m + 1.0);
   const VD z2 = z * z;
   return e * 0.6931471805599453 + (2.0 * z + z * z2 * polynomial(z2, kLog));
@@ -133,19 +134,19 @@ TT_INLINE VD log1p(VD x) {  // of a double that holds an f32 or an intermediate 
 // The quadrant is in the two low bits of `quadrant`; |r| <= pi/4 (a little more where rounding falls so).
 struct Reduced {
   VD r;
-  VI quadrant;
+  VU quadrant;
 };
-double reduce_large_angle(double x, int64_t* quadrant);  // |x| an f32, any size
+double reduce_large_angle(double x, uint64_t* quadrant);  // |x| an f32, any size
 
 TT_INLINE Reduced reduce_angle(VD x) {
   const VD shifted = x * 0.6366197723675814 + kRoundToInteger;
   const VD k = shifted - kRoundToInteger;
-  Reduced reduced{((x - k * 0x1.921fb544p+0) - k * 0x1.0b4611a6p-34) - k * 0x1.3198a2e037073p-69, bits<VI>(shifted)};
+  Reduced reduced{((x - k * 0x1.921fb544p+0) - k * 0x1.0b4611a6p-34) - k * 0x1.3198a2e037073p-69, bits<VU>(shifted)};
   const VI large = abs(x) >= 0x1p20;
   if (any(large)) [[unlikely]] {
     for (size_t i = 0; i < kDoubleLanes; ++i) {
       if (large[i] == 0) continue;
-      int64_t quadrant = 0;
+      uint64_t quadrant = 0;
       reduced.r[i] = reduce_large_angle(x[i], &quadrant);
       reduced.quadrant[i] = quadrant;
     }
@@ -164,9 +165,9 @@ TT_INLINE VD cos_reduced(VD r) {
   const VD r2 = r * r;
   return 1.0 - 0.5 * r2 + r2 * r2 * polynomial(r2, kCos);
 }
-TT_INLINE VD sin_of_quadrant(VD r, VI quadrant) {
+TT_INLINE VD sin_of_quadrant(VD r, VU quadrant) {
   const VD value = (quadrant & 1) != 0 ? cos_reduced(r) : sin_reduced(r);
-  return bits<VD>(bits<VI>(value) ^ ((quadrant & 2) << 62));
+  return bits<VD>(bits<VU>(value) ^ ((quadrant & 2) << 62));
 }
 TT_INLINE VD sin(VD x) {
   const Reduced reduced = reduce_angle(x);

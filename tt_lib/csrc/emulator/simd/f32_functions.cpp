@@ -11,7 +11,7 @@ constexpr uint32_t kTwoOverPi[] = {0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc
 
 // A float is m * 2^e; of m * 2^e * (2/pi) only the bits from weight 2^1 down matter (Payne and Hanek).
 
-double reduce_large_angle(double x, int64_t* quadrant) {
+double reduce_large_angle(double x, uint64_t* quadrant) {
   if (!(x - x == 0)) return __builtin_nan("");
   const auto u = bits<uint64_t>(x);
   const auto m = static_cast<uint64_t>((u & 0xfffffffffffff) | 0x10000000000000) >> 29;  // 24 bits: x holds a float
@@ -28,14 +28,14 @@ double reduce_large_angle(double x, int64_t* quadrant) {
   product += (static_cast<unsigned __int128>(m) * word(0)) << 64;
   // The product's unit is 2^(e - first - 96): its integer part starts at bit 96 + first - e.
   const int point = 96 + first - e;
-  const auto whole = static_cast<int64_t>(static_cast<uint64_t>(product >> point) & 3);
+  const uint64_t whole = static_cast<uint64_t>(product >> point) & 3;
   unsigned __int128 fraction = product << (128 - point);  // of a quadrant, in units of 2^-128
   const bool upper = (fraction >> 127) != 0;
   if (upper) fraction = -fraction;
   const double part = static_cast<double>(static_cast<uint64_t>(fraction >> 64)) * 0x1p-64 +
                       static_cast<double>(static_cast<uint64_t>(fraction)) * 0x1p-128;
   double r = part * 1.5707963267948966;
-  int64_t q = whole + (upper ? 1 : 0);
+  uint64_t q = whole + (upper ? 1 : 0);
   if (upper) r = -r;
   if (x < 0) {
     r = -r;

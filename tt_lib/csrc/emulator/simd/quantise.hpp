@@ -29,7 +29,8 @@ template <class T, class V>
 TT_INLINE V quantise_e8m0(V x) {
   using F = Fields<T>;
   using I = Vec<typename F::Int, lanes<V>>;
-  V power = bits<V>((bits<I>(x) + F::quiet) & F::exponent_mask);
+  const V bounded = x < static_cast<T>(0x1.8p127) ? x : V{} + static_cast<T>(0x1.8p127);  // NaN too
+  V power = bits<V>((bits<I>(bounded < 0 ? V{} : bounded) + F::quiet) & F::exponent_mask);
   power = x < static_cast<T>(0x1p-126) ? (x < static_cast<T>(0x1.8p-127) ? V{} + static_cast<T>(0x1p-127) : V{} + static_cast<T>(0x1p-126))
                                        : power;
   const I valid = (x > 0) & (power <= static_cast<T>(0x1p127));
@@ -46,7 +47,8 @@ TT_INLINE V quantise(V x) {
   constexpr FloatFormat f = float_format(type);
   const I u = bits<I>(x);
   if constexpr (type == DataType::kBF16 && sizeof(T) == 4) {
-    const I rounded = (u + 0x7fff + ((u >> 16) & 1)) & static_cast<Int>(0xffff0000);
+    using U = Vec<uint32_t, lanes<V>>;  // the sum of a NaN's code may wrap
+    const I rounded = bits<I>(bits<U>(u) + 0x7fff + ((bits<U>(u) >> 16) & 1)) & static_cast<Int>(0xffff0000);
     const I nan = (u | F::quiet) & static_cast<Int>(0xffff0000);
     return bits<V>(x != x ? nan : rounded);
   } else {
@@ -55,7 +57,7 @@ TT_INLINE V quantise(V x) {
     constexpr Int kSmallestExponent = static_cast<Int>(1 - f.bias + F::bias) << F::mantissa_bits;
     const I sign = u & kSign;
     V magnitude = bits<V>(u & ~kSign);
-    magnitude = magnitude > 2 * kLargest ? V{} + 2 * kLargest : magnitude;
+    magnitude = magnitude <= 2 * kLargest ? magnitude : V{} + 2 * kLargest;  // NaN too
     // Adding a power of two whose last place is the format's last place rounds there.
     I exponent = bits<I>(magnitude) & F::exponent_mask;
     exponent = exponent < kSmallestExponent ? I{} + kSmallestExponent : exponent;

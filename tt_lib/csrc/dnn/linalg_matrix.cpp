@@ -1,0 +1,79 @@
+// Row operations per instruction set, and the kernel that works through matrices.
+#include "dnn/linalg_matrix.hpp"
+
+namespace tt::dnn {
+namespace {
+
+template <class T>
+[[gnu::always_inline]] inline void subtract(T* __restrict y, T factor, const T* __restrict x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] -= product(factor, x[i]);
+}
+
+template <class T>
+[[gnu::optimize("O3")]] void subtract_portable(T* y, T factor, const T* x, int64_t n) {
+  subtract(y, factor, x, n);
+}
+template <class T>
+[[gnu::target("avx2"), gnu::optimize("O3")]] void subtract_avx2(T* y, T factor, const T* x, int64_t n) {
+  subtract(y, factor, x, n);
+}
+
+template <class T>
+void subtract_on_host(T* y, T factor, const T* x, int64_t n) {
+  return emulator::simd() == emulator::Simd::kPortable ? subtract_portable(y, factor, x, n) : subtract_avx2(y, factor, x, n);
+}
+
+struct Args {
+  const MatrixWork* work;
+  WorkRange units;
+};
+
+Kernel matrix_kernel(Dataflow k, Args a) {
+  const MatrixWork& work = *a.work;
+  const double cycles_per_flop = work.wide ? 20 : 8;  // soft floating point on a RISC-V core
+  k.charge({.read_bytes = a.units.count * work.read_bytes,
+            .write_bytes = a.units.count * work.write_bytes,
+            .riscv_cycles = static_cast<uint64_t>(static_cast<double>(a.units.count) * work.flops * cycles_per_flop)});
+  if (k.values()) {
+    for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) work.run(k, unit);
+  }
+  co_await k.noc_async_write_barrier();
+}
+
+}  // namespace
+
+void subtract_multiple(float* y, float factor, const float* x, int64_t n) { subtract_on_host(y, factor, x, n); }
+void subtract_multiple(double* y, double factor, const double* x, int64_t n) { subtract_on_host(y, factor, x, n); }
+void subtract_multiple(std::complex<float>* y, std::complex<float> factor, const std::complex<float>* x, int64_t n) {
+  subtract_on_host(y, factor, x, n);
+}
+void subtract_multiple(std::complex<double>* y, std::complex<double> factor, const std::complex<double>* x, int64_t n) {
+  subtract_on_host(y, factor, x, n);
+}
+
+void add_matrix_kernel(Program& program, MatrixWork work, const ChipSpec& chip) {
+  constexpr double kMinFlops = 2000;  // per core
+  const int64_t min_units = 1 + static_cast<int64_t>(kMinFlops / (work.flops + 1));
+  const std::vector<WorkRange> ranges = split_work(work.units, min_units, num_compute_cores(chip));
+  program.flops = static_cast<double>(work.units) * work.flops;
+  const MatrixWork* kept = program.keep(std::move(work));
+  std::vector<Args> args;
+  for (const WorkRange& range : ranges) args.push_back({kept, range});
+  program.set_cores(metal::first_cores(chip, ranges.size()));
+  program.add_kernel<Dataflow, Args>(Role::kReader, program.name(), matrix_kernel, args, cat(kept->units, " units of work"));
+  program.validate(chip);
+}
+
+MatrixDims matrix_dims(const std::string& op, const Dims& dims) {
+  require(dims.size() >= 2, "[", op, "] of ", to_string(dims), ", expected matrices");
+  const size_t rank = dims.size();
+  return {volume(std::span(dims).first(rank - 2)), dims[rank - 2], dims[rank - 1]};
+}
+
+MatrixDims square_dims(const std::string& op, const Dims& dims) {
+  const MatrixDims out = matrix_dims(op, dims);
+  require(out.rows == out.columns, "[", op, "] of ", to_string(dims), ", expected square matrices");
+  return out;
+}
+
+}  // namespace tt::dnn

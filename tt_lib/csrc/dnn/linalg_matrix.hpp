@@ -1,0 +1,102 @@
+// What the dense factorisations share: scalar arithmetic over real and complex types, row operations, and programs over matrices.
+#pragma once
+
+#include <complex>
+#include <functional>
+#include <string>
+#include <type_traits>
+
+#include "base/error.hpp"
+#include "dnn/operand.hpp"
+
+namespace tt::dnn {
+
+template <class T>
+struct RealOf {
+  using Type = T;
+};
+template <class T>
+struct RealOf<std::complex<T>> {
+  using Type = T;
+};
+template <class T>
+using Real = typename RealOf<T>::Type;
+template <class T>
+inline constexpr bool kIsComplex = !std::is_same_v<T, Real<T>>;
+
+// Without the detours that std::complex takes for infinities.
+template <class T>
+T product(T a, T b) {
+  if constexpr (kIsComplex<T>) {
+    return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+  } else {
+    return a * b;
+  }
+}
+
+template <class T>
+T conjugate(T a) {
+  if constexpr (kIsComplex<T>) {
+    return {a.real(), -a.imag()};
+  } else {
+    return a;
+  }
+}
+
+template <class T>
+Real<T> real(T a) {
+  if constexpr (kIsComplex<T>) {
+    return a.real();
+  } else {
+    return a;
+  }
+}
+
+template <class T>
+Real<T> squared_magnitude(T a) {
+  if constexpr (kIsComplex<T>) {
+    return a.real() * a.real() + a.imag() * a.imag();
+  } else {
+    return a * a;
+  }
+}
+
+// y[i] -= factor * x[i]
+void subtract_multiple(float* y, float factor, const float* x, int64_t n);
+void subtract_multiple(double* y, double factor, const double* x, int64_t n);
+void subtract_multiple(std::complex<float>* y, std::complex<float> factor, const std::complex<float>* x, int64_t n);
+void subtract_multiple(std::complex<double>* y, std::complex<double> factor, const std::complex<double>* x, int64_t n);
+
+// Calls body.operator()<T>() for the C++ type of a floating or complex array type.
+template <class Body>
+auto with_scalar(const std::string& op, DataType type, const Body& body) {
+  switch (type) {
+    case DataType::kF32: return body.template operator()<float>();
+    case DataType::kF64: return body.template operator()<double>();
+    case DataType::kC64: return body.template operator()<std::complex<float>>();
+    case DataType::kC128: return body.template operator()<std::complex<double>>();
+    default: fail(ErrorCategory::kInvalidArgument, "[", op, "] of ", name(type), ", expected f32, f64, complex<f32> or complex<f64>");
+  }
+}
+
+// Work in units that cores take independently of each other.
+struct MatrixWork {
+  int64_t units;
+  int64_t read_bytes;  // per unit
+  int64_t write_bytes;
+  double flops;  // per unit
+  bool wide;     // 64-bit arithmetic
+  std::function<void(const Dataflow&, int64_t unit)> run;
+};
+
+// Adds the kernel to a program that has its slots.
+void add_matrix_kernel(Program& program, MatrixWork work, const ChipSpec& chip);
+
+// [..., rows, columns] with the batch dimensions' volume.
+struct MatrixDims {
+  int64_t batch, rows, columns;
+};
+MatrixDims matrix_dims(const std::string& op, const Dims& dims);
+MatrixDims square_dims(const std::string& op, const Dims& dims);
+
+}  // namespace tt::dnn

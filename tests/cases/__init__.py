@@ -1,0 +1,1 @@
+"""The op cases by family; `op_cases.CASES` is the whole table."""

@@ -17,3 +17,6 @@ def _all_cases() -> list[Case]:
 
 CASES = _all_cases()
 GROUPS = sorted({case.group for case in CASES})
+
+# Groups the card refuses for now, with the message of the refusal. A group leaves this table when it lands.
+NOT_YET: dict[str, str] = {}

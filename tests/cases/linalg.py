@@ -1,0 +1,49 @@
+"""Cases of factorisations, triangular solves and Fourier transforms."""
+
+import jax
+import jax.numpy as jnp
+from cases.case import C64, F32, Case, arg, gradient
+from jax import lax
+
+
+def _positive_definite(x):
+  return x @ jnp.swapaxes(x, -1, -2) + 4 * jnp.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _lower(x):
+  return jnp.tril(x) + 6 * jnp.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _solve(left_side, lower, transpose_a, unit_diagonal):
+  return lambda a, b: lax.linalg.triangular_solve(
+      _lower(a) if lower else _lower(a).swapaxes(-1, -2), b,
+      left_side=left_side, lower=lower, transpose_a=transpose_a, unit_diagonal=unit_diagonal,
+  )
+
+
+def _solves() -> list[Case]:
+  cases = []
+  flags = [(s, low, t, u) for s in (True, False) for low in (True, False) for t in (True, False) for u in (True, False)]
+  for left_side, lower, transpose_a, unit in flags:
+    name = "-".join(("left" if left_side else "right", "lower" if lower else "upper")) + "-transposed" * transpose_a + "-unit" * unit
+    pair = (arg((9, 9), F32, "unit"), arg((9, 5) if left_side else (5, 9)))
+    cases.append(Case(f"triangular_solve-{name}", "triangular_solve", _solve(left_side, lower, transpose_a, unit), pair, "close"))
+  batched = (arg((3, 9, 9), F32, "unit"), arg((3, 9, 5)))
+  cases.append(Case("triangular_solve-batched", "triangular_solve", _solve(True, True, False, False), batched, "close"))
+  return cases
+
+
+CASES = [
+    *(Case(f"cholesky-{n}", "cholesky", lambda x: lax.linalg.cholesky(_positive_definite(x)), (arg((n, n)),), "close") for n in (1, 9, 40)),
+    Case("cholesky-batched", "cholesky", lambda x: jnp.linalg.cholesky(_positive_definite(x)), (arg((3, 9, 9)),), "close"),
+    Case("cholesky-grad", "cholesky", gradient(lambda x: jnp.linalg.cholesky(_positive_definite(x))), (arg((9, 9)),), "close"),
+    *_solves(),
+    *(Case(f"fft-{n}", "fft", jnp.fft.fft, (arg((3, n), C64),), "close") for n in (1, 8, 12, 17, 64)),
+    Case("ifft", "fft", jnp.fft.ifft, (arg((3, 24), C64),), "close"),
+    Case("rfft", "fft", jnp.fft.rfft, (arg((3, 24)),), "close"),
+    Case("irfft", "fft", jnp.fft.irfft, (arg((3, 13), C64),), "close"),
+    Case("fft2", "fft", jnp.fft.fft2, (arg((3, 8, 12), C64),), "close"),
+    Case("rfft-grad", "fft", gradient(lambda x: jnp.abs(jnp.fft.rfft(x))), (arg((24,)),), "close"),
+    Case("solve", "linalg", jnp.linalg.solve, (arg((9, 9)), arg((9, 2))), "close"),
+    Case("qr", "linalg", lambda x: jnp.abs(jnp.linalg.qr(x)[1]), (arg((9, 5)),), "close"),
+]

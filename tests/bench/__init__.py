@@ -1,0 +1,1 @@
+"""Benchmarks against JAX's `cpu` backend: `python -m tests.bench`."""

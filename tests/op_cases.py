@@ -2,13 +2,13 @@
 
 import importlib
 
-from cases.case import Case
+from tests.cases.case import Case
 
 FAMILIES = ("elementwise", "movement", "reduction", "contraction", "window", "indexing", "sort_random", "control", "linalg")
 
 
 def _all_cases() -> list[Case]:
-  cases = [case for family in FAMILIES for case in importlib.import_module(f"cases.{family}").CASES]
+  cases = [case for family in FAMILIES for case in importlib.import_module(f"tests.cases.{family}").CASES]
   ids = [case.id for case in cases]
   twice = {i for i in ids if ids.count(i) > 1}
   assert not twice, f"two cases share an id: {sorted(twice)}"

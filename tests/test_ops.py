@@ -1,9 +1,9 @@
 """Every op case on the device under test against JAX's cpu backend."""
 
-import against_cpu
+from tests import against_cpu
 import jax
 import pytest
-from op_cases import CASES, GROUPS, NOT_YET
+from tests.op_cases import CASES, GROUPS, NOT_YET
 
 # A case whose op the card does not take yet: it must be refused at compile time, by name, and must not pass.
 _MARKED = [

@@ -1,7 +1,7 @@
 """Cases of sums of products: dot_general and convolution in every arrangement of their dimensions."""
 
 import jax.numpy as jnp
-from cases.case import BF16, C64, F16, F32, F64, I8, I32, I64, SUMMED, U8, Case, arg, gradient, shape_name
+from tests.cases.case import BF16, C64, F16, F32, F64, I8, I32, I64, SUMMED, U8, Case, arg, gradient, shape_name
 from jax import lax
 
 # left shape, right shape, contracting dimensions, batch dimensions

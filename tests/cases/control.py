@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from cases.case import BOOL, COMPOSED, F32, I32, SUMMED, Case, arg, gradient
+from tests.cases.case import BOOL, COMPOSED, F32, I32, SUMMED, Case, arg, gradient
 from jax import lax
 
 

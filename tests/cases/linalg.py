@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from cases.case import C64, F32, Case, arg, gradient
+from tests.cases.case import C64, F32, Case, arg, gradient
 from jax import lax
 
 

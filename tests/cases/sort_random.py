@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from cases.case import BF16, COMPOSED, F16, F32, I8, I32, I64, U8, U32, Case, arg, given, shape_name
+from tests.cases.case import BF16, COMPOSED, F16, F32, I8, I32, I64, U8, U32, Case, arg, given, shape_name
 from jax import lax
 
 NAN, INF = float("nan"), float("inf")

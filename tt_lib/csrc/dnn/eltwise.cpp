@@ -12,7 +12,6 @@ namespace tt::dnn {
 namespace {
 
 struct Stream {
-  Operand operand;
   Cb cb;
   bool uniform;  // one page serves the whole run
 };
@@ -27,9 +26,10 @@ struct Plan {
   int64_t elements;
   uint32_t block;  // pages per circular-buffer call
   TileProgram chain;
-  std::vector<Stream> streams;
+  std::vector<Operand> operands;
+  std::vector<Stream> streams;  // one per operand
   std::vector<Sink> sinks;
-  bool dynamic_streams = false, dynamic_sinks = false;  // some map waits for an index
+  bool dynamic_sinks = false;  // some map waits for an index
 
   int64_t page_elements(int64_t page) const {
     return std::min<int64_t>(kTileElements, elements - page * static_cast<int64_t>(kTileElements));
@@ -43,18 +43,12 @@ struct Args {
 
 Kernel eltwise_reader(Dataflow k, Args a) {
   const Plan& plan = *a.plan;
-  std::vector<AccessMap> moved;  // maps at the offsets that the data names
-  if (plan.dynamic_streams) moved.resize(plan.streams.size());
+  const Operands operands(k, plan.operands);
   for (size_t s = 0; s < plan.streams.size(); ++s) {
     const Stream& stream = plan.streams[s];
-    if (!stream.operand.indices.empty()) {
-      moved[s] = stream.operand.map;
-      moved[s].offset = resolve_offset(k, stream.operand.map, stream.operand.indices);
-    }
     if (!stream.uniform) continue;
     co_await k.cb_reserve_back(stream.cb, 1);
-    read_operand(k, stream.operand, stream.operand.indices.empty() ? stream.operand.map : moved[s], 0,
-                 std::min<int64_t>(plan.elements, kTileElements), stream.cb, 0);
+    operands.read(k, s, 0, std::min<int64_t>(plan.elements, kTileElements), stream.cb, 0);
     co_await k.noc_async_read_barrier();
     k.cb_push_back(stream.cb, 1);
   }
@@ -65,9 +59,8 @@ Kernel eltwise_reader(Dataflow k, Args a) {
       const Stream& stream = plan.streams[s];
       if (stream.uniform) continue;
       co_await k.cb_reserve_back(stream.cb, plan.block);
-      const AccessMap& map = stream.operand.indices.empty() ? stream.operand.map : moved[s];
       for (uint32_t i = 0; i < pages; ++i) {
-        read_operand(k, stream.operand, map, (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i), stream.cb, i);
+        operands.read(k, s, (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i), stream.cb, i);
       }
     }
     co_await k.noc_async_read_barrier();
@@ -153,17 +146,15 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
 
   const int64_t pages = div_up(spec.elements, static_cast<int64_t>(kTileElements));
   const std::vector<WorkRange> ranges = split_work(pages, 2, num_compute_cores(chip));
-  Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), spec.chain, {}, {}};
-  for (const Operand& operand : spec.operands) plan.dynamic_streams |= !operand.indices.empty();
+  Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), spec.chain, spec.operands, {}, {}};
   for (const Result& result : spec.results) plan.dynamic_sinks |= !result.indices.empty();
   for (size_t i = 0; i < spec.operands.size(); ++i) {
-    Stream stream{spec.operands[i], 0, false};
-    stream.operand.map = stream.operand.map.coalesced();
-    stream.uniform = is_uniform(stream.operand);
-    stream.cb = program.add_circular_buffer(stream.uniform ? 1 : 2 * plan.block,
-                                            static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(stream.operand.type)),
-                                            cat("in", i));
-    plan.streams.push_back(std::move(stream));
+    Operand& operand = plan.operands[i];
+    operand.map = operand.map.coalesced();
+    const bool uniform = is_uniform(operand);
+    const auto page_bytes = static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(operand.type));
+    plan.streams.push_back({program.add_circular_buffer(uniform ? 1 : 2 * plan.block, page_bytes, cat("in", i)), uniform});
+    program.add_note(describe(operand, plan.streams.back().cb));
   }
   for (size_t i = 0; i < spec.results.size(); ++i) {
     Sink sink{spec.results[i], static_cast<Slot>(spec.input_bytes.size() + spec.results[i].buffer), 0};
@@ -172,7 +163,6 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
         2 * plan.block, static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(sink.result.type)), cat("out", i));
     plan.sinks.push_back(std::move(sink));
   }
-  for (const Stream& stream : plan.streams) program.add_note(describe(stream.operand, stream.cb));
   for (const std::string& line : lines(emulator::to_string(spec.chain))) program.add_note(line);
   for (const Sink& sink : plan.sinks) program.add_note(describe(sink.result, sink.cb, sink.slot));
 

@@ -113,6 +113,19 @@ void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int
   }
 }
 
+Operands::Operands(Dataflow& k, const std::vector<Operand>& operands) : operands_(operands) {
+  for (size_t s = 0; s < operands.size(); ++s) {
+    if (operands[s].indices.empty()) continue;
+    moved_.resize(operands.size());
+    moved_[s] = operands[s].map;
+    moved_[s].offset = resolve_offset(k, operands[s].map, operands[s].indices);
+  }
+}
+
+void Operands::read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index) const {
+  read_operand(k, operands_[s], operands_[s].indices.empty() ? operands_[s].map : moved_[s], start, count, cb, index);
+}
+
 bool is_uniform(const Operand& operand) {
   if (operand.map.is_padded()) return false;
   return std::all_of(operand.map.dims.begin(), operand.map.dims.end(),

@@ -67,6 +67,17 @@ int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<Dyna
 // Reads elements [start, start + count) of an operand into page `index` from the back of `cb`. `map` is operand.map at its resolved offset.
 void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int64_t start, int64_t count, Cb cb, uint32_t index);
 
+// The operands of a running program: their maps at the offsets that their dynamic indices name.
+class Operands {
+ public:
+  Operands(Dataflow& k, const std::vector<Operand>& operands);                                  // peeks the dynamic indices
+  void read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index) const;  // as read_operand does
+
+ private:
+  const std::vector<Operand>& operands_;
+  std::vector<AccessMap> moved_;  // one per operand if any has an index
+};
+
 bool is_uniform(const Operand& operand);  // all elements are the same source element
 
 }  // namespace tt::dnn

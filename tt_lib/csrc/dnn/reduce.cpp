@@ -64,9 +64,10 @@ std::pair<int64_t, int64_t> page_range(const Plan& p, const Unit& u, int64_t i) 
 
 Kernel reduce_reader(Dataflow k, Args a) {
   const Plan& p = *a.plan;
+  const Operands inits(k, p.spec.inits), operands(k, p.spec.operands);
   for (size_t i = 0; i < p.init.size(); ++i) {
     co_await k.cb_reserve_back(p.init[i], 1);
-    read_operand(k, p.spec.inits[i], p.spec.inits[i].map, 0, kPage, p.init[i], 0);
+    inits.read(k, i, 0, kPage, p.init[i], 0);
     co_await k.noc_async_read_barrier();
     k.cb_push_back(p.init[i], 1);
   }
@@ -76,7 +77,7 @@ Kernel reduce_reader(Dataflow k, Args a) {
       const auto [start, count] = page_range(p, u, i);
       for (size_t s = 0; s < p.in.size(); ++s) {
         co_await k.cb_reserve_back(p.in[s], 1);
-        read_operand(k, p.spec.operands[s], p.spec.operands[s].map, start, count, p.in[s], 0);
+        operands.read(k, s, start, count, p.in[s], 0);
       }
       co_await k.noc_async_read_barrier();
       for (Cb cb : p.in) k.cb_push_back(cb, 1);

@@ -49,6 +49,7 @@ class MemoryPlan {
     alias(plan_.steps, at, nullptr);
     rename(plan_.steps);
     for (StorageId& result : plan_.results) result = find(result);
+    join_exchanged();
     place();
   }
 
@@ -214,6 +215,7 @@ class MemoryPlan {
         for (auto& [a, b] : loop->carried) {
           a = find(a);
           b = find(b);
+          exchanged_.emplace_back(a, b);
         }
         rename(*loop->condition);
         rename(*loop->body);
@@ -227,6 +229,28 @@ class MemoryPlan {
       const auto* run = std::get_if<RunStep>(&step.action);
       return run != nullptr && run->is_copy && run->slots[0] == run->slots[1];
     });
+  }
+
+  // After an odd number of iterations each of a pair lies where the other was planned: both places are theirs for both lives.
+  void join_exchanged() {
+    std::vector<StorageId> group(plan_.storages.size());
+    std::iota(group.begin(), group.end(), 0);
+    auto leader = [&](StorageId id) {
+      while (group[id] != id) id = group[id] = group[group[id]];
+      return id;
+    };
+    for (const auto& [a, b] : exchanged_) {
+      const StorageId from = leader(a), to = leader(b);
+      group[from] = to;
+      mention(to, lives_[from].first);
+      mention(to, lives_[from].last);
+    }
+    for (const auto& [a, b] : exchanged_) {
+      for (StorageId id : {a, b}) {
+        mention(id, lives_[leader(id)].first);
+        mention(id, lives_[leader(id)].last);
+      }
+    }
   }
 
   void place() {
@@ -259,6 +283,7 @@ class MemoryPlan {
   std::vector<StorageId> parent_;
   std::vector<Loop> loops_;
   std::vector<std::vector<StorageId>> outer_;
+  std::vector<std::pair<StorageId, StorageId>> exchanged_;
 };
 
 }  // namespace

@@ -85,6 +85,7 @@ class Case:
   args: tuple[Arg, ...]
   check: str = EXACT
   generic: bool = True  # the function may be given wider floats, which yields the true value
+  truth: Callable[..., Any] | None = None  # numpy's function for the true value, where cpu's float64 is too far from it
 
   @property
   def id(self) -> str:

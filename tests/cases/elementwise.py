@@ -55,6 +55,7 @@ FLOAT_UNARY = (
     ("integer_pow", lambda x: x**3, COMPOSED, "normal"),
 )
 NO_GRADIENT = {"is_finite"}
+TRUTH = {"atanh": np.arctanh}  # cpu's float64 is off by 70 units in the last place
 
 INTEGER_UNARY = (
     ("neg", lax.neg),
@@ -106,7 +107,7 @@ def _unary() -> list[Case]:
   for name, function, check, draw in FLOAT_UNARY:
     for dtype in FLOATS:
       generous = COMPOSED if check == ROUNDED and dtype == F64 else check  # float64 has no wider truth
-      cases.append(Case(f"{name}-{dtype}-33x65", "unary", function, (arg((33, 65), dtype, draw),), generous))
+      cases.append(Case(f"{name}-{dtype}-33x65", "unary", function, (arg((33, 65), dtype, draw),), generous, truth=TRUTH.get(name)))
       edges = arg(float_edges(dtype).shape, dtype, values=float_edges(dtype))
       if name not in ("lgamma", "digamma", "erf_inv", "tan", "sin", "cos", "erfc"):
         cases.append(Case(f"{name}-{dtype}-edges", "unary", function, (edges,), generous))

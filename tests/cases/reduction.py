@@ -84,7 +84,7 @@ def _arg_reductions() -> list[Case]:
   case_args = (arg((33, 65)), arg((33, 65), I32))
   cases.append(Case("two-operands", "argreduce", _several_operands, case_args))
   moments = lambda x: lax.reduce((x, x * x), (0.0, 0.0), lambda a, b: (a[0] + b[0], a[1] + b[1]), (0,))
-  cases.append(Case("sum-and-square-sum", "argreduce", moments, (arg((33, 65)),), SUMMED, generic=False))
+  cases.append(Case("sum-and-square-sum", "argreduce", moments, (arg((33, 65)),), SUMMED))
   return cases
 
 

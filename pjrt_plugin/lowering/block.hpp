@@ -77,6 +77,7 @@ bool lower_contraction(BlockLowering& block, const ir::Operation& operation);
 bool lower_window(BlockLowering& block, const ir::Operation& operation);
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation);
 bool lower_numeric(BlockLowering& block, const ir::Operation& operation);
+bool lower_linalg(BlockLowering& block, const ir::Operation& operation);
 
 // A type as the card stores it: tokens take one byte.
 ir::Type stored(const ir::Type& type);

@@ -1,0 +1,130 @@
+// Factorisations and triangular solves: operations of StableHLO and the custom calls that JAX emits for them.
+#include "dnn/linalg.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "lowering/block.hpp"
+
+namespace tt::lowering {
+
+using emulator::TileOp;
+using emulator::TileOpcode;
+using ir::Attr;
+using ir::Op;
+
+namespace {
+
+// The kernels compute on 32 and 64 bits: narrower floats are widened on the way in and rounded on the way out.
+DataType working_type(DataType type) { return is_float(type) && size_of(type) < size_of(DataType::kF32) ? DataType::kF32 : type; }
+
+NodeId convert(BlockLowering& block, Ref from, const ir::Type& type, DataType to) {
+  return block.elementwise({TileOpcode::kConvert, emulator::lane_of(type.element), to, 0}, type.num_elements(), {std::move(from)});
+}
+
+StorageId working_operand(BlockLowering& block, const ir::Value* value) {
+  const ir::Type& type = value->type();
+  const DataType working = working_type(type.element);
+  if (working == type.element) return block.dense(value);
+  return block.graph.dense(convert(block, block.ref(value), type, working), working, type.dims);
+}
+
+StorageId working_result(BlockLowering& block, const ir::Value* result, int level) {
+  const ir::Type& type = result->type();
+  const DataType working = working_type(type.element);
+  if (working == type.element) return block.new_result(result, level);
+  const StorageId storage = block.new_temporary(type.num_elements() * size_of(working), level);
+  const ir::Type wide = ir::Type::tensor(working, type.dims);
+  block.set(result, convert(block, Source::dense(storage, working, type.dims), wide, type.element));
+  return storage;
+}
+
+// One program whose slots are the operation's operands and results.
+template <class Make>
+void run_on_all(BlockLowering& block, const ir::Operation& operation, const Make& make) {
+  std::vector<StorageId> slots;
+  int level = 0;
+  for (const ir::Value* value : operation.operands()) {
+    slots.push_back(working_operand(block, value));
+    level = std::max(level, block.builder.available(slots.back()));
+  }
+  bool empty = true;
+  for (const auto& result : operation.results()) {
+    slots.push_back(working_result(block, result.get(), level));
+    empty &= result->type().num_elements() == 0;
+  }
+  if (!empty) block.run_at(level, make(), std::move(slots));
+}
+
+DataType working_type_of(const ir::Operation& operation) { return working_type(operation.operand(0)->type().element); }
+const Dims& dims_of(const ir::Operation& operation, size_t i) { return operation.operand(i)->type().dims; }
+
+void lower_cholesky(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::CholeskySpec spec{"cholesky", working_type_of(operation), dims_of(operation, 0), operation.flag(Attr::kLower)};
+  run_on_all(block, operation, [&] { return dnn::cholesky(spec, block.builder.chip); });
+}
+
+dnn::Transpose transpose_kind(const std::string& name) {
+  if (name == "TRANSPOSE") return dnn::Transpose::kTranspose;
+  return name == "ADJOINT" ? dnn::Transpose::kAdjoint : dnn::Transpose::kNone;
+}
+
+void lower_triangular_solve(BlockLowering& block, const ir::Operation& operation) {
+  dnn::TriangularSolveSpec spec;
+  spec.type = working_type_of(operation);
+  spec.a_dims = dims_of(operation, 0);
+  spec.b_dims = dims_of(operation, 1);
+  spec.left_side = operation.flag(Attr::kLeftSide);
+  spec.lower = operation.flag(Attr::kLower);
+  spec.unit_diagonal = operation.flag(Attr::kUnitDiagonal);
+  spec.transpose_a = transpose_kind(operation.text(Attr::kTransposeA));
+  run_on_all(block, operation, [&] { return dnn::triangular_solve(spec, block.builder.chip); });
+}
+
+void lower_qr(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::QrSpec spec{"qr", working_type_of(operation), dims_of(operation, 0)};
+  run_on_all(block, operation, [&] { return dnn::qr(spec, block.builder.chip); });
+}
+
+void lower_householder_product(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::HouseholderProductSpec spec{"householder_product", working_type_of(operation), dims_of(operation, 0),
+                                         dims_of(operation, 1).back()};
+  run_on_all(block, operation, [&] { return dnn::householder_product(spec, block.builder.chip); });
+}
+
+struct CustomCall {
+  std::string_view target;
+  size_t operands, results;
+  void (*lower)(BlockLowering&, const ir::Operation&);
+};
+
+constexpr CustomCall kCustomCalls[] = {
+    {"Qr", 1, 2, lower_qr},
+    {"ProductOfElementaryHouseholderReflectors", 2, 1, lower_householder_product},
+};
+
+void lower_custom_call(BlockLowering& block, const ir::Operation& operation) {
+  const std::string& target = operation.text(Attr::kCallTargetName);
+  const auto* row = std::find_if(std::begin(kCustomCalls), std::end(kCustomCalls), [&](const CustomCall& r) { return r.target == target; });
+  if (row == std::end(kCustomCalls)) {
+    block.refuse(operation, cat("there is no custom call \"", target, "\" on tt"));
+    return;
+  }
+  require(operation.operands().size() == row->operands && operation.results().size() == row->results, "[custom_call] \"", target,
+          "\" with ", operation.operands().size(), " operands and ", operation.results().size(), " results, expected ", row->operands,
+          " and ", row->results);
+  row->lower(block, operation);
+}
+
+}  // namespace
+
+bool lower_linalg(BlockLowering& block, const ir::Operation& operation) {
+  switch (operation.op()) {
+    case Op::kCholesky: lower_cholesky(block, operation); return true;
+    case Op::kTriangularSolve: lower_triangular_solve(block, operation); return true;
+    case Op::kCustomCall: lower_custom_call(block, operation); return true;
+    default: return false;
+  }
+}
+
+}  // namespace tt::lowering

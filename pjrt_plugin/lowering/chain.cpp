@@ -128,67 +128,7 @@ Splat splat_of(const ir::DenseElements& elements, int64_t index) {
   return splat;
 }
 
-uint16_t ChainBuilder::input(DataType type) {
-  check(program_.ops.empty(), "[chain] an input after the first operation");
-  program_.inputs.push_back(type);
-  return next_++;
-}
-
-uint16_t ChainBuilder::fill(const Splat& splat) {
-  TileOp op{TileOpcode::kFill, emulator::lane_of(splat.type), splat.type, 0};
-  std::memcpy(&op.imm, splat.bits.data(), 8);
-  std::memcpy(&op.imm2, splat.bits.data() + 8, 8);
-  return apply(op, {});
-}
-
-uint16_t ChainBuilder::apply(TileOp op, std::span<const uint16_t> operands) {
-  op.a = operands.size() > 0 ? operands[0] : 0;
-  op.b = operands.size() > 1 ? operands[1] : 0;
-  op.c = operands.size() > 2 ? operands[2] : 0;
-  op.dst = next_;
-  program_.ops.push_back(op);
-  return next_++;
-}
-
-TileProgram ChainBuilder::finish() {
-  // Linear scan: a register is free after the last operation that reads it. Inputs keep their numbers.
-  constexpr size_t kForever = ~size_t{0};
-  std::vector<size_t> last(next_, 0);
-  for (size_t i = 0; i < program_.ops.size(); ++i) {
-    const TileOp& op = program_.ops[i];
-    const int count = emulator::info(op.code).operands;
-    if (count > 0) last[op.a] = i;
-    if (count > 1) last[op.b] = i;
-    if (count > 2) last[op.c] = i;
-  }
-  for (const TileProgram::Output& output : program_.outputs) last[output.reg] = kForever;
-  std::vector<uint16_t> renamed(next_), free;
-  const auto inputs = static_cast<uint16_t>(program_.inputs.size());
-  uint16_t count = inputs;
-  for (uint16_t r = 0; r < inputs; ++r) renamed[r] = r;
-  for (size_t i = 0; i < program_.ops.size(); ++i) {
-    TileOp& op = program_.ops[i];
-    const uint16_t old[3] = {op.a, op.b, op.c};
-    const int operands = emulator::info(op.code).operands;
-    op.a = renamed[op.a];
-    op.b = renamed[op.b];
-    op.c = renamed[op.c];
-    const uint16_t dst = op.dst;
-    if (free.empty()) {
-      renamed[dst] = count++;
-    } else {
-      renamed[dst] = free.back();
-      free.pop_back();
-    }
-    op.dst = renamed[dst];
-    for (int k = 0; k < operands; ++k) {
-      if (last[old[k]] == i && old[k] >= inputs && std::find(old, old + k, old[k]) == old + k) free.push_back(renamed[old[k]]);
-    }
-  }
-  for (TileProgram::Output& output : program_.outputs) output.reg = renamed[output.reg];
-  program_.num_registers = count;
-  return std::move(program_);
-}
+uint16_t fill(ChainBuilder& chain, const Splat& splat) { return chain.fill(splat.type, splat.bits); }
 
 TileProgram region_chain(const ir::Block& block) {
   ChainBuilder chain;
@@ -201,14 +141,14 @@ TileProgram region_chain(const ir::Block& block) {
     if (definer == nullptr || definer->op() != Op::kConstant) {
       fail(ErrorCategory::kUnimplemented, "a region that captures a value which is not a constant");
     }
-    return registers[value] = chain.fill(splat_of(definer->elements()));
+    return registers[value] = fill(chain, splat_of(definer->elements()));
   };
   for (const auto& operation : block.operations()) {
     switch (operation->op()) {
       case Op::kReturn:
         for (const ir::Value* value : operation->operands()) chain.output(reg(value), value->type().element);
         return chain.finish();
-      case Op::kConstant: registers[operation->result()] = chain.fill(splat_of(operation->elements())); break;
+      case Op::kConstant: registers[operation->result()] = fill(chain, splat_of(operation->elements())); break;
       case Op::kReshape:
       case Op::kBroadcastInDim:
       case Op::kOptimizationBarrier:

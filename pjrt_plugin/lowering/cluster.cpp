@@ -131,7 +131,7 @@ emulator::TileProgram ClusterChain::finish() {
   if (as_inputs) {
     for (const Splat& constant : splats_) splat_registers.push_back(chain.input(constant.type));
   } else {
-    for (const Splat& constant : splats_) splat_registers.push_back(chain.fill(constant));
+    for (const Splat& constant : splats_) splat_registers.push_back(fill(chain, constant));
   }
   std::vector<uint16_t> results(nodes_.size());
   auto reg = [&](const Ref& ref) {

@@ -8,7 +8,8 @@ namespace tt::tensor {
 namespace {
 
 Tensor in_layout(const Tensor& tensor, Layout layout) {
-  const Tensor host = tensor.to_host();
+  Tensor host = tensor.to_host();
+  if (host.type() == DataType::kBFP8B) host = Tensor::from_values({host.shape(), DataType::kF32, Layout::kTile}, host.values());
   if (host.layout() == layout || host.layout() == Layout::kRowMajor || layout == Layout::kRowMajor) return host.to_layout(layout);
   return host.to_layout(Layout::kRowMajor).to_layout(layout);
 }

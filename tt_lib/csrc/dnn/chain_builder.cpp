@@ -1,0 +1,81 @@
+// Registers of a chain: numbered as they come, renumbered at the end.
+#include "dnn/chain_builder.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace tt::dnn {
+
+using emulator::TileOpcode;
+
+uint16_t ChainBuilder::input(DataType type) {
+  check(program_.ops.empty(), "[chain] an input after the first operation");
+  program_.inputs.push_back(type);
+  return next_++;
+}
+
+uint16_t ChainBuilder::fill(DataType type, const std::array<std::byte, 16>& bits) {
+  TileOp op{TileOpcode::kFill, emulator::lane_of(type), type, 0};
+  std::memcpy(&op.imm, bits.data(), 8);
+  std::memcpy(&op.imm2, bits.data() + 8, 8);
+  return apply(op, {});
+}
+
+uint16_t ChainBuilder::constant(DataType type, double value) {
+  std::array<std::byte, 16> bits{};
+  emulator::convert_elements(DataType::kF64, reinterpret_cast<const std::byte*>(&value), type, bits.data(), 1);
+  return fill(type, bits);
+}
+
+uint16_t ChainBuilder::apply(TileOp op, std::span<const uint16_t> operands) {
+  op.a = operands.size() > 0 ? operands[0] : 0;
+  op.b = operands.size() > 1 ? operands[1] : 0;
+  op.c = operands.size() > 2 ? operands[2] : 0;
+  op.dst = next_;
+  program_.ops.push_back(op);
+  return next_++;
+}
+
+TileProgram ChainBuilder::finish() {
+  // Linear scan: a register is free after the last operation that reads it. Inputs keep their numbers.
+  constexpr size_t kForever = ~size_t{0};
+  std::vector<size_t> last(next_, 0);
+  for (size_t i = 0; i < program_.ops.size(); ++i) {
+    const TileOp& op = program_.ops[i];
+    const int count = emulator::info(op.code).operands;
+    if (count > 0) last[op.a] = i;
+    if (count > 1) last[op.b] = i;
+    if (count > 2) last[op.c] = i;
+  }
+  for (const TileProgram::Output& output : program_.outputs) last[output.reg] = kForever;
+  std::vector<uint16_t> renamed(next_), free;
+  const auto inputs = static_cast<uint16_t>(program_.inputs.size());
+  uint16_t count = inputs;
+  for (uint16_t r = 0; r < inputs; ++r) renamed[r] = r;
+  for (size_t i = 0; i < program_.ops.size(); ++i) {
+    TileOp& op = program_.ops[i];
+    const uint16_t old[3] = {op.a, op.b, op.c};
+    const int operands = emulator::info(op.code).operands;
+    op.a = renamed[op.a];
+    op.b = renamed[op.b];
+    op.c = renamed[op.c];
+    const uint16_t dst = op.dst;
+    if (free.empty()) {
+      renamed[dst] = count++;
+    } else {
+      renamed[dst] = free.back();
+      free.pop_back();
+    }
+    op.dst = renamed[dst];
+    for (int k = 0; k < operands; ++k) {
+      if (last[old[k]] == i && old[k] >= inputs && std::find(old, old + k, old[k]) == old + k) free.push_back(renamed[old[k]]);
+    }
+  }
+  for (TileProgram::Output& output : program_.outputs) output.reg = renamed[output.reg];
+  program_.num_registers = count;
+  return std::move(program_);
+}
+
+}  // namespace tt::dnn

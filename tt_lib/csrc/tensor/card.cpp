@@ -62,12 +62,13 @@ std::shared_ptr<metal::Buffer> Card::use(const Storage& storage, std::string_vie
   return storage.buffer;
 }
 
-std::shared_ptr<const metal::Program> Card::program(const std::string& key, const std::function<metal::Program()>& build) {
+std::shared_ptr<const metal::Program> Card::program(const std::string& key,
+                                                    const std::function<std::shared_ptr<const metal::Program>()>& build) {
   {
     std::lock_guard lock(mutex_);
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
   }
-  auto built = std::make_shared<const metal::Program>(build());
+  auto built = build();
   std::lock_guard lock(mutex_);
   return programs_.try_emplace(key, std::move(built)).first->second;
 }

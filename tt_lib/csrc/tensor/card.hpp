@@ -38,7 +38,8 @@ class Card {
   std::shared_ptr<metal::Buffer> use(const Storage& storage, std::string_view op) const;
 
   // The program under `key`, built at its first use.
-  std::shared_ptr<const metal::Program> program(const std::string& key, const std::function<metal::Program()>& build);
+  std::shared_ptr<const metal::Program> program(const std::string& key,
+                                                const std::function<std::shared_ptr<const metal::Program>()>& build);
   size_t num_programs() const;
   void clear_programs();
 

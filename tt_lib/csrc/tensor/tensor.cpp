@@ -183,10 +183,16 @@ Tensor Tensor::to_host() const {
 }
 
 Tensor Tensor::to_card(const std::shared_ptr<Card>& card, MemoryConfig memory) const {
+  TensorSpec spec = spec_;
+  spec.memory = memory;
+  check_on_card(spec, card->device()->chip());
+  return place(card, memory);
+}
+
+Tensor Tensor::place(const std::shared_ptr<Card>& card, MemoryConfig memory) const {
   const auto device = card->device();
   TensorSpec spec = spec_;
   spec.memory = memory;
-  check_on_card(spec, device->chip());
   if (!is_on_host()) {
     require(card_ == card, "[to] Currently do not support moving between devices; use to(host) first");
     const auto from = buffer("to");

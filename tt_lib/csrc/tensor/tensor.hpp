@@ -58,6 +58,7 @@ class Tensor {
 
   Tensor to_host() const;  // waits for the data
   Tensor to_card(const std::shared_ptr<Card>& card, MemoryConfig memory = {}) const;
+  Tensor place(const std::shared_ptr<Card>& card, MemoryConfig memory = {}) const;  // the same, rows of any width: for ops
   Tensor to_layout(Layout layout) const;
   Tensor pad(std::span<const int64_t> shape, std::span<const int64_t> start, double value) const;
   Tensor unpad(std::span<const int64_t> start, std::span<const int64_t> end) const;  // inclusive end

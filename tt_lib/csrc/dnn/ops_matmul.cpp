@@ -1,0 +1,126 @@
+// Matrix products and convolutions of tensors.
+#include "base/error.hpp"
+#include "dnn/dnn.hpp"
+#include "dnn/matmul.hpp"
+#include "dnn/tensor_op.hpp"
+
+namespace tt::dnn {
+namespace {
+
+// The product kernels read rows: a tiled operand is untilized first.
+Tensor as_rows(std::string_view op, const std::shared_ptr<Card>& card, const Tensor& x) {
+  if (x.layout() == Layout::kRowMajor) return x;
+  return run_copy(op, card, view(x), {x.shape(), x.type(), Layout::kRowMajor});
+}
+
+Tensor run_product(std::string_view op, const AutoFormat& inputs, MatmulSpec spec, const Tensor& a, const Tensor& b, TensorSpec result) {
+  spec.name = op;
+  spec.type = inputs.type();
+  spec.compute_type = size_of(a.type()) >= size_of(b.type()) ? a.type() : b.type();
+  spec.a.buffer = 0;
+  spec.b.buffer = 1;
+  spec.a.type = a.type();
+  spec.b.type = b.type();
+  spec.input_bytes = {tensor::num_bytes(a.spec()), tensor::num_bytes(b.spec())};
+  const Tensor rows = Tensor::empty({result.shape, inputs.type(), Layout::kRowMajor}, inputs.card());
+  spec.output_bytes = tensor::num_bytes(rows.spec());
+  std::string key = cat(op, " matmul ", spec.batch, ' ', spec.m, ' ', spec.k, ' ', spec.n, ' ', tensor::to_string(a.spec()), ' ',
+                        tensor::to_string(b.spec()), ' ', to_string(spec.result));
+  if (spec.patches) {
+    for (const Patches::Spatial& s : spec.patches->spatial) key += cat(' ', s.window, ' ', s.stride, ' ', s.pad_low, ' ', s.output);
+  }
+  const auto program = cached(inputs.card(), key, [&] { return dnn::matmul(spec, inputs.card()->device()->chip()); });
+  launch(inputs.card(), op, program, {&a, &b}, {&rows});
+  if (result.layout == Layout::kRowMajor) return inputs.finish(rows);
+  return inputs.finish(run_copy(op, inputs.card(), view(rows), std::move(result)));
+}
+
+}  // namespace
+
+Tensor matmul_into(std::string_view op, const Tensor& a, const Tensor& b, Layout layout) {
+  const Dims &as = a.shape(), &bs = b.shape();
+  require(as[3] == bs[2], "[", op, "] Dimension K (A.shape[3] and B.shape[2]) must match: a is ", to_string(as), ", b is ", to_string(bs));
+  const bool shared = bs[0] * bs[1] == 1;
+  require(shared || (as[0] == bs[0] && as[1] == bs[1]), "[", op, "] batches differ: a is ", to_string(as), ", b is ", to_string(bs));
+  const AutoFormat inputs(op, {&a, &b});
+  const Dims shape{as[0], as[1], as[2], bs[3]};
+  if (!tensor::fits(layout, shape)) layout = Layout::kRowMajor;
+  const TensorSpec result = inputs.result(shape, layout, inputs.type());
+  require(volume(as) > 0 && volume(bs) > 0, "[", op, "] empty operands: a is ", to_string(as), ", b is ", to_string(bs));
+  const Tensor left = as_rows(op, inputs.card(), inputs[0]), right = as_rows(op, inputs.card(), inputs[1]);
+  MatmulSpec spec{};
+  // One matrix for all batches: they stand below each other.
+  spec.batch = shared ? 1 : as[0] * as[1];
+  spec.m = shared ? as[0] * as[1] * as[2] : as[2];
+  spec.k = as[3];
+  spec.n = bs[3];
+  spec.a.strides = {spec.m * spec.k, spec.k, 1};
+  spec.b.strides = {spec.k * spec.n, spec.n, 1};
+  const int64_t dims[3] = {spec.batch, spec.m, spec.n};
+  spec.result = AccessMap::contiguous(dims);
+  return run_product(op, inputs, std::move(spec), left, right, result);
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  require(b.shape()[0] * b.shape()[1] == 1, "[matmul] b must be one matrix [1,1,S,X], got ", to_string(b.shape()), "; see bmm for batches");
+  return matmul_into("matmul", a, b, a.layout());
+}
+
+Tensor bmm(const Tensor& a, const Tensor& b) {
+  require(a.shape()[0] == b.shape()[0] && a.shape()[1] == b.shape()[1], "[bmm] batches differ: a is ", to_string(a.shape()), ", b is ",
+          to_string(b.shape()));
+  return matmul_into("bmm", a, b, a.layout());
+}
+
+Tensor conv(const Tensor& a, const Tensor& b, std::span<const int64_t> conv_params, bool untilize_out) {
+  require(conv_params.size() == 6, "[conv] conv_params has ", conv_params.size(),
+          " entries, expected 6: kernel height and width, stride height and width, padding height and width");
+  require(a.layout() == Layout::kChannelsLast, "[conv] the activation is ", name(a.layout()), ", expected CHANNELS_LAST");
+  const Dims& shape = a.shape();
+  require(shape[0] == 1, "[conv] a batch of ", shape[0], ", expected 1");
+  const int64_t channels = shape[1], kh = conv_params[0], kw = conv_params[1];
+  require(kh > 0 && kw > 0 && conv_params[2] > 0 && conv_params[3] > 0 && conv_params[4] >= 0 && conv_params[5] >= 0, "[conv] conv_params ",
+          to_string(conv_params), ": kernel and stride must be positive, padding not negative");
+  const int64_t k = kh * kw * channels;
+  require(b.shape()[0] * b.shape()[1] == 1 && b.shape()[2] >= k, "[conv] the weight matrix is ", to_string(b.shape()), ", expected [1,1,",
+          k, " or more,O]; see convert_conv_weight_tensor_to_tiled_layout");
+  const AutoFormat inputs("conv", {&a, &b});
+  Patches patches;
+  patches.channels = channels;
+  patches.image_stride = shape[2] * shape[3] * channels;
+  patches.channel_stride = 1;
+  patches.group_stride = 0;
+  Dims out;
+  for (size_t d = 0; d < 2; ++d) {
+    const int64_t size = shape[2 + d], window = conv_params[d], stride = conv_params[2 + d], padding = conv_params[4 + d];
+    require(size + 2 * padding >= window, "[conv] a kernel of ", window, " over ", size, " elements padded by ", padding);
+    out.push_back((size + 2 * padding - window) / stride + 1);
+    patches.spatial.push_back({size, out.back(), window, stride, padding, 1, 1, d == 0 ? shape[3] * channels : channels});
+  }
+  MatmulSpec spec{};
+  spec.batch = 1;
+  spec.m = out[0] * out[1];
+  spec.k = k;
+  spec.n = b.shape()[3];
+  spec.b.strides = {0, spec.n, 1};
+  spec.patches = std::move(patches);
+  const int64_t dims[3] = {1, spec.m, spec.n};
+  spec.result = AccessMap::contiguous(dims);
+  const Dims dense{1, 1, spec.m, spec.n}, padded{1, 1, round_up(spec.m, tensor::kTileHeight), round_up(spec.n, tensor::kTileWidth)};
+  const Tensor weight = as_rows("conv", inputs.card(), inputs[1]);
+  const Tensor product =
+      run_product("conv", inputs, std::move(spec), inputs[0], weight, inputs.result(dense, Layout::kRowMajor, inputs.type()));
+  return pad("conv", product, padded, Dims(4, 0), 0, untilize_out ? Layout::kRowMajor : Layout::kTile);
+}
+
+Tensor conv_weight_to_matrix(const Tensor& weight) {
+  constexpr std::string_view kOp = "convert_conv_weight_tensor_to_tiled_layout";
+  const Dims& s = weight.shape();
+  const int64_t rows = s[1] * s[2] * s[3];
+  const Tensor rows_first = permute(kOp, weight, Dims{2, 3, 1, 0});
+  const Tensor matrix = reshape(rows_first, Dims{1, 1, rows, s[0]});
+  return pad(kOp, matrix, Dims{1, 1, round_up(rows, tensor::kTileHeight), round_up(s[0], tensor::kTileWidth)}, Dims(4, 0), 0,
+             Layout::kTile);
+}
+
+}  // namespace tt::dnn

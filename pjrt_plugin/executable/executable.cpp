@@ -189,7 +189,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     state->outputs.reserve(results_.size());
     for (size_t i = 0; i < results_.size(); ++i) {
       const int64_t donor = plan_.donors[i];
-      const bool reuse = donor >= 0 && may_donate[static_cast<size_t>(donor)] && !arguments[static_cast<size_t>(donor)]->is_host_view();
+      const bool reuse = donor >= 0 && may_donate[static_cast<size_t>(donor)] && !arguments[static_cast<size_t>(donor)]->is_read_only();
       state->outputs.push_back(reuse ? arguments[static_cast<size_t>(donor)] : device.allocate(results_[i].num_bytes()));
     }
     if (plan_.arena_bytes > 0) state->arena = device.allocate(plan_.arena_bytes);

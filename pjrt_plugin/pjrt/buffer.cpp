@@ -156,6 +156,7 @@ void drop_reference(One<Buffer>& args) {
 void pointer(Get<Buffer, void*>& args) {
   const auto data = args.object->use("share");
   data->ready().wait();
+  data->device()->publish(data);
   args.value = data->data();
 }
 

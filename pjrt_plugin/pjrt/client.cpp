@@ -199,7 +199,11 @@ void buffer_from_host(BufferFromHost& args) {
   buffer->device = &device;
   buffer->type = ir::Type::tensor(type, Dims(dims.begin(), dims.end()));
   auto done = std::make_unique<Event>();
-  if (may_adopt && dense && bytes >= kAdoptBytes && reinterpret_cast<uintptr_t>(args.data) % 16 == 0) {
+  // A tensor of tt_lib on the same card: both hold one buffer from now on.
+  auto shared = dense && bytes > 0 ? device.card->find_published(static_cast<const std::byte*>(args.data)) : nullptr;
+  if (shared != nullptr && shared->size() == bytes) {
+    buffer->data = std::move(shared);
+  } else if (may_adopt && dense && bytes >= kAdoptBytes && reinterpret_cast<uintptr_t>(args.data) % 16 == 0) {
     done->event = metal::Event::pending();
     buffer->data = device.card->adopt(args.data, bytes, [event = done->event] { event.complete(); });
   } else {

@@ -116,6 +116,7 @@ Tensor softmax(const Tensor& x, std::optional<float> scale, const Tensor* mask) 
 Tensor softmax_in_place(const Tensor& x, std::optional<float> scale, const Tensor* mask) {
   require(!x.is_on_host(), "[softmax_in_place] Operands to softmax need to be on device!");
   require(x.type() != DataType::kBFP8B, "[softmax_in_place] BFLOAT8_B cannot be overwritten, use BFLOAT16");
+  require(!x.buffer("softmax_in_place")->is_read_only(), "[softmax_in_place] the tensor shares its memory with a jax.Array; use softmax");
   return softmax_into("softmax_in_place", x, scale, mask, true);
 }
 

@@ -1,6 +1,7 @@
 // A range of device DRAM. Its bytes lie contiguously in host memory, pages in order; the bank address serves allocation and timing.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -26,7 +27,7 @@ class Buffer {
   const std::byte* data() const { return data_; }
   const Event& ready() const { return ready_; }  // its content is defined once this is reached
   void set_ready(Event event) { ready_ = std::move(event); }
-  bool is_host_view() const { return host_view_; }  // a read-only view of the user's memory: never written, never donated
+  bool is_read_only() const { return read_only_; }  // somebody else reads this memory too: never written, never donated
 
  private:
   friend class Device;
@@ -36,7 +37,8 @@ class Buffer {
   std::byte* data_;
   std::function<void()> release_;
   Event ready_;
-  bool host_view_ = false;
+  bool host_view_ = false;  // the memory is the user's
+  std::atomic<bool> read_only_ = false;
 };
 
 }  // namespace tt::metal

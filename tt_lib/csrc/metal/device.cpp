@@ -2,8 +2,10 @@
 #include "metal/device.hpp"
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -28,6 +30,9 @@ struct Device::Impl {
   bool closed = false;
   bool stopping = false;
   int waiters = 0;  // threads in finish()
+  std::mutex shared_mutex;
+  std::map<const std::byte*, std::weak_ptr<Buffer>> shared;
+  std::atomic<size_t> num_shared{0};
   std::thread worker;
 
   Impl(const emulator::ChipSpec& chip, int id)
@@ -108,17 +113,33 @@ std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::func
   const uint64_t address = impl_->allocator.allocate(bytes);
   auto buffer =
       std::make_shared<Buffer>(shared_from_this(), address, bytes, static_cast<std::byte*>(const_cast<void*>(host)), std::move(release));
-  buffer->host_view_ = true;
+  buffer->host_view_ = buffer->read_only_ = true;
   return buffer;
 }
 
 void Device::release(Buffer& buffer) {
   impl_->allocator.release(buffer.address(), buffer.size());
-  if (buffer.is_host_view()) {
+  if (buffer.host_view_) {
     if (buffer.release_) buffer.release_();
   } else {
     impl_->host_memory.release(buffer.data(), buffer.size());
   }
+}
+
+void Device::publish(const std::shared_ptr<Buffer>& buffer) {
+  std::lock_guard lock(impl_->shared_mutex);
+  std::erase_if(impl_->shared, [](const auto& entry) { return entry.second.expired(); });
+  impl_->shared[buffer->data()] = buffer;
+  impl_->num_shared = impl_->shared.size();
+}
+
+std::shared_ptr<Buffer> Device::find_published(const std::byte* data) const {
+  if (impl_->num_shared == 0) return nullptr;
+  std::lock_guard lock(impl_->shared_mutex);
+  const auto found = impl_->shared.find(data);
+  auto buffer = found == impl_->shared.end() ? nullptr : found->second.lock();
+  if (buffer != nullptr) buffer->read_only_ = true;
+  return buffer;
 }
 
 MemoryStats Device::memory_stats() const {

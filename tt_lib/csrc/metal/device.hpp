@@ -38,6 +38,9 @@ class Device : public std::enable_shared_from_this<Device> {
   // A buffer that views the caller's memory, counted as device memory; `release` runs once no reader is left.
   std::shared_ptr<Buffer> adopt(const void* host, int64_t bytes, std::function<void()> release);
   MemoryStats memory_stats() const;
+  // JAX and tt_lib hand memory to each other by its address: one publishes a buffer, the other finds it. What has been found is read-only.
+  void publish(const std::shared_ptr<Buffer>& buffer);
+  std::shared_ptr<Buffer> find_published(const std::byte* data) const;  // null: nothing published there
 
   // The queue: work runs in order, one at a time; an Error that it throws fails the event. When the queue is empty and `small`,
   // the work runs on the calling thread before enqueue returns.

@@ -2,6 +2,7 @@
 #include "tensor/card.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.hpp"
 #include "metal/device_registry.hpp"
@@ -64,6 +65,7 @@ std::shared_ptr<metal::Buffer> Card::use(const Storage& storage, std::string_vie
 
 std::shared_ptr<const metal::Program> Card::program(const std::string& key,
                                                     const std::function<std::shared_ptr<const metal::Program>()>& build) {
+  if (!program_cache_enabled()) return build();
   {
     std::lock_guard lock(mutex_);
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
@@ -85,14 +87,16 @@ void Card::clear_programs() {
 
 namespace {
 
-struct Default {
+// What the API keeps per process.
+struct Chosen {
   std::mutex mutex;
   std::shared_ptr<Card> card;
+  std::atomic<bool> caches_programs = true;
 };
 
 // Never destroyed: tensors may outlive static destruction.
-Default& chosen() {
-  static auto* const instance = new Default;
+Chosen& chosen() {
+  static auto* const instance = new Chosen;
   return *instance;
 }
 
@@ -107,5 +111,8 @@ std::shared_ptr<Card> default_card() {
   std::lock_guard lock(chosen().mutex);
   return chosen().card;
 }
+
+void set_program_cache_enabled(bool enabled) { chosen().caches_programs = enabled; }
+bool program_cache_enabled() { return chosen().caches_programs; }
 
 }  // namespace tt::tensor

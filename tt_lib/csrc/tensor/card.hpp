@@ -57,4 +57,8 @@ class Card {
 void set_default_card(std::shared_ptr<Card> card);
 std::shared_ptr<Card> default_card();  // may be null
 
+// Whether cards keep the programs they build. On unless the user says otherwise, process-wide as in the API.
+void set_program_cache_enabled(bool enabled);
+bool program_cache_enabled();
+
 }  // namespace tt::tensor

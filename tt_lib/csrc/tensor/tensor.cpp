@@ -68,6 +68,12 @@ void check_host_row_major(const Tensor& tensor, std::string_view method) {
 
 }  // namespace
 
+std::vector<std::pair<DataType, std::string_view>> data_types() {
+  std::vector<std::pair<DataType, std::string_view>> types;
+  for (const TypeName& row : kTypeNames) types.emplace_back(row.type, row.name);
+  return types;
+}
+
 std::string_view tensor_name(DataType type) { return names(type).name; }
 std::string_view print_name(DataType type) { return names(type).printed; }
 

@@ -29,6 +29,7 @@ struct TensorSpec {
 };
 int64_t num_bytes(const TensorSpec& spec);
 std::string to_string(const TensorSpec& spec);                               // "[1,1,32,32] BFLOAT16 TILE"
+std::vector<std::pair<DataType, std::string_view>> data_types();             // those of tt_lib, with their names
 std::string_view tensor_name(DataType type);                                 // tt_lib's spelling: "BFLOAT16"
 std::string_view print_name(DataType type);                                  // as tensors print: "bfloat16"
 void check_spec(const TensorSpec& spec);                                     // InvalidArgument: rank, sign, layout, format

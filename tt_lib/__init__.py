@@ -28,7 +28,7 @@ def _find_core() -> None:
 
 _find_core()
 
-from tt_lib import device, program_cache, tensor  # noqa: E402
+from tt_lib import device, program_cache, tensor, utils  # noqa: E402
 from tt_lib._C import Error  # noqa: E402
 
-__all__ = ["Error", "device", "program_cache", "tensor"]
+__all__ = ["Error", "device", "program_cache", "tensor", "utils"]

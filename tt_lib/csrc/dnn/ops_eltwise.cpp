@@ -188,8 +188,8 @@ Tensor binary_views(std::string_view op, const AutoFormat& inputs, const std::ve
   const Reg x = chain.input(views[0].tensor.type()), y = chain.input(views[1].tensor.type());
   const DataType type = compute_type(inputs.type());
   Formula formula(chain, type);
-  chain.output(function(formula, load(chain, x, views[0].tensor.type(), type), load(chain, y, views[1].tensor.type(), type)),
-               inputs.type());
+  store(chain, function(formula, load(chain, x, views[0].tensor.type(), type), load(chain, y, views[1].tensor.type(), type)),
+        inputs.type());
   return inputs.finish(run_chain(op, inputs.card(), views, chain.finish(), inputs.result(inputs[0].shape())));
 }
 
@@ -204,7 +204,7 @@ Tensor unary(std::string_view op, const Tensor& x) {
   ChainBuilder chain;
   const Reg input = chain.input(inputs[0].type());
   Formula formula(chain, compute_type(inputs.type()));
-  chain.output(function(formula, input), inputs.type());
+  store(chain, function(formula, input), inputs.type());
   return inputs.finish(run_chain(op, inputs.card(), {view(inputs[0])}, chain.finish(), inputs.result(inputs[0].shape())));
 }
 

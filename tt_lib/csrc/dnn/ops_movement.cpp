@@ -133,7 +133,7 @@ Tensor fill_rm(int64_t n, int64_t c, int64_t h, int64_t w, int64_t h_ones, int64
   ChainBuilder chain;
   // The first element of `any` is read where `high` goes; its value does not matter.
   const uint16_t inside = chain.input(DataType::kPred), yes = chain.constant(type, value(high)), no = chain.constant(type, value(low));
-  chain.output(chain.apply({emulator::TileOpcode::kSelect, emulator::lane_of(type), type, 0}, {inside, yes, no}), inputs.type());
+  store(chain, chain.apply({emulator::TileOpcode::kSelect, emulator::lane_of(type), type, 0}, {inside, yes, no}), inputs.type());
   const Tensor ones = Tensor::from_values({{1, 1, 1, 4}, DataType::kPred}, std::vector<double>(4, 1.0)).place(inputs.card());
   AccessMap map;
   map.dims = {{n, 0}, {c, 0}, {h, 0, 0, h_ones}, {w, 0, 0, w_ones}};

@@ -78,7 +78,7 @@ Tensor softmax_into(std::string_view op, const Tensor& x, std::optional<float> s
   const Tensor sum = run_reduce(op, inputs.card(), {view(powers)}, pass.chain.finish(), TileOpcode::kAdd, {rows, shape[3], 1});
   Steps last(input.type());
   const Reg power = last.input(last.type), total = last.input(last.type);
-  last.chain.output(last(TileOpcode::kDiv, {power, total}), inputs.type());
+  store(last.chain, last(TileOpcode::kDiv, {power, total}), inputs.type());
   const Tensor* into = in_place ? &input : nullptr;
   return inputs.finish(run_chain(op, inputs.card(), {view(powers), per_row(sum, shape)}, last.chain.finish(), inputs.result(shape), into));
 }
@@ -107,7 +107,7 @@ Tensor reduce(const Tensor& x, ReduceMath math, AlongDim dim, float scaler) {
   if (over_x) placed.map.dims[2].high = 1;
   Steps scale(input.type());
   const Reg value = scale.input(dense.type());
-  scale.chain.output(scale(TileOpcode::kMul, {value, scale.constant(scaler)}), inputs.type());
+  store(scale.chain, scale(TileOpcode::kMul, {value, scale.constant(scaler)}), inputs.type());
   return inputs.finish(run_chain("reduce", inputs.card(), {placed}, scale.chain.finish(), inputs.result(to)));
 }
 
@@ -163,7 +163,7 @@ Tensor layernorm(std::string_view op, const Tensor& a, const Tensor* b, float ep
   size_t next = terms + 2;
   if (gamma != nullptr) value = last(TileOpcode::kMul, {value, registers[next++]});
   if (beta != nullptr) value = last(TileOpcode::kAdd, {value, registers[next]});
-  last.chain.output(value, inputs.type());
+  store(last.chain, value, inputs.type());
   return inputs.finish(run_chain(op, inputs.card(), views, last.chain.finish(), inputs.result(shape)));
 }
 

@@ -23,6 +23,12 @@ std::vector<std::byte> element(DataType type, double value) {
 
 DataType compute_type(DataType type) { return is_float(type) && type != DataType::kF64 ? DataType::kF32 : type; }
 
+void store(ChainBuilder& chain, uint16_t reg, DataType type) {
+  const DataType computed = compute_type(type);
+  if (computed != type) reg = chain.apply({TileOpcode::kConvert, emulator::lane_of(computed), type, 0}, {reg});
+  chain.output(reg, type);
+}
+
 AutoFormat::AutoFormat(std::string_view op, std::initializer_list<const Tensor*> inputs) : op_(op) {
   std::vector<Tensor> tensors;
   for (const Tensor* input : inputs) tensors.push_back(*input);
@@ -154,8 +160,7 @@ Tensor run_copy(std::string_view op, const std::shared_ptr<Card>& card, const Te
   ChainBuilder chain;
   const DataType from = input.tensor.type();
   uint16_t value = chain.input(from);
-  const DataType lane = compute_type(result.type);
-  if (compute_type(from) != lane) value = chain.apply({TileOpcode::kConvert, emulator::lane_of(from), lane, 0}, {value});
+  if (from != result.type) value = chain.apply({TileOpcode::kConvert, emulator::lane_of(from), result.type, 0}, {value});
   chain.output(value, result.type);
   return run_chain(op, card, {input}, chain.finish(), std::move(result));
 }

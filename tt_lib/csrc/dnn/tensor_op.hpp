@@ -54,6 +54,8 @@ class AutoFormat {
 
 // DataType in which chains compute with elements of `type`.
 DataType compute_type(DataType type);
+// Ends a chain: the register, rounded to `type`, is the next output.
+void store(ChainBuilder& chain, uint16_t reg, DataType type);
 
 // Runs a chain over `elements`; inputs[i] is chain input i. The result lies in its layout, or overwrites `into`.
 Tensor run_chain(std::string_view op, const std::shared_ptr<Card>& card, const std::vector<TensorView>& inputs, const TileProgram& chain,

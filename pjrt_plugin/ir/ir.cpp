@@ -126,6 +126,7 @@ std::unique_ptr<Module> clone(const Module& module) {
   auto copy = std::make_unique<Module>();
   copy->name = module.name;
   copy->attributes = module.attributes;
+  copy->meshes = module.meshes;
   for (const auto& function : module.functions) {
     auto& added = copy->functions.emplace_back(std::make_unique<Function>());
     added->name = function->name;

@@ -120,8 +120,16 @@ struct Function {
   std::unique_ptr<Block> body;
 };
 
+// A device mesh of the program (Shardy): what its sharding annotations refer to.
+struct Mesh {
+  std::string name;
+  std::string text;  // <["x"=2]>
+  AttributeDict attributes;
+};
+
 struct Module {
   std::string name;
+  std::vector<Mesh> meshes;
   AttributeDict attributes;  // mhlo.num_partitions, mhlo.num_replicas
   std::vector<std::unique_ptr<Function>> functions;
 

@@ -26,14 +26,16 @@ enum class Op : uint8_t {
   // Effects, devices and communication.
   kAfterAll, kAllGather, kAllReduce, kAllToAll, kCollectiveBroadcast, kCollectivePermute, kCreateToken, kInfeed, kOutfeed,
   kPartitionId, kRecv, kReduceScatter, kReplicaId, kSend,
+  // Shardy's annotations: identities on one device (passes::inline_calls removes them).
+  kShardingConstraint, kManualComputation,
 };
-inline constexpr int kNumOps = static_cast<int>(Op::kSend) + 1;
+inline constexpr int kNumOps = static_cast<int>(Op::kManualComputation) + 1;
 
 enum class OpClass : uint8_t { kElementwise, kMovement, kCompute, kControl, kEffect };
 
 struct OpInfo {
   Op op;
-  std::string_view name;  // without the "stablehlo." prefix
+  std::string_view name;  // without the "stablehlo." (or "sdy.") prefix
   int8_t operands;        // -1: any number
   int8_t results;         // -1: any number
   int8_t regions;         // -1: any number
@@ -64,8 +66,9 @@ enum class Attr : uint8_t {
   kKernelOutputFeatureDimension, kKernelSpatialDimensions, kOutputBatchDimension, kOutputFeatureDimension,
   kOutputSpatialDimensions,
   kInfeedConfig, kOutfeedConfig, kLayout, kIsHostTransfer, kChannelType,
+  kSharding, kInShardings, kOutShardings, kManualAxes,
 };
-inline constexpr int kNumAttrs = static_cast<int>(Attr::kChannelType) + 1;
+inline constexpr int kNumAttrs = static_cast<int>(Attr::kManualAxes) + 1;
 
 std::string_view name(Attr attr);  // "broadcast_dimensions"
 

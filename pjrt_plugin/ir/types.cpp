@@ -23,6 +23,6 @@ bool DenseElements::operator==(const DenseElements& other) const {
   return type == other.type && splat == other.splat && (bytes == other.bytes || *bytes == *other.bytes);
 }
 
-bool Attribute::operator==(const Attribute& other) const { return value == other.value; }
+bool Attribute::operator==(const Attribute& other) const { return number == other.number && value == other.value; }
 
 }  // namespace tt::ir

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -46,6 +47,12 @@ struct SymbolRef {
   bool operator==(const SymbolRef&) const = default;
 };
 
+// An attribute of another dialect, kept as its text: "#sdy.sharding<@mesh, [{}]>".
+struct Foreign {
+  std::string text;
+  bool operator==(const Foreign&) const = default;
+};
+
 struct Attribute;
 using AttributeList = std::vector<Attribute>;
 using AttributeDict = std::vector<std::pair<std::string, Attribute>>;  // in the order of the payload
@@ -53,8 +60,9 @@ using AttributeDict = std::vector<std::pair<std::string, Attribute>>;  // in the
 // One attribute value. std::monostate is MLIR's unit attribute; Dims is an integer array; an enum is its StableHLO keyword.
 struct Attribute {
   using Value = std::variant<std::monostate, bool, int64_t, double, std::string, Dims, DenseElements, SymbolRef, Type, AttributeList,
-                             AttributeDict>;
+                             AttributeDict, Foreign>;
   Value value;
+  std::optional<DataType> number;  // the type of an int64_t or double in a dictionary: "3 : i32"
 
   bool operator==(const Attribute& other) const;
 };

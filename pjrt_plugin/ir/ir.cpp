@@ -130,7 +130,7 @@ std::unique_ptr<Module> clone(const Module& module) {
   for (const auto& function : module.functions) {
     auto& added = copy->functions.emplace_back(std::make_unique<Function>());
     added->name = function->name;
-    added->is_public = function->is_public;
+    added->visibility = function->visibility;
     added->result_types = function->result_types;
     added->argument_attributes = function->argument_attributes;
     added->result_attributes = function->result_attributes;

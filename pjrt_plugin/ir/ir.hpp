@@ -112,7 +112,7 @@ class Operation {
 
 struct Function {
   std::string name;
-  bool is_public = false;
+  std::string visibility;  // "public", "private" or empty
   std::vector<Type> argument_types() const;
   std::vector<Type> result_types;
   std::vector<AttributeDict> argument_attributes;  // e.g. tf.aliasing_output, jax.buffer_donor, mhlo.sharding

@@ -251,7 +251,7 @@ class Reader {
     require(name != nullptr, "[payload] a function without a name");
     function->name = *name;
     const auto* visibility = std::get_if<std::string>(&tables_.attribute(p.varint()).value);
-    function->is_public = visibility == nullptr || *visibility != "private";
+    if (visibility != nullptr) function->visibility = *visibility;
     function->argument_attributes.resize(arguments);
     function->result_attributes.resize(function->result_types.size());
     function->body = std::make_unique<ir::Block>();

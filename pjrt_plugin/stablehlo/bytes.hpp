@@ -14,7 +14,7 @@ namespace tt::stablehlo {
 class Bytes {
  public:
   Bytes() = default;
-  explicit Bytes(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit Bytes(std::span<const std::byte> bytes, size_t base = 0) : bytes_(bytes), base_(base) {}
 
   size_t left() const { return bytes_.size() - at_; }
   bool at_end() const { return left() == 0; }
@@ -60,6 +60,20 @@ class Bytes {
     return out;
   }
 
+  // A section: its id, its length, padding up to its alignment in the file, its bytes.
+  Bytes section(uint8_t& id) {
+    const uint8_t head = byte();
+    id = head & 0x7F;
+    const uint64_t length = varint();
+    if (head & 0x80) {
+      const uint64_t alignment = varint();
+      require(alignment != 0 && alignment <= 4096, "[payload] a section aligned to ", alignment);
+      while ((base_ + at_) % alignment != 0) byte();
+    }
+    const size_t start = base_ + at_;
+    return Bytes(take(length), start);
+  }
+
   std::string_view c_string() {
     const auto* start = reinterpret_cast<const char*>(bytes_.data() + at_);
     const void* end = std::memchr(start, 0, left());
@@ -67,11 +81,6 @@ class Bytes {
     const auto length = static_cast<size_t>(static_cast<const char*>(end) - start);
     at_ += length + 1;
     return {start, length};
-  }
-
-  void align(uint64_t alignment) {
-    require(alignment != 0 && alignment <= 4096, "[payload] alignment ", alignment);
-    while (at_ % alignment != 0) byte();
   }
 
  private:
@@ -82,6 +91,7 @@ class Bytes {
 
   std::span<const std::byte> bytes_;
   size_t at_ = 0;
+  size_t base_ = 0;  // where in the file these bytes begin
 };
 
 }  // namespace tt::stablehlo

@@ -1,8 +1,7 @@
-// Decoding of the tables of a bytecode file.
+// The tables of a bytecode file: where things are, and each decoded once.
 #include "stablehlo/tables.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace tt::stablehlo {
 
@@ -12,68 +11,60 @@ using ir::Type;
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kFreeCopies = size_t{1} << 20;
+constexpr size_t kCopiesPerByte = 64;
 enum Section { kStrings, kDialects, kAttrTypes, kAttrTypeOffsets, kIr, kResources, kResourceOffsets, kVersions, kProperties };
 
-struct ElementCode {
-  uint64_t code;
-  DataType type;
+// Marks a table entry as being decoded, so that one which contains itself is found.
+class Visit {
+ public:
+  Visit(bool& busy, int& depth, std::string_view what, uint64_t i) : busy_(busy), depth_(depth) {
+    if (busy || depth >= kMaxDepth) damaged(cat(what, " that contains itself or is nested too deep:"), i);
+    busy_ = true;
+    ++depth_;
+  }
+  ~Visit() {
+    busy_ = false;
+    --depth_;
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+
+ private:
+  bool& busy_;
+  int& depth_;
 };
 
-// VHLO's codes of element types.
-constexpr ElementCode kVhloElements[] = {
-    {0, DataType::kPred},        {2, DataType::kBF16},        {3, DataType::kF16},
-    {4, DataType::kF32},         {5, DataType::kF64},         {6, DataType::kF8E4M3FN},
-    {7, DataType::kF8E5M2},      {9, DataType::kS64},         {10, DataType::kS4},
-    {11, DataType::kS8},         {12, DataType::kS16},        {13, DataType::kS32},
-    {14, DataType::kS64},        {15, DataType::kU4},         {16, DataType::kU8},
-    {17, DataType::kU16},        {18, DataType::kU32},        {19, DataType::kU64},
-    {27, DataType::kF8E4M3FNUZ}, {28, DataType::kF8E5M2FNUZ}, {29, DataType::kF8E4M3B11FNUZ},
-    {31, DataType::kS2},         {32, DataType::kU2},         {35, DataType::kF8E4M3},
-    {36, DataType::kF8E3M4},     {37, DataType::kF4E2M1FN},   {40, DataType::kF8E8M0FNU},
-};
-
-struct EnumNames {
-  uint64_t code;
-  std::array<std::string_view, 6> names;
-};
-
-constexpr EnumNames kVhloEnums[] = {
-    {3, {"EQ", "NE", "GE", "GT", "LE", "LT"}},
-    {4, {"NOTYPE", "FLOAT", "TOTALORDER", "SIGNED", "UNSIGNED"}},
-    {5,
-     {"API_VERSION_UNSPECIFIED", "API_VERSION_ORIGINAL", "API_VERSION_STATUS_RETURNING", "API_VERSION_STATUS_RETURNING_UNIFIED",
-      "API_VERSION_TYPED_FFI"}},
-    {7, {"FFT", "IFFT", "RFFT", "IRFFT"}},
-    {11, {"DEFAULT", "HIGH", "HIGHEST"}},
-    {12, {"DEFAULT", "THREE_FRY", "PHILOX"}},
-    {13, {"", "UNIFORM", "NORMAL"}},
-    {16, {"TRANSPOSE_INVALID", "NO_TRANSPOSE", "TRANSPOSE", "ADJOINT"}},
-    {19, {"DEFAULT", "HIGHEST", "TOLERANCE"}},
-};
-
-[[noreturn]] void damaged(std::string_view what, uint64_t value) {
-  fail(ErrorCategory::kInvalidArgument, "[payload] ", what, " ", value,
-       ": the payload is truncated, damaged or of another version than StableHLO 1.13.7");
+size_t weight(const Type& type) {
+  size_t sum = 1;
+  for (const Type& member : type.members) sum += weight(member);
+  return sum;
 }
 
-[[noreturn]] void unknown(std::string_view what, uint64_t code) { fail(ErrorCategory::kUnimplemented, "[payload] ", what, " code ", code); }
-
-PayloadType element(DataType type) { return {PayloadType::Kind::kElement, Type::tensor(type, {}), {}, {}}; }
-
-uint64_t read_bits(Bytes& b, int width) { return width <= 8 ? b.byte() : static_cast<uint64_t>(b.signed_varint()); }
-
-double float_value(DataType type, uint64_t bits) {
-  switch (type) {
-    case DataType::kF64: return std::bit_cast<double>(bits);
-    case DataType::kF32: return std::bit_cast<float>(static_cast<uint32_t>(bits));
-    case DataType::kBF16: return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-    default: unknown("float attribute of element type", static_cast<uint64_t>(type));
+size_t weight(const Attribute& attribute) {
+  size_t sum = 1;
+  if (const auto* text = std::get_if<std::string>(&attribute.value)) sum += text->size() / 16;
+  if (const auto* foreign = std::get_if<ir::Foreign>(&attribute.value)) sum += foreign->text.size() / 16;
+  if (const auto* dims = std::get_if<Dims>(&attribute.value)) sum += dims->size() / 4;
+  if (const auto* type = std::get_if<Type>(&attribute.value)) sum += weight(*type);
+  if (const auto* list = std::get_if<ir::AttributeList>(&attribute.value)) {
+    for (const Attribute& entry : *list) sum += weight(entry);
   }
+  if (const auto* dict = std::get_if<ir::AttributeDict>(&attribute.value)) {
+    for (const auto& [key, value] : *dict) sum += 1 + key.size() / 16 + weight(value);
+  }
+  return sum;
 }
 
 }  // namespace
 
-Tables::Tables(std::array<std::optional<Bytes>, kSections> sections) {
+void damaged(std::string_view what, uint64_t value) {
+  fail(ErrorCategory::kInvalidArgument, "[payload] ", what, " ", value,
+       ": the payload is truncated, damaged or of another version than StableHLO 1.13.7");
+}
+
+Tables::Tables(std::array<std::optional<Bytes>, kSections> sections, size_t payload_size)
+    : copies_left_(kFreeCopies + kCopiesPerByte * payload_size) {
   for (int i : {kStrings, kDialects, kAttrTypes, kAttrTypeOffsets}) {
     require(sections[static_cast<size_t>(i)].has_value(), "[payload] section ", i, " is missing: the payload is truncated or damaged");
   }
@@ -101,10 +92,8 @@ void Tables::read_dialects(Bytes b) {
     const uint64_t name = b.varint();
     dialects_.push_back(string(name >> 1));
     if ((name & 1) == 0) continue;
-    const uint8_t id = b.byte();
-    const uint64_t length = b.varint();
-    if (id & 0x80) b.align(b.varint());
-    b.take(length);
+    uint8_t id = 0;
+    b.section(id);  // the dialect's version: the producer string has said it
   }
   if (b.at_end()) return;
   b.varint();  // how many operation names there are in all
@@ -137,11 +126,6 @@ const std::string& Tables::string(uint64_t i) const {
   return strings_[i];
 }
 
-const std::string& Tables::operation_name(uint64_t i) const {
-  if (i >= operation_names_.size()) damaged("operation name", i);
-  return operation_names_[i];
-}
-
 Bytes Tables::properties(uint64_t i) const {
   if (i >= properties_.size()) damaged("properties", i);
   return properties_[i];
@@ -151,109 +135,37 @@ const PayloadType& Tables::type(uint64_t i) {
   if (i >= types_.size()) damaged("type", i);
   if (types_[i]) return *types_[i];
   Entry& entry = type_entries_[i];
-  if (entry.busy || ++depth_ > kMaxDepth) damaged("a type that contains itself or is nested too deep:", i);
-  entry.busy = true;
+  const Visit visit(entry.busy, depth_, "a type", i);
   Bytes b = entry.bytes;
   PayloadType type;
-  if (entry.custom) type = entry.dialect == "vhlo" ? vhlo_type(b) : entry.dialect == "builtin" ? builtin_type(b) : PayloadType{};
+  if (entry.custom && entry.dialect == "vhlo") {
+    type = vhlo_type(b);
+  } else if (entry.custom && entry.dialect == "builtin") {
+    type = builtin_type(b);
+  } else {
+    type.label = cat("a type of dialect ", entry.dialect);
+  }
+  entry.weight = weight(type.type);
+  for (const Type& part : type.arguments) entry.weight += weight(part);
+  for (const Type& part : type.results) entry.weight += weight(part);
   types_[i] = std::make_unique<PayloadType>(std::move(type));
-  entry.busy = false;
-  --depth_;
   return *types_[i];
 }
 
 const Type& Tables::value_type(uint64_t i) {
   const PayloadType& found = type(i);
+  if (found.kind == PayloadType::Kind::kOther && !found.label.empty())
+    fail(ErrorCategory::kUnimplemented, "[payload] ", found.label, " has no counterpart on tt");
   if (found.kind != PayloadType::Kind::kValue && found.kind != PayloadType::Kind::kElement) damaged("a value of type", i);
+  charge(type_entries_[i].weight);
   return found.type;
-}
-
-namespace {
-
-Dims read_dims(Bytes& b) {
-  Dims dims;
-  for (size_t n = b.count(); n > 0; --n) {
-    const int64_t size = b.signed_varint();
-    if (size < 0) fail(ErrorCategory::kUnimplemented, "[payload] a tensor of dynamic shape; export the program with static shapes");
-    dims.push_back(size);
-  }
-  int64_t elements = 1;
-  for (int64_t d : dims) {
-    if (__builtin_mul_overflow(elements, std::max<int64_t>(d, 1), &elements) || elements > (int64_t{1} << 48))
-      damaged("a tensor with a dimension of", static_cast<uint64_t>(d));
-  }
-  return dims;
-}
-
-}  // namespace
-
-PayloadType Tables::vhlo_type(Bytes& b) {
-  const uint64_t code = b.varint();
-  for (const ElementCode& row : kVhloElements) {
-    if (row.code == code) return element(row.type);
-  }
-  PayloadType out;
-  out.kind = PayloadType::Kind::kValue;
-  switch (code) {
-    case 1: {
-      const Type& part = value_type(b.varint());
-      return element(part.element == DataType::kF64 ? DataType::kC128 : DataType::kC64);
-    }
-    case 8:
-      out.kind = PayloadType::Kind::kFunction;
-      for (size_t n = b.count(); n > 0; --n) out.arguments.push_back(value_type(b.varint()));
-      for (size_t n = b.count(); n > 0; --n) out.results.push_back(value_type(b.varint()));
-      return out;
-    case 20:
-    case 21: {
-      if (code == 21) b.varint();  // an encoding
-      Dims dims = read_dims(b);
-      out.type = Type::tensor(value_type(b.varint()).element, std::move(dims));
-      return out;
-    }
-    case 22: out.type = Type::token(); return out;
-    case 23:
-      out.type.kind = Type::Kind::kTuple;
-      for (size_t n = b.count(); n > 0; --n) out.type.members.push_back(value_type(b.varint()));
-      return out;
-    case 33: return {};  // none: the absent algorithm of a dot_general
-    default: unknown("VHLO type", code);
-  }
-}
-
-PayloadType Tables::builtin_type(Bytes& b) {
-  const uint64_t code = b.varint();
-  constexpr DataType kFloats[] = {DataType::kBF16, DataType::kF16, DataType::kF32, DataType::kF64};
-  if (code == 0) {
-    const uint64_t value = b.varint();
-    const bool is_unsigned = (value & 3) == 2;
-    switch (value >> 2) {
-      case 1: return element(DataType::kPred);
-      case 8: return element(is_unsigned ? DataType::kU8 : DataType::kS8);
-      case 16: return element(is_unsigned ? DataType::kU16 : DataType::kS16);
-      case 32: return element(is_unsigned ? DataType::kU32 : DataType::kS32);
-      case 64: return element(is_unsigned ? DataType::kU64 : DataType::kS64);
-      default: return {};
-    }
-  }
-  if (code == 1) return element(DataType::kS64);  // index
-  if (code >= 3 && code <= 6) return element(kFloats[code - 3]);
-  if (code == 13) {
-    PayloadType out;
-    out.kind = PayloadType::Kind::kValue;
-    Dims dims = read_dims(b);
-    out.type = Type::tensor(value_type(b.varint()).element, std::move(dims));
-    return out;
-  }
-  return {};
 }
 
 const Attribute& Tables::attribute(uint64_t i) {
   if (i >= attributes_.size()) damaged("attribute", i);
   if (attributes_[i]) return *attributes_[i];
   Entry& entry = attribute_entries_[i];
-  if (entry.busy || ++depth_ > kMaxDepth) damaged("an attribute that contains itself or is nested too deep:", i);
-  entry.busy = true;
+  const Visit visit(entry.busy, depth_, "an attribute", i);
   Bytes b = entry.bytes;
   Attribute out;
   if (!entry.custom) {
@@ -262,16 +174,28 @@ const Attribute& Tables::attribute(uint64_t i) {
     out = vhlo_attribute(b);
   } else if (entry.dialect == "builtin") {
     out = builtin_attribute(b);
-  }  // other dialects annotate: shardings mean nothing on one device
+  } else if (entry.dialect == "sdy") {
+    out.value = ir::Foreign{"#sdy.sharding" + shardy_text(b)};
+  }
+  entry.weight = weight(out);
   attributes_[i] = std::make_unique<Attribute>(std::move(out));
-  entry.busy = false;
-  --depth_;
   return *attributes_[i];
+}
+
+Attribute Tables::attribute_copy(uint64_t i) {
+  const Attribute& found = attribute(i);
+  charge(attribute_entries_[i].weight);
+  return found;
+}
+
+void Tables::charge(size_t weight) {
+  require(weight <= copies_left_, "[payload] unfolds into a program far larger than itself: it is damaged or made to do so");
+  copies_left_ -= weight;
 }
 
 ir::AttributeList Tables::attribute_list(Bytes& b) {
   ir::AttributeList list;
-  for (size_t n = b.count(); n > 0; --n) list.push_back(attribute(b.varint()));
+  for (size_t n = b.count(); n > 0; --n) list.push_back(attribute_copy(b.varint()));
   return list;
 }
 
@@ -280,157 +204,11 @@ ir::AttributeDict Tables::attribute_dict(Bytes& b) {
   for (size_t n = b.count(); n > 0; --n) {
     const auto* key = std::get_if<std::string>(&attribute(b.varint()).value);
     require(key != nullptr, "[payload] a dictionary key that is not a string");
+    charge(1 + key->size() / 16);
     std::string name = *key;
-    dict.emplace_back(std::move(name), attribute(b.varint()));
+    dict.emplace_back(std::move(name), attribute_copy(b.varint()));
   }
   return dict;
-}
-
-ir::DenseElements Tables::elements(const Type& type, std::span<const std::byte> raw) {
-  const auto count = static_cast<size_t>(type.num_elements());
-  const auto size = static_cast<size_t>(size_of(type.element));
-  ir::DenseElements out{type, false, nullptr};
-  std::vector<std::byte> bytes;
-  if (type.element == DataType::kPred) {
-    const bool all = raw.size() == 1 && (raw[0] == std::byte{0xFF} || raw[0] == std::byte{0});
-    require(all || raw.size() == (count + 7) / 8, "[payload] a constant of type ", to_string(type), " with ", raw.size(), " bytes");
-    out.splat = all && count != 1;
-    bytes.resize(all ? 1 : count);
-    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = (raw[i / 8] >> (i % 8)) & std::byte{1};
-  } else {
-    require(raw.size() == size || raw.size() == size * count, "[payload] a constant of type ", to_string(type), " with ", raw.size(),
-            " bytes");
-    out.splat = raw.size() == size && count != 1;
-    bytes.assign(raw.begin(), raw.end());
-    const int unused = 8 - info(type.element).bits;
-    if (unused > 0 && is_signed(type.element)) {
-      for (std::byte& b : bytes) b = static_cast<std::byte>(static_cast<int8_t>(static_cast<uint8_t>(b) << unused) >> unused);
-    }
-  }
-  out.bytes = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-  return out;
-}
-
-Attribute Tables::vhlo_attribute(Bytes& b) {
-  const uint64_t code = b.varint();
-  for (const EnumNames& row : kVhloEnums) {
-    if (row.code != code) continue;
-    const uint64_t value = b.varint();
-    if (value >= row.names.size()) damaged("an enumeration value of", value);
-    return {std::string(row.names[value])};
-  }
-  switch (code) {
-    case 1: return {attribute_list(b)};
-    case 2: return {b.varint() != 0};
-    case 6: return {attribute_dict(b)};
-    case 8: {
-      const DataType type = value_type(b.varint()).element;
-      return {float_value(type, read_bits(b, info(type).bits))};
-    }
-    case 9: {
-      const DataType type = value_type(b.varint()).element;
-      const uint64_t bits = read_bits(b, info(type).bits);
-      return {static_cast<int64_t>(
-          info(type).bits <= 8 && is_signed(type) ? static_cast<uint64_t>(static_cast<int64_t>(static_cast<int8_t>(bits))) : bits)};
-    }
-    case 10: {  // output tuple indices, operand index, operand tuple indices
-      ir::AttributeList list;
-      Dims dims;
-      for (size_t n = b.count(); n > 0; --n) dims.push_back(b.signed_varint());
-      list.push_back({dims});
-      list.push_back({b.signed_varint()});
-      dims.clear();
-      for (size_t n = b.count(); n > 0; --n) dims.push_back(b.signed_varint());
-      list.push_back({dims});
-      return {std::move(list)};
-    }
-    case 14: return {string(b.varint())};
-    case 15: {
-      const Type type = value_type(b.varint());
-      return {elements(type, b.take(b.varint()))};
-    }
-    case 17: {
-      const PayloadType& found = type(b.varint());
-      if (found.kind == PayloadType::Kind::kOther) return {std::monostate{}};
-      if (found.kind != PayloadType::Kind::kFunction) return {found.type};
-      Type both;
-      both.kind = Type::Kind::kTuple;
-      both.members.resize(2);
-      both.members[0].kind = both.members[1].kind = Type::Kind::kTuple;
-      both.members[0].members = found.arguments;
-      both.members[1].members = found.results;
-      return {std::move(both)};
-    }
-    case 20: return {std::monostate{}};  // how accurate a result must be: ours meet the default
-    default: unknown("VHLO attribute", code);
-  }
-}
-
-Attribute Tables::builtin_attribute(Bytes& b) {
-  const uint64_t code = b.varint();
-  switch (code) {
-    case 0: return {attribute_list(b)};
-    case 1: return {attribute_dict(b)};
-    case 2:
-    case 3: return {string(b.varint())};
-    case 4: {
-      const auto* name = std::get_if<std::string>(&attribute(b.varint()).value);
-      require(name != nullptr, "[payload] a symbol whose name is not a string");
-      return {ir::SymbolRef{*name}};
-    }
-    case 6: return {value_type(b.varint())};
-    case 8: {
-      const DataType type = value_type(b.varint()).element;
-      return {type == DataType::kPred ? Attribute{read_bits(b, 1) != 0} : Attribute{static_cast<int64_t>(read_bits(b, info(type).bits))}};
-    }
-    case 9: {
-      const DataType type = value_type(b.varint()).element;
-      return {float_value(type, read_bits(b, info(type).bits))};
-    }
-    case 18: {
-      const Type type = value_type(b.varint());
-      return {elements(type, b.take(b.varint()))};
-    }
-    default: return {std::monostate{}};  // unit, locations and what we have no use for
-  }
-}
-
-std::shared_ptr<const ir::Location> Tables::location(uint64_t i) {
-  if (i >= locations_.size()) damaged("location", i);
-  if (!locations_[i]) locations_[i] = std::make_shared<const ir::Location>(read_location(i, 0));
-  return locations_[i];
-}
-
-// JAX names an operation, then lists its frames from the innermost out; the innermost is the user's.
-ir::Location Tables::read_location(uint64_t i, int depth) {
-  if (i >= attribute_entries_.size()) damaged("location", i);
-  const Entry& entry = attribute_entries_[i];
-  ir::Location out;
-  if (depth > kMaxDepth || !entry.custom || entry.dialect != "builtin") return out;
-  Bytes b = entry.bytes;
-  const auto text = [&](uint64_t index) {
-    const auto* found = std::get_if<std::string>(&attribute(index).value);
-    return found == nullptr ? std::string() : *found;
-  };
-  switch (b.varint()) {
-    case 10: return read_location(b.varint(), depth + 1);  // a call site: callee, caller
-    case 11:
-      out.file = text(b.varint());
-      out.line = static_cast<int64_t>(b.varint());
-      return out;
-    case 12: return b.count() == 0 ? out : read_location(b.varint(), depth + 1);
-    case 14: {
-      std::string name = text(b.varint());
-      out = read_location(b.varint(), depth + 1);
-      out.name = std::move(name);
-      return out;
-    }
-    case 22:
-      out.file = text(b.varint());
-      if (b.count() > 0) out.line = static_cast<int64_t>(b.varint());
-      return out;
-    default: return out;
-  }
 }
 
 }  // namespace tt::stablehlo

@@ -18,19 +18,23 @@ struct PayloadType {
   Kind kind = Kind::kOther;
   ir::Type type;
   std::vector<ir::Type> arguments, results;
+  std::string label;  // of a type without a counterpart: "VHLO type code 24", "tf32"
 };
+
+[[noreturn]] void damaged(std::string_view what, uint64_t value);
 
 class Tables {
  public:
   static constexpr size_t kSections = 9;
-  explicit Tables(std::array<std::optional<Bytes>, kSections> sections);
+  Tables(std::array<std::optional<Bytes>, kSections> sections, size_t payload_size);
 
   const std::string& string(uint64_t i) const;
-  const std::string& operation_name(uint64_t i) const;  // "vhlo.add_v1"
+  const std::vector<std::string>& operation_names() const { return operation_names_; }  // "vhlo.add_v1"
   Bytes properties(uint64_t i) const;
   const PayloadType& type(uint64_t i);
-  const ir::Type& value_type(uint64_t i);
+  const ir::Type& value_type(uint64_t i);  // of a value; fails with Unimplemented when the IR has no such type
   const ir::Attribute& attribute(uint64_t i);
+  ir::Attribute attribute_copy(uint64_t i);  // counted, as value types are: a small payload must not unfold into a large program
   std::shared_ptr<const ir::Location> location(uint64_t i);
 
  private:
@@ -39,6 +43,7 @@ class Tables {
     bool custom = false;
     Bytes bytes;
     bool busy = false;
+    size_t weight = 1;  // what one more copy costs
   };
   void read_strings(Bytes bytes);
   void read_dialects(Bytes bytes);
@@ -47,10 +52,13 @@ class Tables {
   PayloadType builtin_type(Bytes& b);
   ir::Attribute vhlo_attribute(Bytes& b);
   ir::Attribute builtin_attribute(Bytes& b);
+  std::string shardy_text(Bytes& b);  // without "#sdy.sharding"
+  std::string shardy_list(Bytes& b, std::string_view open, std::string_view close);
+  void charge(size_t weight);
   ir::AttributeList attribute_list(Bytes& b);
   ir::AttributeDict attribute_dict(Bytes& b);
   ir::Location read_location(uint64_t i, int depth);
-  ir::DenseElements elements(const ir::Type& type, std::span<const std::byte> raw);
+  static ir::DenseElements elements(const ir::Type& type, std::span<const std::byte> raw);
 
   std::vector<std::string> strings_;
   std::vector<std::string> dialects_;
@@ -61,6 +69,7 @@ class Tables {
   std::vector<std::unique_ptr<PayloadType>> types_;
   std::vector<std::shared_ptr<const ir::Location>> locations_;
   int depth_ = 0;
+  size_t copies_left_;
 };
 
 }  // namespace tt::stablehlo

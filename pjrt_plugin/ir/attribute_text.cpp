@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "ir/decimal.hpp"
 
 namespace tt::ir {
 namespace {
@@ -81,29 +82,6 @@ std::string hex(uint64_t bits) {
   std::array<char, 24> text{};
   std::snprintf(text.data(), text.size(), "0x%llX", static_cast<unsigned long long>(bits));
   return text.data();
-}
-
-// LLVM's APFloat::toString: `digits` significant digits, trailing zeros dropped, at most three zeros of padding.
-std::string shortest(double value, int digits) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.*e", digits - 1, std::fabs(value));
-  const std::string all = text.data();
-  const size_t e = all.find('e');
-  std::string mantissa = all.substr(0, 1) + (e > 1 ? all.substr(2, e - 2) : "");
-  int exponent = std::atoi(all.c_str() + e + 1) - (digits - 1);
-  while (mantissa.size() > 1 && mantissa.back() == '0') {
-    mantissa.pop_back();
-    ++exponent;
-  }
-  const int n = static_cast<int>(mantissa.size());
-  const int leading = exponent + n - 1;
-  const std::string sign = std::signbit(value) ? "-" : "";
-  const bool scientific = exponent >= 0 ? exponent > 3 || n + exponent > digits : leading < 0 && -leading > 3;
-  if (scientific) return cat(sign, mantissa[0], ".", n == 1 ? "0" : mantissa.substr(1), "E", leading < 0 ? "-" : "+", std::abs(leading));
-  if (exponent >= 0) return sign + mantissa + std::string(static_cast<size_t>(exponent), '0');
-  if (leading >= 0)
-    return sign + mantissa.substr(0, static_cast<size_t>(leading + 1)) + "." + mantissa.substr(static_cast<size_t>(leading + 1));
-  return sign + "0." + std::string(static_cast<size_t>(-leading - 1), '0') + mantissa;
 }
 
 std::string element_text(const std::byte* at, DataType type) {
@@ -180,11 +158,11 @@ int64_t element_as_integer(const std::byte* at, DataType type) {
 
 std::string float_text(double value, DataType type) {
   if (!std::isfinite(value)) return hex(bits_of(value, type));
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.6e", value);
-  const double parsed = type == DataType::kF64 ? std::strtod(text.data(), nullptr) : std::strtof(text.data(), nullptr);
-  if (parsed == value || (type != DataType::kF64 && type != DataType::kF32)) return text.data();
-  std::string longer = shortest(value, type == DataType::kF64 ? 17 : 9);
+  const std::string text = decimal_text(value, {.digits = 6, .max_padding = 0, .keep_zeros = true});
+  const bool wide = type == DataType::kF64 || type == DataType::kF32;  // six digits tell any narrower format's values apart
+  const double parsed = type == DataType::kF64 ? std::strtod(text.c_str(), nullptr) : std::strtof(text.c_str(), nullptr);
+  if (parsed == value || !wide) return text;
+  std::string longer = decimal_text(value, {.digits = type == DataType::kF64 ? 17 : 9, .max_padding = 3, .keep_zeros = false});
   return longer.find('.') == std::string::npos ? hex(bits_of(value, type)) : longer;
 }
 

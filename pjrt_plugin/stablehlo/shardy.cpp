@@ -55,7 +55,8 @@ std::string Tables::shardy_text(Bytes& b) {
     }
     case 6:
     case 15: {
-      std::string out = "<" + inner_text(attribute(b.varint())) + shardy_list(b, ", [", "]");
+      std::string out = "<" + inner_text(attribute(b.varint()));
+      out += shardy_list(b, ", [", "]");
       const std::string replicated = shardy_list(b, "", "");
       if (!replicated.empty()) out += ", replicated={" + replicated + "}";
       const std::string unreduced = code == 15 ? shardy_list(b, "", "") : "";

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 #include <string_view>
 
 #include "ir/op_table.hpp"
@@ -154,10 +154,21 @@ inline constexpr VhloOp kVhloOps[] = {
     {"xor_v1", Op::kXor, ""},
 };
 
-inline const VhloOp* find_vhlo(std::string_view name) {
-  const auto* found =
-      std::lower_bound(std::begin(kVhloOps), std::end(kVhloOps), name, [](const VhloOp& row, std::string_view n) { return row.name < n; });
-  return found != std::end(kVhloOps) && found->name == name ? found : nullptr;
+// Shardy's operations that a program may hold beside VHLO's.
+inline constexpr VhloOp kShardyOps[] = {
+    {"manual_computation", Op::kManualComputation, "in_shardings manual_axes out_shardings"},
+    {"return", Op::kReturn, ""},
+    {"sharding_constraint", Op::kShardingConstraint, "sharding"},
+};
+
+// By its name in the payload: "vhlo.add_v1", "sdy.return"; null when the IR has no counterpart.
+inline const VhloOp* find_row(std::string_view name) {
+  const bool shardy = name.starts_with("sdy.");
+  if (!shardy && !name.starts_with("vhlo.")) return nullptr;
+  name.remove_prefix(shardy ? 4 : 5);
+  const std::span<const VhloOp> rows = shardy ? std::span<const VhloOp>(kShardyOps) : std::span<const VhloOp>(kVhloOps);
+  const auto found = std::lower_bound(rows.begin(), rows.end(), name, [](const VhloOp& row, std::string_view n) { return row.name < n; });
+  return found != rows.end() && found->name == name ? &*found : nullptr;
 }
 
 }  // namespace tt::stablehlo

@@ -1,0 +1,83 @@
+// The programs of ../shared/payloads as JAX sends them: each is read and printed as the text beside it; damaged ones are refused.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+
+#include "stablehlo/reader.hpp"
+#include "test.hpp"
+
+namespace tt {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string contents(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Empty, and said so, where the samples are not there.
+std::vector<fs::path> samples() {
+  const char* shared = std::getenv("JAX_TT_SHARED");
+  std::vector<fs::path> paths;
+  if (shared == nullptr) {
+    std::cout << "skipped: JAX_TT_SHARED does not name the folder with payloads/\n";
+    return paths;
+  }
+  for (const auto& entry : fs::directory_iterator(fs::path(shared) / "payloads")) {
+    if (entry.path().extension() == ".mlirbc") paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  EXPECT(paths.size() >= 32);
+  return paths;
+}
+
+std::unique_ptr<ir::Module> read(std::string_view bytes) { return stablehlo::read(std::as_bytes(std::span(bytes))); }
+
+// We print without locations.
+std::string without_locations(const std::string& text) {
+  static const std::regex definition("#loc[0-9]* = .*\n"), use(" loc\\((#loc[0-9]*|\"[^\"]*\")\\)");
+  return std::regex_replace(std::regex_replace(text, definition, ""), use, "");
+}
+
+TEST(payloads_print_as_jax_does) {
+  for (const fs::path& path : samples()) {
+    const std::string printed = ir::print(*read(contents(path)));
+    const fs::path text = fs::path(path).replace_extension(".mlir");
+    if (!fs::exists(text)) continue;
+    if (printed != without_locations(contents(text))) throw test::Failure(cat(path.filename(), " prints as\n", printed));
+  }
+}
+
+TEST(every_prefix_of_a_payload_is_refused) {
+  for (const fs::path& path : samples()) {
+    const std::string bytes = contents(path);
+    for (size_t length = 0; length < bytes.size(); ++length) {
+      const std::string message = test::message_of([&] { read(std::string(bytes, 0, length)); });
+      EXPECT(message.starts_with("InvalidArgument: "));
+    }
+  }
+}
+
+// One byte changed: refused with an error, or read as another program. Nothing else may happen.
+TEST(a_damaged_payload_is_read_or_refused) {
+  for (const fs::path& path : samples()) {
+    const std::string bytes = contents(path);
+    for (size_t at = 0; at < bytes.size(); at += 7) {
+      std::string damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+      try {
+        read(damaged);
+      } catch (const Error& error) {
+        EXPECT(error.category() == ErrorCategory::kInvalidArgument || error.category() == ErrorCategory::kUnimplemented ||
+               error.category() == ErrorCategory::kUnsupported);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tt

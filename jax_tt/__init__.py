@@ -31,7 +31,10 @@ def library_path() -> str:
 
 def initialize() -> None:
     """Registers the platform "tt" with JAX. JAX calls this; other platforms are not touched."""
+    from jax_tt import _lowerings  # needs all of JAX, which imports this package to find the platform
+
     _jax_internals.register(PLATFORM, library_path())
+    _lowerings.register(PLATFORM)
 
 
 @dataclasses.dataclass(frozen=True)

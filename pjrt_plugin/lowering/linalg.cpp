@@ -92,6 +92,18 @@ void lower_householder_product(BlockLowering& block, const ir::Operation& operat
   run_on_all(block, operation, [&] { return dnn::householder_product(spec, block.builder.chip); });
 }
 
+void lower_lu(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::LuSpec spec{"lu", working_type_of(operation), dims_of(operation, 0)};
+  run_on_all(block, operation, [&] { return dnn::lu(spec, block.builder.chip); });
+}
+
+// The configuration starts with 1 when the lower triangle counts, 0 when the upper one does.
+void lower_eigh(BlockLowering& block, const ir::Operation& operation) {
+  const bool lower = operation.text(Attr::kBackendConfig).starts_with('1');
+  const dnn::EighSpec spec{"eigh", working_type_of(operation), dims_of(operation, 0), lower};
+  run_on_all(block, operation, [&] { return dnn::eigh(spec, block.builder.chip); });
+}
+
 struct CustomCall {
   std::string_view target;
   size_t operands, results;
@@ -99,6 +111,8 @@ struct CustomCall {
 };
 
 constexpr CustomCall kCustomCalls[] = {
+    {"Eigh", 1, 2, lower_eigh},
+    {"LuDecomposition", 1, 3, lower_lu},
     {"Qr", 1, 2, lower_qr},
     {"ProductOfElementaryHouseholderReflectors", 2, 1, lower_householder_product},
 };

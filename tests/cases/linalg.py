@@ -14,6 +14,11 @@ def _lower(x):
   return jnp.tril(x) + 6 * jnp.eye(x.shape[-1], dtype=x.dtype)
 
 
+def _eigh_rebuilds(x):
+  w, v = jnp.linalg.eigh(x)
+  return (v * jnp.exp(w)[..., None, :]) @ jnp.swapaxes(v, -1, -2)
+
+
 def _solve(left_side, lower, transpose_a, unit_diagonal):
   return lambda a, b: lax.linalg.triangular_solve(
       _lower(a) if lower else _lower(a).swapaxes(-1, -2), b,
@@ -45,5 +50,14 @@ CASES = [
     Case("fft2", "fft", jnp.fft.fft2, (arg((3, 8, 12), C64),), "close"),
     Case("rfft-grad", "fft", gradient(lambda x: jnp.abs(jnp.fft.rfft(x))), (arg((24,)),), "close"),
     Case("solve", "linalg", jnp.linalg.solve, (arg((9, 9)), arg((9, 2))), "close"),
+    *(Case(f"lu-{m}x{n}", "linalg", lax.linalg.lu, (arg((2, m, n)),), "close") for m, n in ((9, 9), (9, 5), (5, 9), (40, 40))),
+    Case("lu-complex", "linalg", lax.linalg.lu, (arg((9, 9), C64),), "close"),
+    Case("solve-grad", "linalg", gradient(jnp.linalg.solve), (arg((9, 9)), arg((9, 2))), "close"),
+    Case("inv-batched", "linalg", lambda x: jnp.linalg.inv(_lower(x)), (arg((3, 9, 9), F32, "unit"),), "close"),
+    Case("det", "linalg", jnp.linalg.slogdet, (arg((3, 9, 9)),), "close"),
+    *(Case(f"eigvalsh-{n}", "linalg", jnp.linalg.eigvalsh, (arg((2, n, n)),), "close") for n in (1, 9, 40)),
+    Case("eigvalsh-complex", "linalg", jnp.linalg.eigvalsh, (arg((2, 9, 9), C64),), "close"),
+    Case("eigh-rebuilds", "linalg", _eigh_rebuilds, (arg((2, 9, 9)),), "close"),
+    Case("eigh-grad", "linalg", gradient(_eigh_rebuilds), (arg((9, 9)),), "close"),
     Case("qr", "linalg", lambda x: jnp.abs(jnp.linalg.qr(x)[1]), (arg((9, 5)),), "close"),
 ]

@@ -78,4 +78,9 @@ def _draws() -> list[Case]:
   return cases
 
 
-CASES = [*_sorts(), *_draws()]
+CASES = [
+  *_sorts(),
+  *_draws(),
+  Case("approx_max_k", "sort", lambda x: lax.approx_max_k(x, 7), (arg((5, 300)),), "exact"),
+  Case("approx_min_k", "sort", lambda x: lax.approx_min_k(x, 3, reduction_dimension=0), (arg((20, 33)),), "exact"),
+]

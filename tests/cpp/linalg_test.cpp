@@ -106,11 +106,16 @@ void check_cholesky(int64_t batch, int64_t n) {
     const Bytes out = run_program(program, {bytes_of(all)}, 2)[0];
     EXPECT(run_program(program, {bytes_of(all)}, 1)[0] == out);
     for (int64_t b = 0; b < batch; ++b) {
-      const Matrix<T> factor(n, n, values_of<T>(out), b);
+      const Matrix<T> a(n, n, all, b);
+      Matrix<T> factor(n, n, values_of<T>(out), b);
       for (int64_t i = 0; i < n; ++i) {
-        for (int64_t j = 0; j < i; ++j) EXPECT((lower ? factor(j, i) : factor(i, j)) == T{0});
+        for (int64_t j = 0; j < i; ++j) {
+          T& other = lower ? factor(j, i) : factor(i, j);
+          EXPECT(other == (lower ? a(j, i) : a(i, j)));
+          other = T{0};
+        }
       }
-      expect_close(lower ? multiply(factor, adjoint(factor)) : multiply(adjoint(factor), factor), Matrix<T>(n, n, all, b));
+      expect_close(lower ? multiply(factor, adjoint(factor)) : multiply(adjoint(factor), factor), a);
     }
   }
 }
@@ -225,7 +230,15 @@ TEST(cholesky_of_an_indefinite_matrix_is_nan) {
   const std::vector<float> a = {1, 2, 2, 1};
   const auto out =
       values_of<float>(run_program(dnn::cholesky({.type = DataType::kF32, .dims = {2, 2}, .lower = true}, e150()), {bytes_of(a)})[0]);
-  EXPECT(std::isnan(out[0]) && out[1] == 0 && std::isnan(out[2]) && std::isnan(out[3]));
+  EXPECT(std::all_of(out.begin(), out.end(), [](float x) { return std::isnan(x); }));
+}
+
+TEST(lu_takes_the_largest_pivots) {
+  const std::vector<float> a = {0, 2, 1, 4, 2, 6};  // [3,2]
+  const auto out = run_program(dnn::lu({.type = DataType::kF32, .dims = {3, 2}}, e150()), {bytes_of(a)});
+  EXPECT(values_of<float>(out[0]) == (std::vector<float>{2, 6, 0, 2, 0.5f, 0.5f}));
+  EXPECT(values_of<int32_t>(out[1]) == (std::vector<int32_t>{2, 2}));
+  EXPECT(values_of<int32_t>(out[2]) == (std::vector<int32_t>{2, 0, 1}));
 }
 
 TEST(linalg_refuses_what_does_not_fit) {

@@ -34,8 +34,11 @@ void cholesky_one(const T* a, T* out, int64_t n, bool lower) {
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j <= i; ++j) t[static_cast<size_t>(i * n + j)] = lower ? a[i * n + j] : conjugate(a[j * n + i]);
   }
-  if (!factor_lower(t.data(), n)) std::fill(t.begin(), t.end(), T(std::numeric_limits<Real<T>>::quiet_NaN()));
-  std::fill_n(out, n * n, T{0});
+  if (!factor_lower(t.data(), n)) {
+    std::fill_n(out, n * n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
+    return;
+  }
+  std::copy_n(a, n * n, out);
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j <= i; ++j) {
       const T value = t[static_cast<size_t>(i * n + j)];

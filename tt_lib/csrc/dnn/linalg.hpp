@@ -7,8 +7,8 @@
 
 namespace tt::dnn {
 
-// dims: [..., n, n] of the operand; only its lower (upper) triangle is read. Result: L with L L^H = a (U with U^H U = a), zero in the
-// other triangle; NaN throughout its own triangle where a is not positive definite. Slots: a, result.
+// dims: [..., n, n] of the operand; only its lower (upper) triangle counts. Result: L with L L^H = a (U with U^H U = a), its other
+// triangle as in a; NaN throughout where a is not positive definite. Slots: a, result.
 struct CholeskySpec {
   std::string name = "cholesky";
   DataType type;
@@ -33,6 +33,15 @@ struct TriangularSolveSpec {
 };
 Program triangular_solve(const TriangularSolveSpec& spec, const ChipSpec& chip);
 
+// dims: [..., m, n]. Result: L (ones on its diagonal, not stored) and U in one matrix, the row exchanged with row i for each i below
+// min(m, n), and the permutation p of all m rows with a[p] = L U. The custom call "LuDecomposition". Slots: a, lu, pivots, p (i32).
+struct LuSpec {
+  std::string name = "lu";
+  DataType type;
+  Dims dims;
+};
+Program lu(const LuSpec& spec, const ChipSpec& chip);
+
 // dims: [..., m, n]. Result as LAPACK's geqrf has it: R on and above the diagonal, the Householder vectors below it, and their
 // factors tau [..., min(m, n)]. The custom call "Qr". Slots: a, packed, tau.
 struct QrSpec {
@@ -53,7 +62,7 @@ struct HouseholderProductSpec {
 Program householder_product(const HouseholderProductSpec& spec, const ChipSpec& chip);
 
 // dims: [..., n, n], Hermitian; only the lower (upper) triangle is read. Eigenvalues ascend, eigenvectors are the columns of v, both by
-// Jacobi rotations in double precision. Slots: a, v [..., n, n], w [..., n] (real).
+// Jacobi rotations in double precision. The custom call "Eigh". Slots: a, v [..., n, n], w [..., n] (real).
 struct EighSpec {
   std::string name = "eigh";
   DataType type;

@@ -278,13 +278,17 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
     fail(ErrorCategory::kUnimplemented, "[compile] ", options.num_replicas, " replicas of ", options.num_partitions,
          " partitions; tt runs programs on one device so far");
   }
-  passes::run_pipeline(*module);
+  ir::verify(*module);
+  passes::Dump dump(*module);
+  passes::run_pipeline(*module, dump);
   const ir::Function& main = module->main();
   std::vector<uint8_t> donated;
   for (const ir::AttributeDict& attributes : main.argument_attributes) donated.push_back(is_donated(attributes));
   donated.resize(main.body->arguments().size(), 0);
   Plan plan = lowering::lower(*module, donated, chip);
-  return std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
+  auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
+  if (dump.is_on()) dump.write("programs.txt", executable->text());
+  return executable;
 }
 
 }  // namespace tt::executable

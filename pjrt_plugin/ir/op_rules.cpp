@@ -233,6 +233,7 @@ void need_square(const Operation& op, const Type& type) {
 }
 
 void cholesky(const Operation& op) {
+  flag(op, Attr::kLower);
   need_square(op, operand(op, 0));
   need_type(op, result(op), operand(op, 0), "the result");
 }
@@ -244,7 +245,10 @@ void triangular_solve(const Operation& op) {
   need(op, rank(a) == rank(b) && a.element == b.element, show(a), " and ", show(b));
   const size_t n = a.dims.size();
   need(op, std::equal(a.dims.begin(), a.dims.end() - 2, b.dims.begin()), "batches differ: ", show(a), " and ", show(b));
-  const auto& left = attribute<bool>(op, Attr::kLeftSide, "a bool");
+  const bool left = flag(op, Attr::kLeftSide);
+  flag(op, Attr::kLower);
+  flag(op, Attr::kUnitDiagonal);
+  text(op, Attr::kTransposeA);
   need(op, b.dims[left ? n - 2 : n - 1] == a.dims[n - 1], show(a), " does not fit ", show(b));
 }
 
@@ -268,6 +272,7 @@ void fft(const Operation& op) {
 }
 
 void batch_norm(const Operation& op) {
+  attribute<double>(op, Attr::kEpsilon, "a number");
   const int64_t feature = integer(op, Attr::kFeatureIndex);
   need_index(op, feature, rank(operand(op, 0)), Attr::kFeatureIndex);
   need_type(op, result(op), operand(op, 0), "result 0");
@@ -278,7 +283,10 @@ void batch_norm(const Operation& op) {
   for (size_t i = 1; i < op.results().size(); ++i) need_dims(op, result(op, i), features, Which{"result", i});
 }
 
-void rng_bit_generator(const Operation& op) { need_type(op, result(op), operand(op, 0), "the new state"); }
+void rng_bit_generator(const Operation& op) {
+  text(op, Attr::kRngAlgorithm);
+  need_type(op, result(op), operand(op, 0), "the new state");
+}
 
 // ---- control
 

@@ -21,6 +21,7 @@ inline const Value& attribute(const Operation& op, Attr key, std::string_view ki
 
 inline const Dims& ints(const Operation& op, Attr key) { return attribute<Dims>(op, key, "an integer array"); }
 inline int64_t integer(const Operation& op, Attr key) { return attribute<int64_t>(op, key, "an integer"); }
+inline bool flag(const Operation& op, Attr key) { return attribute<bool>(op, key, "a bool"); }
 inline const std::string& text(const Operation& op, Attr key) { return attribute<std::string>(op, key, "a keyword"); }
 inline Dims ints_or_empty(const Operation& op, Attr key) { return op.find(key) == nullptr ? Dims{} : ints(op, key); }
 

@@ -163,6 +163,7 @@ void UpdateApplier::assign(std::span<const WindowDim> window, std::span<const Wi
   for (size_t i = 0; i < types_.size(); ++i) {
     const int64_t element = size_of(types_[i]);
     const size_t bytes = static_cast<size_t>(element * (dense ? window.back().size : 1));
+    if (bytes == 0) continue;
     for (const WindowOffsets& at : offsets) {
       for_each_position(outer, at.update, at.target,
                         [&](int64_t from, int64_t to) { std::memcpy(targets_[i] + to * element, updates_[i] + from * element, bytes); });

@@ -90,7 +90,7 @@ TEST(verifier_refuses) {
         {Attr::kLhsContractingDimensions, ints({0})},
         {Attr::kRhsContractingDimensions, ints({0})}},
        "contracting dimensions differ: tensor<2x4xf32> has 2, tensor<4xf32> has 4"},
-      {Op::kCholesky, {kMatrix}, kMatrix, {}, "is no array of square matrices"},
+      {Op::kCholesky, {kMatrix}, kMatrix, {{Attr::kLower, {true, {}}}}, "is no array of square matrices"},
       {Op::kCustomCall, {kVector}, kVector, {}, "attribute call_target_name is missing"},
       {Op::kCall, {kVector}, kVector, {{Attr::kCallee, {ir::SymbolRef{"f"}, {}}}}, "calls @f, which the program does not have"},
       {Op::kCall, {kVector}, kVector, {{Attr::kCallee, {ir::SymbolRef{"main"}, {}}}}, "@main calls itself"},

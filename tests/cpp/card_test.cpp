@@ -1,0 +1,187 @@
+// What the chip forbids, by name; what a kernel throws; and that the card goes on working afterwards.
+#include "emulator/grayskull.hpp"
+#include "metal/device.hpp"
+#include "metal/program.hpp"
+#include "test.hpp"
+
+namespace tt {
+namespace {
+
+using emulator::Role;
+
+struct Args {
+  Cb cb;
+  uint32_t pages;
+  int64_t offset;
+};
+
+Kernel pushes_without_reserving(Dataflow k, Args a) {
+  k.cb_push_back(a.cb, a.pages);
+  co_return;
+}
+
+Kernel pops(Dataflow k, Args a) {
+  k.cb_pop_front(a.cb, a.pages);
+  co_return;
+}
+
+Kernel waits(Dataflow k, Args a) { co_await k.cb_wait_front(a.cb, a.pages); }
+Kernel reserves(Dataflow k, Args a) { co_await k.cb_reserve_back(a.cb, a.pages); }
+
+// Two pages into a ring of three, twice: the second pair would cross the end.
+Kernel wraps(Dataflow k, Args a) {
+  for (int i = 0; i < 2; ++i) {
+    co_await k.cb_reserve_back(a.cb, 2);
+    k.new_page(a.cb, 0);
+    k.new_page(a.cb, 1);
+    k.cb_push_back(a.cb, 2);
+    k.cb_pop_front(a.cb, 2);
+  }
+}
+
+Kernel reads(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 1);
+  k.noc_async_read(0, a.offset, 64, a.cb, 0);
+  co_await k.noc_async_read_barrier();
+  k.cb_push_back(a.cb, 1);
+}
+
+Kernel writes(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 1);
+  k.new_page(a.cb, 0);
+  k.cb_push_back(a.cb, 1);
+  k.noc_async_write(a.cb, 0, 1, a.offset, 64);
+  co_await k.noc_async_write_barrier();
+}
+
+Kernel throws(Dataflow, Args) {
+  throw std::runtime_error("something that no kernel should throw");
+  co_return;
+}
+
+Kernel waits_for_semaphore(Dataflow k, Args) { co_await k.noc_semaphore_wait(0, 7); }
+
+// Copies slot 0 to slot 1, one page.
+Kernel copy_reader(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 1);
+  k.noc_async_read(0, 0, 64, a.cb, 0);
+  co_await k.noc_async_read_barrier();
+  k.cb_push_back(a.cb, 1);
+}
+
+Kernel copy_writer(Dataflow k, Args a) {
+  co_await k.cb_wait_front(a.cb, 1);
+  k.noc_async_write(a.cb, 0, 1, 0, 64);
+  co_await k.noc_async_write_barrier();
+  k.cb_pop_front(a.cb, 1);
+}
+
+using Function = Kernel (*)(Dataflow, Args);
+
+metal::Program program(const char* name, Function reader, Args args, Function writer = nullptr) {
+  metal::Program program(name);
+  program.add_input("in", 4096);
+  program.add_output("out", 4096);
+  program.add_circular_buffer(3, 64, "pages");
+  program.set_cores({{1, 2}});
+  program.add_kernel<Dataflow, Args>(Role::kReader, "reader_kernel", reader, {args});
+  if (writer != nullptr) program.add_kernel<Dataflow, Args>(Role::kWriter, "writer_kernel", writer, {args});
+  return program;
+}
+
+struct Bench {
+  std::shared_ptr<metal::Device> device = metal::Device::create(emulator::find_chip("e150"), 0);
+  std::shared_ptr<metal::Buffer> in = device->allocate(4096), out = device->allocate(4096);
+
+  void run(const metal::Program& program) {
+    std::byte* slots[2] = {in->data(), out->data()};
+    device->enqueue([&] { device->run(program, slots); }).wait();
+  }
+};
+
+TEST(what_the_chip_forbids_is_an_error_with_a_name) {
+  struct Forbidden {
+    Function reader;
+    Args args;
+    const char* message;
+  };
+  const Forbidden all[] = {
+      {pushes_without_reserving,
+       {0, 4, 0},
+       "UndefinedBehavior: [p] reader kernel \"reader_kernel\" on core (1,2): cb_push_back of 4 pages overflows CB 0: free 3 of 3"},
+      {pops, {0, 1, 0}, "cb_pop_front of 1 pages underflows CB 0: present 0"},
+      {waits, {0, 4, 0}, "cb_wait_front of 4 pages on CB 0, whose capacity is 3"},
+      {reserves, {0, 5, 0}, "cb_reserve_back of 5 pages on CB 0, whose capacity is 3"},
+      {wraps, {0, 2, 0}, "cb_reserve_back of 2 pages on CB 0 crosses the end of its 3 pages (partial wrap)"},
+      {reads, {0, 1, 8}, "noc_async_read from DRAM offset 8 is misaligned: reads need 32"},
+      {reads, {0, 1, 4064}, "of bytes 4064..4128 is outside slot 0"},
+      {writes, {0, 1, 8}, "noc_async_write to DRAM offset 8 is misaligned: writes need 16"},
+      {waits, {0, 1, 0}, "Deadlock: [p] deadlock: "},
+      {throws, {0, 1, 0}, "Internal: something that no kernel should throw"},
+  };
+  Bench bench;
+  bench.in->data()[5] = std::byte{42};
+  for (const Forbidden& forbidden : all) {
+    const metal::Program wrong = program("p", forbidden.reader, forbidden.args);
+    EXPECT_ERROR(bench.run(wrong), forbidden.message);
+    bench.out->data()[5] = std::byte{0};
+    bench.run(program("good", copy_reader, {0, 1, 0}, copy_writer));
+    EXPECT(bench.out->data()[5] == std::byte{42});
+  }
+}
+
+TEST(a_deadlock_names_kernel_core_and_what_is_missing) {
+  Bench bench;
+  const metal::Program starving = program("starving", waits, {0, 2, 0});
+  EXPECT_ERROR(bench.run(starving), "reader_kernel");
+  EXPECT_ERROR(bench.run(starving), "(1,2)");
+  EXPECT_ERROR(bench.run(starving), "2");
+  EXPECT_ERROR(metal::estimate(starving, emulator::find_chip("e150")), "deadlock");
+  metal::Program sleeping = program("sleeping", waits_for_semaphore, {0, 1, 0});
+  sleeping.add_semaphore(0);
+  EXPECT_ERROR(bench.run(sleeping), "deadlock");
+}
+
+TEST(programs_that_do_not_fit_the_chip_are_refused_before_they_run) {
+  const emulator::ChipSpec &e150 = emulator::find_chip("e150"), &e75 = emulator::find_chip("e75");
+  const auto fresh = [] { return program("p", copy_reader, {0, 1, 0}, copy_writer); };
+  metal::Program wide = fresh();
+  wide.add_circular_buffer(1024, 1024, "too much");
+  EXPECT_ERROR(wide.validate(e150), "circular buffers take");
+  EXPECT_ERROR(wide.validate(e150), "bytes of L1, a core has 940672");
+  metal::Program many = fresh();
+  for (int i = 0; i < 32; ++i) many.add_circular_buffer(1, 64, "more");
+  EXPECT_ERROR(many.validate(e150), "33 circular buffers, the core has 32");
+  metal::Program storage = fresh();
+  storage.set_cores({{0, 9}});
+  EXPECT_ERROR(storage.validate(e150),
+               "kernel on core (0,9), which is a storage or dispatch core or does not exist: the compute grid of e150 is 12x9");
+  storage.set_cores({{11, 0}});
+  storage.validate(e150);
+  EXPECT_ERROR(storage.validate(e75), "the compute grid of e75 is 11x8");
+  metal::Program twice = fresh();
+  twice.set_cores({{0, 0}, {0, 0}});
+  EXPECT_ERROR(twice.validate(e150), "a core is listed twice");
+  metal::Program nowhere = fresh();
+  nowhere.set_cores({});
+  EXPECT_ERROR(nowhere.validate(e150), "no core runs the program");
+  metal::Program sleepers = fresh();
+  for (int i = 0; i < 9; ++i) sleepers.add_semaphore(0);
+  EXPECT_ERROR(sleepers.validate(e150), "9 semaphores, the core has 8");
+  metal::Program crowded = fresh();
+  crowded.add_kernel<Dataflow, Args>(Role::kReader, "another", copy_reader, {Args{0, 1, 0}});
+  EXPECT_ERROR(crowded.validate(e150), "two reader kernels on one core");
+}
+
+TEST(device_memory_that_is_not_there) {
+  const auto device = metal::Device::create(emulator::find_chip("e150"), 0);
+  EXPECT_ERROR(device->allocate(int64_t{9} << 30),
+               "OutOfMemory: [allocate] out of device memory: asked for 9663676416 bytes, free 8589934592");
+  EXPECT(device->allocate(64) != nullptr);
+  device->close();
+  EXPECT_ERROR(device->allocate(64), "device 0 is closed");
+  EXPECT_ERROR(device->enqueue([] {}), "device 0 is closed");
+}
+
+}  // namespace
+}  // namespace tt

@@ -1,6 +1,8 @@
 """Everything that touches private names of JAX, in one place: the pin in pyproject.toml follows this file."""
 
+import dataclasses
 import functools
+import warnings
 
 from jax._src import stages, xla_bridge
 from jax._src.interpreters import mlir
@@ -10,10 +12,26 @@ def register(platform: str, library_path: str) -> None:
     """Registers the plugin with a priority below JAX's accelerators, so that it is the default where nothing else is."""
     xla_bridge._nonexperimental_plugins.add(platform)  # before registering: JAX looks then whether to warn
     xla_bridge.register_plugin(platform, priority=400, library_path=library_path)
+    _leave_other_backends_alone(platform)
     # JAX drops donation for platforms it does not know; ours reuses donated memory and marks the arrays deleted.
     if platform not in mlir._platforms_with_donation:
         mlir._platforms_with_donation.append(platform)
     _show_kernel_programs(platform)
+
+
+def _leave_other_backends_alone(platform: str) -> None:
+    """A card that cannot be created is a warning, and an error for whoever asks for it; JAX's other backends go on."""
+    registration = xla_bridge._backend_factories[platform]
+
+    @functools.wraps(registration.factory)
+    def factory():
+        try:
+            return registration.factory()
+        except Exception as error:
+            warnings.warn(f"the {platform} card cannot be created, JAX goes on without it: {error}", RuntimeWarning, stacklevel=2)
+            raise
+
+    xla_bridge._backend_factories[platform] = dataclasses.replace(registration, factory=factory, fail_quietly=True)
 
 
 def _show_kernel_programs(platform: str) -> None:

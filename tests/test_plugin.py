@@ -40,6 +40,22 @@ def test_platform_variable_and_clean_exit():
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["tt", "2.0"], "")
 
 
+def test_other_backends_work_without_a_card():
+    code = """
+import jax
+print(jax.devices()[0].platform, jax.jit(lambda x: x + 1)(1.0))
+try:
+    jax.devices("tt")
+except RuntimeError as error:
+    print("refused:", 'unknown card "n300", expected "e150" or "e75"' in str(error))
+"""
+    done = run_python(code, JAX_TT_ARCH="n300", JAX_PLATFORMS="")
+    assert (done.returncode, done.stdout.split()) == (0, ["cpu", "2.0", "refused:", "True"]), done.stderr
+    assert 'the tt card cannot be created, JAX goes on without it: INVALID_ARGUMENT: [device] unknown card "n300"' in done.stderr
+    asked = run_python("import jax; jax.devices()", JAX_TT_ARCH="n300", JAX_PLATFORMS="tt")
+    assert asked.returncode == 1 and "Unable to initialize backend 'tt'" in asked.stderr
+
+
 def test_donation_reuses_and_deletes(card):
     x = jax.device_put(np.ones(100_000, np.float32), card) * 1
     before = x.unsafe_buffer_pointer()

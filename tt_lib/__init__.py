@@ -8,8 +8,10 @@
     y = ttl.tensor.relu(x).to(ttl.device.GetHost())
 """
 
+import importlib
 import importlib.metadata
 import pathlib
+from types import ModuleType
 
 
 def _find_core() -> None:
@@ -31,4 +33,11 @@ _find_core()
 from tt_lib import device, program_cache, tensor, utils  # noqa: E402
 from tt_lib._C import Error  # noqa: E402
 
-__all__ = ["Error", "device", "program_cache", "tensor", "utils"]
+__all__ = ["Error", "device", "fallback_ops", "fused_ops", "program_cache", "tensor", "utils"]
+
+
+def __getattr__(name: str) -> ModuleType:
+  """fallback_ops brings JAX with it: it is imported when it is used."""
+  if name in ("fallback_ops", "fused_ops"):
+    return importlib.import_module(f"tt_lib.{name}")
+  raise AttributeError(f"module 'tt_lib' has no attribute {name!r}")

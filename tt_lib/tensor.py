@@ -4,9 +4,10 @@ Shapes are [W, Z, Y, X]. Ops take tensors on a card, or on the host: these are m
 first input where their shape allows it (TILE needs multiples of 32 in Y and X), else ROW_MAJOR. Sums are accumulated in float32.
 """
 
-from typing import Any
+from __future__ import annotations
 
-import jax
+from typing import TYPE_CHECKING, Any
+
 import ml_dtypes
 import numpy as np
 
@@ -23,6 +24,9 @@ from tt_lib._C import (
     ReduceOpMath,
     Tensor,
 )
+
+if TYPE_CHECKING:
+  import jax
 
 _NUMPY = {
     DataType.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
@@ -117,6 +121,8 @@ def to_jax(tensor: Tensor) -> jax.Array:
   if tensor.on_host():
     raise ValueError("[to_jax] the tensor is on the host; move it with to(device), or use to_numpy")
   rows = tensor if tensor.layout() == Layout.ROW_MAJOR else _C.to_layout("to_jax", tensor, Layout.ROW_MAJOR)
+  import jax
+
   dtype = _NUMPY[rows.dtype()]
   memory = np.frombuffer(rows.shared_memory(), dtype).reshape(rows.shape())
   return jax.device_put(memory, jax.devices("tt")[tensor.device().id()])

@@ -3,7 +3,9 @@
 #include <unordered_set>
 
 #include "base/error.hpp"
+#include "dnn/scalar_loop.hpp"
 #include "lowering/block.hpp"
+#include "lowering/chain.hpp"
 
 namespace tt::lowering {
 
@@ -42,7 +44,61 @@ StorageId scalar_storage(BlockLowering& block, const ir::Value* value, int& leve
   return storage;
 }
 
+// How often a loop that counts from a constant to a constant turns; 1 when that cannot be seen.
+int64_t trip_count(const BlockLowering& block, const ir::Operation& operation) {
+  const auto constant = [&](const ir::Value* value) -> std::optional<int64_t> {
+    const auto found = block.context.refs.find(value);
+    std::optional<Splat> splat;
+    if (found != block.context.refs.end()) {
+      if (const auto* known = std::get_if<Splat>(&found->second)) splat = *known;
+    } else if (value->definer() != nullptr && value->definer()->op() == Op::kConstant) {
+      splat = splat_of(value->definer()->elements());
+    }
+    if (!splat || !is_integer(splat->type)) return std::nullopt;
+    int64_t number = 0;
+    emulator::convert_elements(splat->type, splat->bits.data(), DataType::kS64, reinterpret_cast<std::byte*>(&number), 1);
+    return number;
+  };
+  const ir::Operation* test = operation.region(0).terminator().operand(0)->definer();
+  if (test == nullptr || test->op() != Op::kCompare || test->text(ir::Attr::kComparisonDirection) != "LT") return 1;
+  for (size_t i = 0; i < operation.operands().size(); ++i) {
+    if (test->operand(0) != operation.region(0).arguments()[i].get()) continue;
+    const ir::Operation* step = operation.region(1).terminator().operand(i)->definer();
+    if (step == nullptr || step->op() != Op::kAdd || step->operand(0) != operation.region(1).arguments()[i].get()) return 1;
+    const auto first = constant(operation.operand(i)), limit = constant(test->operand(1)), by = constant(step->operand(1));
+    if (!first || !limit || !by || *by <= 0 || *limit <= *first) return 1;
+    return div_up(*limit - *first, *by);
+  }
+  return 1;
+}
+
+// A loop over scalars becomes one kernel. False: it is none, or does what that kernel cannot.
+bool lower_scalar_loop(BlockLowering& block, const ir::Operation& operation) {
+  for (const ir::Value* value : operation.operands()) {
+    if (!value->type().is_tensor() || !value->type().dims.empty()) return false;
+  }
+  dnn::ScalarLoop loop;
+  try {
+    loop = {region_chain(operation.region(0)), region_chain(operation.region(1))};
+  } catch (const Error& error) {
+    if (error.category() != ErrorCategory::kUnimplemented) throw;
+    return false;
+  }
+  if (!emulator::is_scalar_loop(loop)) return false;
+  int level = 0;
+  std::vector<StorageId> slots;
+  for (const ir::Value* value : operation.operands()) {
+    const bool is_constant = std::holds_alternative<Splat>(block.ref(value));
+    slots.push_back(is_constant ? block.source(value).storage : scalar_storage(block, value, level));
+  }
+  const int64_t turns = trip_count(block, operation);
+  for (const auto& result : operation.results()) slots.push_back(block.new_result(result.get(), level));
+  block.run_at(level, dnn::scalar_loop(loop, turns, block.builder.chip), std::move(slots));
+  return true;
+}
+
 void lower_while(BlockLowering& block, const ir::Operation& operation) {
+  if (lower_scalar_loop(block, operation)) return;
   const ir::Block &condition = operation.region(0), &body = operation.region(1);
   int level = prepare_captured(block, operation);
   const size_t count = operation.operands().size();

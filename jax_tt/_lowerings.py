@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from jax import lax
-from jax._src.interpreters import mlir
-from jax._src.lax import ann
-from jax._src.lax import linalg
-from jax._src.lib.mlir import ir
 import jax.numpy as jnp
+from jax import lax
+
+from jax_tt._jax_internals import ann, ir, linalg, mlir
 
 
 def register(platform: str) -> None:

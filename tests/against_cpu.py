@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import ml_dtypes
 import numpy as np
+
 from tests.cases.case import CLOSE, COMPOSED, EQUAL, EXACT, ROUNDED, SUMMED, Case
 
 PLATFORM = os.environ.get("JAX_TT_TEST_PLATFORM", "tt")

@@ -1,8 +1,9 @@
 """Every op case on the device under test against JAX's cpu backend."""
 
-from tests import against_cpu
 import jax
 import pytest
+
+from tests import against_cpu
 from tests.op_cases import CASES, GROUPS, NOT_YET
 
 # A case whose op the card does not take yet: it must be refused at compile time, by name, and must not pass.

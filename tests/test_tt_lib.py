@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+
 import tt_lib as ttl
 from tt_lib.fallback_ops import fallback_ops
 from tt_lib.fused_ops.add_and_norm import AddAndNorm

@@ -1,6 +1,7 @@
 """The kernel programs that a device has built: `tt_lib.program_cache`."""
 
-from tt_lib import _C, device as _device
+from tt_lib import _C
+from tt_lib import device as _device
 
 
 def num_entries(device: "_device.Device | None" = None) -> int:

@@ -15,7 +15,6 @@ from tt_lib import _C
 from tt_lib._C import (
     BcastOpDim,
     BcastOpMath,
-    BufferType,
     DataType,
     Device,
     Layout,
@@ -37,13 +36,17 @@ _NUMPY = {
 _TYPES = {dtype: data_type for data_type, dtype in _NUMPY.items()}
 
 
+INTERLEAVED_DRAM = MemoryConfig()
+
+
 # ---- conversions
 
 
 def _data_type(dtype: Any, what: str) -> DataType:
   found = _TYPES.get(np.dtype(dtype))
   if found is None:
-    raise TypeError(f"[{what}] elements of type {np.dtype(dtype).name} are not supported; convert to one of {', '.join(d.name for d in _TYPES)}")
+    known = ", ".join(d.name for d in _TYPES)
+    raise TypeError(f"[{what}] elements of type {np.dtype(dtype).name} are not supported; convert to one of {known}")
   return found
 
 
@@ -358,7 +361,7 @@ def _expect(name: str, tensor: Tensor, which: str, shape: list[int]) -> None:
 
 
 def _bert_matmul(name: str, a_shape: list[int], b_shape: list[int]) -> Any:
-  def op(a: Tensor, b: Tensor, mem_config: MemoryConfig = MemoryConfig()) -> Tensor:
+  def op(a: Tensor, b: Tensor, mem_config: MemoryConfig = INTERLEAVED_DRAM) -> Tensor:
     _expect(name, a, "a", a_shape)
     _expect(name, b, "b", b_shape)
     return _C.matmul_into(name, a, b, Layout.TILE)
@@ -374,28 +377,28 @@ bert_large_ff2_matmul = _bert_matmul("bert_large_ff2_matmul", [9, 1, 384, 4096],
 bert_large_selfout_matmul = _bert_matmul("bert_large_selfout_matmul", [9, 1, 384, 1024], [1, 1, 1024, 1024])
 
 
-def bert_large_pre_softmax_bmm(a: Tensor, b: Tensor, mem_config: MemoryConfig = MemoryConfig()) -> Tensor:
+def bert_large_pre_softmax_bmm(a: Tensor, b: Tensor, mem_config: MemoryConfig = INTERLEAVED_DRAM) -> Tensor:
   """[9, 16, 384, 64] x [9, 16, 64, 384] -> [9, 1, 6144, 384]."""
   _expect("bert_large_pre_softmax_bmm", a, "a", [9, 16, 384, 64])
   _expect("bert_large_pre_softmax_bmm", b, "b", [9, 16, 64, 384])
   return _C.reshape(_C.matmul_into("bert_large_pre_softmax_bmm", a, b, Layout.TILE), [9, 1, 16 * 384, 384])
 
 
-def bert_large_post_softmax_bmm(a: Tensor, b: Tensor, mem_config: MemoryConfig = MemoryConfig()) -> Tensor:
+def bert_large_post_softmax_bmm(a: Tensor, b: Tensor, mem_config: MemoryConfig = INTERLEAVED_DRAM) -> Tensor:
   """[9, 1, 6144, 384], seen as [9, 16, 384, 384], x [9, 16, 384, 64]."""
   _expect("bert_large_post_softmax_bmm", a, "a", [9, 1, 6144, 384])
   _expect("bert_large_post_softmax_bmm", b, "b", [9, 16, 384, 64])
   return _C.matmul_into("bert_large_post_softmax_bmm", _C.reshape(a, [9, 16, 384, 384]), b, Layout.TILE)
 
 
-def bert_large_split_fused_qkv(x: Tensor, mem_config: MemoryConfig = MemoryConfig()) -> list[Tensor]:
+def bert_large_split_fused_qkv(x: Tensor, mem_config: MemoryConfig = INTERLEAVED_DRAM) -> list[Tensor]:
   """[9, 1, 384, 3072] -> three of [9, 1, 384, 1024]."""
   _expect("bert_large_split_fused_qkv", x, "x", [9, 1, 384, 3072])
   return [_C.columns("bert_large_split_fused_qkv", x, 1024 * i, 1024) for i in range(3)]
 
 
 def _bert_head(name: str, transposed: bool) -> Any:
-  def op(x: Tensor, mem_config: MemoryConfig = MemoryConfig()) -> Tensor:
+  def op(x: Tensor, mem_config: MemoryConfig = INTERLEAVED_DRAM) -> Tensor:
     _expect(name, x, "x", [9, 1, 384, 1024])
     return _C.split_heads(name, x, 16, transposed)
 
@@ -409,7 +412,7 @@ bert_large_create_k_head = _bert_head("bert_large_create_k_head", True)
 bert_large_create_v_head = _bert_head("bert_large_create_v_head", False)
 
 
-def bert_large_concat_heads(x: Tensor, mem_config: MemoryConfig = MemoryConfig()) -> Tensor:
+def bert_large_concat_heads(x: Tensor, mem_config: MemoryConfig = INTERLEAVED_DRAM) -> Tensor:
   """[9, 16, 384, 64] -> [9, 1, 384, 1024]."""
   _expect("bert_large_concat_heads", x, "x", [9, 16, 384, 64])
   return _C.concat_heads(x)

@@ -33,9 +33,9 @@ class Value {
 
   const Type& type() const { return type_; }
   void set_type(Type type) { type_ = std::move(type); }
-  Operation* definer() const { return definer_; }   // null for a block argument
+  Operation* definer() const { return definer_; }      // null for a block argument
   Block* block_of_argument() const { return owner_; }  // null for a result
-  int index() const { return index_; }              // among the results or arguments
+  int index() const { return index_; }                 // among the results or arguments
 
  private:
   Type type_;
@@ -141,8 +141,8 @@ std::unique_ptr<Module> clone(const Module& module);
 // Copies the operations of `from` (all but its terminator) to the end of `to`, its arguments replaced by `arguments`;
 std::vector<Value*> inline_block(const Block& from, std::span<Value* const> arguments, Block& to);  // returns what it returned
 
-std::string print(const Module& module);      // StableHLO text as MLIR's pretty printer writes it
+std::string print(const Module& module);  // StableHLO text as MLIR's pretty printer writes it
 std::string print(const Operation& operation);
-void verify(const Module& module);            // fails with InvalidArgument, naming the op, its location and the rule it breaks
+void verify(const Module& module);  // fails with InvalidArgument, naming the op, its location and the rule it breaks
 
 }  // namespace tt::ir

@@ -22,8 +22,9 @@ dnn::RngAlgorithm rng_algorithm(const std::string& name) {
 void lower_rng_bit_generator(BlockLowering& block, const ir::Operation& operation) {
   const ir::Value* state = operation.operand(0);
   const ir::Type& bits = operation.result(1)->type();
-  const dnn::RngSpec spec{"rng_bit_generator", rng_algorithm(operation.text(Attr::kRngAlgorithm)), state->type().element, state->type().dims, bits.element,
-                          bits.dims};
+  const dnn::RngSpec spec{"rng_bit_generator",   rng_algorithm(operation.text(Attr::kRngAlgorithm)),
+                          state->type().element, state->type().dims,
+                          bits.element,          bits.dims};
   const StorageId from = block.dense(state);
   const int level = block.builder.available(from);
   const StorageId next = block.new_result(operation.result(0), level), to = block.new_result(operation.result(1), level);

@@ -1,8 +1,9 @@
 """Cases of sums of products: dot_general and convolution in every arrangement of their dimensions."""
 
 import jax.numpy as jnp
-from tests.cases.case import BF16, C64, F16, F32, F64, I8, I32, I64, SUMMED, U8, Case, arg, gradient, shape_name
 from jax import lax
+
+from tests.cases.case import BF16, C64, F16, F32, F64, I8, I32, I64, SUMMED, U8, Case, arg, gradient, shape_name
 
 # left shape, right shape, contracting dimensions, batch dimensions
 DOTS = (

@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from tests.cases.case import BOOL, COMPOSED, F32, I32, SUMMED, Case, arg, gradient
 from jax import lax
+
+from tests.cases.case import BOOL, COMPOSED, F32, I32, SUMMED, Case, arg, gradient
 
 
 def _collatz(n):

@@ -3,11 +3,38 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tests.cases.case import (
-    BF16, BOOL, C64, COMPOSED, EQUAL, EXACT, F16, F32, F64, FLOATS, I8, I16, I32, I64, INTEGERS, ROUNDED, SIGNED, U8, U16, U32,
-    U64, Case, Arg, arg, float_edges, gradient, integer_edges, shape_name,
-)
 from jax import lax
+
+from tests.cases.case import (
+  BF16,
+  BOOL,
+  C64,
+  COMPOSED,
+  EQUAL,
+  EXACT,
+  F16,
+  F32,
+  F64,
+  FLOATS,
+  I8,
+  I16,
+  I32,
+  I64,
+  INTEGERS,
+  ROUNDED,
+  SIGNED,
+  U8,
+  U16,
+  U32,
+  U64,
+  Arg,
+  Case,
+  arg,
+  float_edges,
+  gradient,
+  integer_edges,
+  shape_name,
+)
 
 SHAPES = ((), (0,), (1,), (7,), (33, 65), (2, 3, 5, 40), (256, 1024))
 

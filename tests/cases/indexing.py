@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from tests.cases.case import BF16, BOOL, COMPOSED, EQUAL, F32, I8, I32, I64, SUMMED, U8, U32, Case, arg, given, gradient
 from jax import lax
+
+from tests.cases.case import BF16, BOOL, COMPOSED, EQUAL, F32, I8, I32, I64, SUMMED, U8, U32, Case, arg, given, gradient
 
 ROWS = given([0, 3, 3, -1, 10, 4], I32)  # row 10 is the last of 11
 FAR = given([0, 100, -100, 5, 11], I32)  # out of range on both sides

@@ -1,9 +1,9 @@
 """Cases of factorisations, triangular solves and Fourier transforms."""
 
-import jax
 import jax.numpy as jnp
-from tests.cases.case import C64, F32, Case, arg, gradient
 from jax import lax
+
+from tests.cases.case import C64, F32, Case, arg, gradient
 
 
 def _positive_definite(x):

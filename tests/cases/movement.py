@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from tests.cases.case import BF16, BOOL, C64, EQUAL, F16, F32, F64, I8, I32, I64, SUMMED, U8, U16, U32, Case, arg, gradient, shape_name
 from jax import lax
+
+from tests.cases.case import BF16, BOOL, C64, EQUAL, F16, F32, F64, I8, I32, I64, SUMMED, U8, U16, U32, Case, arg, gradient, shape_name
 
 DTYPES = (F32, BF16, F16, F64, I8, I32, I64, U8, U16, U32, BOOL, C64)
 

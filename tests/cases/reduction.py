@@ -2,10 +2,28 @@
 
 import jax
 import jax.numpy as jnp
-from tests.cases.case import (
-    BF16, BOOL, COMPOSED, EQUAL, F16, F32, F64, I8, I32, I64, SUMMED, U8, U32, Case, arg, gradient, given, shape_name,
-)
 from jax import lax
+
+from tests.cases.case import (
+  BF16,
+  BOOL,
+  COMPOSED,
+  EQUAL,
+  F16,
+  F32,
+  F64,
+  I8,
+  I32,
+  I64,
+  SUMMED,
+  U8,
+  U32,
+  Case,
+  arg,
+  given,
+  gradient,
+  shape_name,
+)
 
 NAN, INF = float("nan"), float("inf")
 

@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from tests.cases.case import BF16, COMPOSED, F16, F32, I8, I32, I64, U8, U32, Case, arg, given, shape_name
 from jax import lax
+
+from tests.cases.case import BF16, COMPOSED, F16, F32, I8, I32, I64, U8, U32, Case, arg, given, shape_name
 
 NAN, INF = float("nan"), float("inf")
 

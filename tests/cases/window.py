@@ -1,9 +1,10 @@
 """Cases over sliding windows: pooling, reduce_window and the select_and_scatter of its gradients."""
 
 import jax.numpy as jnp
-from tests.cases.case import BF16, COMPOSED, EQUAL, F32, I32, SUMMED, Case, arg, gradient
 from flax import linen as nn
 from jax import lax
+
+from tests.cases.case import BF16, COMPOSED, EQUAL, F32, I32, SUMMED, Case, arg, gradient
 
 INF = float("inf")
 

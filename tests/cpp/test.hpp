@@ -39,16 +39,16 @@ inline void expect_contains(std::string_view text, std::string_view part, const 
 
 }  // namespace tt::test
 
-#define TEST(name)                                                     \
-  static void test_##name();                                           \
+#define TEST(name)                                                       \
+  static void test_##name();                                             \
   static const ::tt::test::Register register_##name(#name, test_##name); \
   static void test_##name()
 #define EXPECT(condition) \
   if (!(condition)) throw ::tt::test::Failure(::tt::cat(__FILE__, ":", __LINE__, ": ", #condition))
-#define EXPECT_EQ(a, b)                                                                                                     \
-  do {                                                                                                                      \
-    const auto& va_ = (a);                                                                                                  \
-    const auto& vb_ = (b);                                                                                                  \
+#define EXPECT_EQ(a, b)                                                                                                             \
+  do {                                                                                                                              \
+    const auto& va_ = (a);                                                                                                          \
+    const auto& vb_ = (b);                                                                                                          \
     if (!(va_ == vb_)) throw ::tt::test::Failure(::tt::cat(__FILE__, ":", __LINE__, ": ", #a, " == ", #b, ": ", va_, " != ", vb_)); \
   } while (0)
 #define EXPECT_ERROR(body, part) ::tt::test::expect_contains(::tt::test::message_of([&] { body; }), part, __FILE__, __LINE__)

@@ -3,7 +3,6 @@
 import random
 
 import numpy as np
-
 from libs import tt_lib as tt_lib
 
 if __name__ == "__main__":

@@ -45,13 +45,15 @@ template <class... Parts>
 
 template <class... Parts>
 void require(bool condition, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(ErrorCategory::kInvalidArgument, parts...);
+  if (!condition) [[unlikely]]
+    fail(ErrorCategory::kInvalidArgument, parts...);
 }
 
 // An invariant of our own: its failure is a bug of the project, never of the user.
 template <class... Parts>
 void check(bool condition, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(ErrorCategory::kInternal, parts...);
+  if (!condition) [[unlikely]]
+    fail(ErrorCategory::kInternal, parts...);
 }
 
 }  // namespace tt

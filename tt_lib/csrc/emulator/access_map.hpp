@@ -17,9 +17,9 @@ struct AccessMap {
   // (i - low) % step == 0; its source coordinate is then (i - low) / step. Elsewhere it is padding.
   struct Dim {
     int64_t size;
-    int64_t stride;      // source elements per source coordinate; 0: broadcast; negative: reversed
+    int64_t stride;  // source elements per source coordinate; 0: broadcast; negative: reversed
     int64_t low = 0;
-    int64_t high = -1;   // -1: size
+    int64_t high = -1;  // -1: size
     int64_t step = 1;
     bool padded() const { return low != 0 || (high != -1 && high != size) || step != 1; }
     int64_t limit() const { return high == -1 ? size : high; }
@@ -30,11 +30,11 @@ struct AccessMap {
   int64_t offset = 0;  // source element of the first unpadded coordinate
 
   static AccessMap contiguous(std::span<const int64_t> dims);
-  int64_t size() const;             // elements of the iteration space
+  int64_t size() const;  // elements of the iteration space
   bool is_padded() const;
-  bool is_contiguous() const;       // element i is source element offset + i
-  int64_t run_length() const;       // longest n such that every aligned run of n elements is contiguous in the source
-  AccessMap coalesced() const;      // the same function with as few dimensions as possible
+  bool is_contiguous() const;   // element i is source element offset + i
+  int64_t run_length() const;   // longest n such that every aligned run of n elements is contiguous in the source
+  AccessMap coalesced() const;  // the same function with as few dimensions as possible
   bool operator==(const AccessMap&) const = default;
 };
 std::string to_string(const AccessMap& map);

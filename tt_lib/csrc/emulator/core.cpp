@@ -126,9 +126,7 @@ void CircularBuffer::pop(uint32_t n, uint64_t clock) {
   if (front_slot_ >= num_pages_) front_slot_ -= num_pages_;
 }
 
-uint64_t CircularBuffer::pop_stamp(uint32_t n) const {
-  return timing_ && n > 0 ? pop_stamps_[(back_slot_ + n - 1) % num_pages_] : 0;
-}
+uint64_t CircularBuffer::pop_stamp(uint32_t n) const { return timing_ && n > 0 ? pop_stamps_[(back_slot_ + n - 1) % num_pages_] : 0; }
 
 std::string_view name(Role role) {
   switch (role) {

@@ -49,7 +49,7 @@ class CircularBuffer {
 
   // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
   const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
-  std::byte* back(uint32_t i);                               // the page's own storage, to be written
+  std::byte* back(uint32_t i);                                            // the page's own storage, to be written
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);  // takes over one reference of `owner`
 
   std::pair<const std::byte*, SharedBlock*> back_view(uint32_t i) const;  // what bind_back has bound
@@ -57,7 +57,7 @@ class CircularBuffer {
   void push(uint32_t n, uint64_t clock);
   void pop(uint32_t n, uint64_t clock);
   uint64_t push_stamp(uint32_t n) const { return timing_ ? push_stamps_[front_slot(n - 1)] : 0; }  // when page n-1 from the front arrived
-  uint64_t pop_stamp(uint32_t n) const;                                                              // when n pages became free
+  uint64_t pop_stamp(uint32_t n) const;                                                            // when n pages became free
 
   // A contiguous range of n pages must not cross the end of the ring.
   bool wraps_at_front(uint32_t n) const { return front_slot_ + n > num_pages_; }

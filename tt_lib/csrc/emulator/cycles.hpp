@@ -6,12 +6,12 @@
 namespace tt::emulator::cycles {
 
 // RISC-V cores
-inline constexpr uint64_t kCbCall = 20;            // one circular-buffer call: counter read, compare, write
+inline constexpr uint64_t kCbCall = 20;  // one circular-buffer call: counter read, compare, write
 inline constexpr uint64_t kSemaphoreCall = 20;
-inline constexpr uint64_t kNocIssue = 30;          // programming one NoC command buffer
-inline constexpr uint64_t kNocLatency = 250;       // request to first data, from DRAM
+inline constexpr uint64_t kNocIssue = 30;     // programming one NoC command buffer
+inline constexpr uint64_t kNocLatency = 250;  // request to first data, from DRAM
 inline constexpr uint64_t kNocHop = 9;
-inline constexpr uint64_t kRiscLoad = 7;           // an L1 load
+inline constexpr uint64_t kRiscLoad = 7;  // an L1 load
 inline constexpr double kNocBytesPerCycle = 32;
 inline constexpr uint64_t kNocMaxBurst = 8192;
 
@@ -19,11 +19,11 @@ inline constexpr uint64_t kNocMaxBurst = 8192;
 inline constexpr uint64_t kLaunch = 1800;
 
 // Compute engine, per 32x32 tile
-inline constexpr uint64_t kUblock = 290;           // per block of tiles: init, DST hand-over
-inline constexpr uint64_t kCopyTile = 30;          // unpack to DST
-inline constexpr uint64_t kPackTile = 26;          // DST to L1
-inline constexpr double kMatmulPhase = 37.5;       // per fidelity phase and tile product
-inline constexpr double kUnpackBytesPerCycle = 25; // per unpacker: bounds matmul in 16-bit formats
+inline constexpr uint64_t kUblock = 290;            // per block of tiles: init, DST hand-over
+inline constexpr uint64_t kCopyTile = 30;           // unpack to DST
+inline constexpr uint64_t kPackTile = 26;           // DST to L1
+inline constexpr double kMatmulPhase = 37.5;        // per fidelity phase and tile product
+inline constexpr double kUnpackBytesPerCycle = 25;  // per unpacker: bounds matmul in 16-bit formats
 inline constexpr double kReduceTile = 59;
 inline constexpr double kTransposeTile = 64;
 

@@ -15,18 +15,18 @@ struct CoreCoord {
 };
 
 struct ChipSpec {
-  std::string_view name;            // "e150"
+  std::string_view name;  // "e150"
   double clock_hz;
-  CoreCoord tensix_grid;            // all Tensix cores, logical coordinates
-  CoreCoord compute_grid;           // those that run programs; the rest is storage and dispatch
-  int64_t l1_base;                  // first byte that a program may use
-  int64_t l1_usable;                // bytes from there
+  CoreCoord tensix_grid;   // all Tensix cores, logical coordinates
+  CoreCoord compute_grid;  // those that run programs; the rest is storage and dispatch
+  int64_t l1_base;         // first byte that a program may use
+  int64_t l1_usable;       // bytes from there
   int dram_channels;
   int64_t dram_channel_bytes;
-  double dram_bytes_per_second;     // per channel, sustained
+  double dram_bytes_per_second;  // per channel, sustained
   int num_circular_buffers;
   int num_semaphores;
-  int dst_tiles;                    // per half in SyncHalf mode, 16-bit tiles
+  int dst_tiles;  // per half in SyncHalf mode, 16-bit tiles
 };
 
 inline constexpr int64_t kDramReadAlignment = 32;
@@ -45,7 +45,9 @@ inline constexpr std::array<ChipSpec, 2> kChips = {{
 constexpr CoreCoord noc_position(CoreCoord logical) {
   return {static_cast<uint16_t>(logical.x + 1), static_cast<uint16_t>(logical.y < 5 ? logical.y + 1 : logical.y + 2)};
 }
-constexpr CoreCoord dram_position(int channel) { return {static_cast<uint16_t>(1 + 3 * (channel / 2)), static_cast<uint16_t>(6 * (channel % 2))}; }
+constexpr CoreCoord dram_position(int channel) {
+  return {static_cast<uint16_t>(1 + 3 * (channel / 2)), static_cast<uint16_t>(6 * (channel % 2))};
+}
 
 const ChipSpec& find_chip(std::string_view name);  // InvalidArgument names the known ones
 

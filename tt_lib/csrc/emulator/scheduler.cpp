@@ -91,7 +91,8 @@ Error deadlock_error(std::string_view program, std::span<Core* const> cores) {
 Core* Run::find(CoreCoord coord) const {
   const size_t at = static_cast<size_t>(coord.y) * static_cast<size_t>(grid_width) + coord.x;
   Core* core = coord.x < grid_width && at < core_at.size() ? core_at[at] : nullptr;
-  if (core == nullptr) fail(ErrorCategory::kUndefinedBehavior, "[", program, "] core (", coord.x, ",", coord.y, ") is not part of the program");
+  if (core == nullptr)
+    fail(ErrorCategory::kUndefinedBehavior, "[", program, "] core (", coord.x, ",", coord.y, ") is not part of the program");
   return core;
 }
 

@@ -51,7 +51,7 @@ struct Run {
   const BoundBuffer* buffers = nullptr;
   bool timing = false;
   std::string_view program;
-  std::vector<Core*> core_at;       // by y * width + x; null: not in the program. Only when cores communicate or timing
+  std::vector<Core*> core_at;  // by y * width + x; null: not in the program. Only when cores communicate or timing
   int grid_width = 0;
   RunReport report;                 // TimingOnly
   std::vector<uint64_t> dram_free;  // TimingOnly: when each channel is free

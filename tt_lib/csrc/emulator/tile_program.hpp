@@ -18,36 +18,98 @@ inline constexpr size_t kTileElements = 1024;  // 32 x 32
 enum class Lane : uint8_t { kF32, kF64, kS32, kU32, kS64, kU64, kC64, kC128, kPred };  // kPred: uint32_t 0 or 1
 inline constexpr int kNumLanes = static_cast<int>(Lane::kPred) + 1;
 
-Lane lane_of(DataType type);      // bf16 -> kF32, i8 -> kS32, ui16 -> kU32, i1 -> kPred ...
-size_t lane_size(Lane lane);      // bytes of one element in a register
+Lane lane_of(DataType type);  // bf16 -> kF32, i8 -> kS32, ui16 -> kU32, i1 -> kPred ...
+size_t lane_size(Lane lane);  // bytes of one element in a register
 std::string_view name(Lane lane);
 
 enum class TileOpcode : uint8_t {
-  kCopy, kFill,                                        // dst = a; dst = imm
-  kConvert,                                            // dst (type) = a (lane), StableHLO's convert: saturating float -> integer, NaN -> 0
-  kBitcast,                                            // same width: the storage bits of a (storage type imm) read as `type`
+  kCopy,
+  kFill,     // dst = a; dst = imm
+  kConvert,  // dst (type) = a (lane), StableHLO's convert: saturating float -> integer, NaN -> 0
+  kBitcast,  // same width: the storage bits of a (storage type imm) read as `type`
   // one operand
-  kAbs, kNegate, kSign, kNot, kPopcnt, kClz, kCeil, kFloor, kRoundAfz, kRoundEven, kIsFinite,
-  kExp, kExpm1, kLog, kLog1p, kSqrt, kRsqrt, kCbrt, kLogistic, kTanh, kSin, kCos, kTan,
-  kErf, kErfInv, kGelu, kAsin, kAcos, kAtan, kSinh, kCosh, kAsinh, kAcosh, kAtanh, kErfc, kRecip,
-  kReal, kImag, kReducePrecision,                      // imm of kReducePrecision: exponent_bits << 8 | mantissa_bits
+  kAbs,
+  kNegate,
+  kSign,
+  kNot,
+  kPopcnt,
+  kClz,
+  kCeil,
+  kFloor,
+  kRoundAfz,
+  kRoundEven,
+  kIsFinite,
+  kExp,
+  kExpm1,
+  kLog,
+  kLog1p,
+  kSqrt,
+  kRsqrt,
+  kCbrt,
+  kLogistic,
+  kTanh,
+  kSin,
+  kCos,
+  kTan,
+  kErf,
+  kErfInv,
+  kGelu,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kAsinh,
+  kAcosh,
+  kAtanh,
+  kErfc,
+  kRecip,
+  kReal,
+  kImag,
+  kReducePrecision,  // imm of kReducePrecision: exponent_bits << 8 | mantissa_bits
   // two operands
-  kAdd, kSub, kMul, kDiv, kRem, kMax, kMin, kPow, kAtan2, kAnd, kOr, kXor, kShl, kShrA, kShrL, kComplex, kMulHi,
-  kEq, kNe, kLt, kLe, kGt, kGe,                        // -> kPred lanes; IEEE order
-  kLtTotal, kLeTotal, kGtTotal, kGeTotal, kEqTotal, kNeTotal,  // -> kPred lanes; -NaN < -inf < ... -0 < +0 ... < NaN
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kRem,
+  kMax,
+  kMin,
+  kPow,
+  kAtan2,
+  kAnd,
+  kOr,
+  kXor,
+  kShl,
+  kShrA,
+  kShrL,
+  kComplex,
+  kMulHi,
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,  // -> kPred lanes; IEEE order
+  kLtTotal,
+  kLeTotal,
+  kGtTotal,
+  kGeTotal,
+  kEqTotal,
+  kNeTotal,  // -> kPred lanes; -NaN < -inf < ... -0 < +0 ... < NaN
   // three operands
-  kSelect,                                             // dst = a (kPred) ? b : c
-  kClamp,                                              // dst = min(max(b, a), c): a is the lower bound, c the upper, as in StableHLO
-  kMulAdd,                                             // dst = a * b + c, each step rounded to `type`
+  kSelect,  // dst = a (kPred) ? b : c
+  kClamp,   // dst = min(max(b, a), c): a is the lower bound, c the upper, as in StableHLO
+  kMulAdd,  // dst = a * b + c, each step rounded to `type`
 };
 inline constexpr int kNumTileOpcodes = static_cast<int>(TileOpcode::kMulAdd) + 1;
 
 struct TileOpcodeInfo {
   TileOpcode code;
-  std::string_view name;     // as a kernel listing prints it: "exp_tile", "add_binary_tile"
+  std::string_view name;  // as a kernel listing prints it: "exp_tile", "add_binary_tile"
   int8_t operands;
-  float sfpu_cycles;         // per 32x32 tile on the SFPU or FPU (see cycles.hpp for the source)
-  float riscv_cycles;        // per element on a RISC-V core, for the types the engines cannot do (0: same op on 32-bit ints)
+  float sfpu_cycles;   // per 32x32 tile on the SFPU or FPU (see cycles.hpp for the source)
+  float riscv_cycles;  // per element on a RISC-V core, for the types the engines cannot do (0: same op on 32-bit ints)
 };
 const TileOpcodeInfo& info(TileOpcode code);
 bool supports(TileOpcode code, Lane lane);  // is there an implementation for operands in this lane
@@ -55,12 +117,12 @@ bool supports(TileOpcode code, Lane lane);  // is there an implementation for op
 // One step. Registers are numbered; 0..inputs-1 hold the inputs.
 struct TileOp {
   TileOpcode code;
-  Lane lane;        // of the operands (of b and c for kSelect)
-  DataType type;    // the array type of the result: rounding (bf16, f16, f8) or wrapping (i8, ui16 ...) that follows the operation
+  Lane lane;      // of the operands (of b and c for kSelect)
+  DataType type;  // the array type of the result: rounding (bf16, f16, f8) or wrapping (i8, ui16 ...) that follows the operation
   uint16_t dst;
   uint16_t a = 0, b = 0, c = 0;
-  uint64_t imm = 0;  // kFill: the bits of one element in the ARRAY encoding of `type` (first 8 bytes); else see the opcode
-  uint64_t imm2 = 0; // kFill of c128: the imaginary part
+  uint64_t imm = 0;   // kFill: the bits of one element in the ARRAY encoding of `type` (first 8 bytes); else see the opcode
+  uint64_t imm2 = 0;  // kFill of c128: the imaginary part
 };
 
 struct TileProgram {

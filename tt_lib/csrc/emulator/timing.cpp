@@ -1,8 +1,8 @@
 // TimingOnly mode: the same kernels without tile data, one thread, always the kernel with the earliest clock; deterministic.
 #include <algorithm>
 #include <cmath>
-#include <queue>
 #include <optional>
+#include <queue>
 #include <tuple>
 
 #include "base/error.hpp"
@@ -68,7 +68,9 @@ RunReport Scheduler::run_timing(const LaunchPlan& plan, const BoundBuffer* buffe
   std::vector<size_t> index_of(run.core_at.size());
   for (size_t i = 0; i < cores.size(); ++i) index_of[static_cast<size_t>(cores[i]->coord.y) * chip_.compute_grid.x + cores[i]->coord.x] = i;
   ClockQueue queue;
-  run.wake = [&](Core& core) { queue.push_runnable(core, index_of[static_cast<size_t>(core.coord.y) * chip_.compute_grid.x + core.coord.x]); };
+  run.wake = [&](Core& core) {
+    queue.push_runnable(core, index_of[static_cast<size_t>(core.coord.y) * chip_.compute_grid.x + core.coord.x]);
+  };
   for (size_t i = 0; i < cores.size(); ++i) queue.push_runnable(*cores[i], i);
 
   std::exception_ptr failure;

@@ -28,8 +28,8 @@ Compute::Ready Compute::tile_regs_acquire() {
   return {};
 }
 
-void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt, uint32_t nt,
-                           uint32_t kt, DataType type, MathFidelity fidelity) {
+void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt,
+                           uint32_t nt, uint32_t kt, DataType type, MathFidelity fidelity) {
   if (dst + mt * nt > emulator::kDstTiles) [[unlikely]] {
     fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] matmul_block writes DST tile ", dst + mt * nt - 1, ", there are ",
          emulator::kDstTiles);
@@ -70,8 +70,8 @@ void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
 
 const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
 
-void Compute::run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,
-                        uint32_t elements) {
+void Compute::run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs,
+                        uint32_t out_page, uint32_t elements) {
   if (!values()) return charge(tile_program_cycles(program, elements));
   std::array<const std::byte*, emulator::kMaxCircularBuffers> in;
   std::array<std::byte*, emulator::kMaxCircularBuffers> out;

@@ -18,8 +18,8 @@ namespace cycles = emulator::cycles;
 void Dataflow::check_range(Slot slot, int64_t offset, int64_t size, const char* call) const {
   const Run& run = *core().run;
   if (offset < 0 || size < 0 || offset + size > run.buffers[slot].size) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", run.program, "] ", call, " of bytes ", offset, "..", offset + size, " is outside slot ", slot,
-         ", which has ", run.buffers[slot].size);
+    fail(ErrorCategory::kUndefinedBehavior, "[", run.program, "] ", call, " of bytes ", offset, "..", offset + size, " is outside slot ",
+         slot, ", which has ", run.buffers[slot].size);
   }
 }
 
@@ -35,11 +35,12 @@ void Dataflow::transfer(int64_t offset, int64_t bytes, int64_t transactions, boo
 void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index) {
   check_range(slot, offset, size, "noc_async_read");
   if (offset % emulator::kDramReadAlignment != 0) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read from DRAM offset ", offset, " is misaligned: reads need ",
-         emulator::kDramReadAlignment, "-byte alignment");
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read from DRAM offset ", offset,
+         " is misaligned: reads need ", emulator::kDramReadAlignment, "-byte alignment");
   }
   if (size > get_page_size(cb)) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read of ", size, " bytes into a page of ", get_page_size(cb));
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read of ", size, " bytes into a page of ",
+         get_page_size(cb));
   }
   if (!values()) return transfer(offset, size, 1, false);
   buffer(cb).bind_back(index, core().run->buffers[slot].data + offset, nullptr);
@@ -73,8 +74,8 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
 void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {
   check_range(slot, offset, size, "noc_async_write");
   if (offset % emulator::kDramWriteAlignment != 0) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write to DRAM offset ", offset, " is misaligned: writes need ",
-         emulator::kDramWriteAlignment, "-byte alignment");
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write to DRAM offset ", offset,
+         " is misaligned: writes need ", emulator::kDramWriteAlignment, "-byte alignment");
   }
   if (!values()) return transfer(offset, size, 1, true);
   std::byte* destination = core().run->buffers[slot].data + offset;
@@ -82,7 +83,8 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
   if (source != destination) std::memcpy(destination, source, static_cast<size_t>(size));
 }
 
-void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) {
+void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,
+                                      int64_t count) {
   if (!values()) {
     return transfer(map.offset * static_cast<int64_t>(element), count * static_cast<int64_t>(element), count_runs(map, start, count), true);
   }
@@ -108,7 +110,8 @@ void Dataflow::noc_async_write_multicast(Cb cb, uint32_t index, uint32_t pages, 
   if (!values()) {
     const uint64_t bytes = static_cast<uint64_t>(pages) * get_page_size(cb);
     state_->clock += cycles::kNocIssue * ((bytes + cycles::kNocMaxBurst - 1) / cycles::kNocMaxBurst);
-    core().noc_free = std::max(core().noc_free, state_->clock) + static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle);
+    core().noc_free =
+        std::max(core().noc_free, state_->clock) + static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle);
     const auto hops = static_cast<uint64_t>(end.x - start.x + end.y - start.y + 1);
     state_->outstanding = std::max(state_->outstanding, core().noc_free + cycles::kNocHop * hops);
     run.report.noc_bytes += bytes;

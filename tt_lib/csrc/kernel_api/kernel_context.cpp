@@ -96,7 +96,8 @@ KernelContext::WaitFor KernelContext::cb_wait_front(Cb cb, uint32_t pages) {
     undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
   }
   if (ring.wraps_at_front(pages)) [[unlikely]] {
-    undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(), " pages (partial wrap)"));
+    undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(),
+                           " pages (partial wrap)"));
   }
   return {*state_, {Wait::Kind::kFront, cb, pages}};
 }
@@ -107,7 +108,8 @@ KernelContext::WaitFor KernelContext::cb_reserve_back(Cb cb, uint32_t pages) {
     undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
   }
   if (ring.wraps_at_back(pages)) [[unlikely]] {
-    undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(), " pages (partial wrap)"));
+    undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(),
+                           " pages (partial wrap)"));
   }
   return {*state_, {Wait::Kind::kBack, cb, pages}};
 }
@@ -115,7 +117,8 @@ KernelContext::WaitFor KernelContext::cb_reserve_back(Cb cb, uint32_t pages) {
 void KernelContext::cb_push_back(Cb cb, uint32_t pages) {
   emulator::CircularBuffer& ring = buffer(cb);
   if (pages > ring.reservable()) [[unlikely]] {
-    undefined(*state_, cat("cb_push_back of ", pages, " pages overflows CB ", int{cb}, ": free ", ring.reservable(), " of ", ring.num_pages()));
+    undefined(*state_,
+              cat("cb_push_back of ", pages, " pages overflows CB ", int{cb}, ": free ", ring.reservable(), " of ", ring.num_pages()));
   }
   state_->clock += cycles::kCbCall;
   ring.push(pages, state_->clock);

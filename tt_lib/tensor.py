@@ -15,6 +15,7 @@ from tt_lib import _C
 from tt_lib._C import (
     BcastOpDim,
     BcastOpMath,
+    BufferType,
     DataType,
     Device,
     Layout,
@@ -23,6 +24,19 @@ from tt_lib._C import (
     ReduceOpMath,
     Tensor,
 )
+
+# The functions of this module follow at its end.
+__all__ = [
+    "BcastOpDim",
+    "BcastOpMath",
+    "BufferType",
+    "DataType",
+    "Layout",
+    "MemoryConfig",
+    "ReduceOpDim",
+    "ReduceOpMath",
+    "Tensor",
+]
 
 if TYPE_CHECKING:
   import jax
@@ -159,8 +173,9 @@ def _binary(name: str, formula: str) -> Any:
   return op
 
 
-globals().update({name: _unary(name, formula) for name, formula in _C.UNARY_OPS.items()})
-globals().update({name: _binary(name, formula) for name, formula in _C.BINARY_OPS.items()})
+_ELEMENTWISE = {**{name: _unary(name, formula) for name, formula in _C.UNARY_OPS.items()},
+                **{name: _binary(name, formula) for name, formula in _C.BINARY_OPS.items()}}
+globals().update(_ELEMENTWISE)
 
 
 # ---- broadcast and reduce
@@ -416,3 +431,7 @@ def bert_large_concat_heads(x: Tensor, mem_config: MemoryConfig = INTERLEAVED_DR
   """[9, 16, 384, 64] -> [9, 1, 384, 1024]."""
   _expect("bert_large_concat_heads", x, "x", [9, 16, 384, 64])
   return _C.concat_heads(x)
+
+
+__all__ += sorted(name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and name not in __all__
+                  and getattr(value, "__module__", None) == __name__)

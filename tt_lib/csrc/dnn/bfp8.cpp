@@ -41,14 +41,13 @@ void convert_tile(const std::byte* in, std::byte* out, bool packs) {
 }
 
 Kernel bfp8_compute(Compute k, Args a) {
-  const uint64_t cycles =
-      tile_program_cycles({{DataType::kBF16}, {}, {{0, DataType::kBF16}}, 1}, kTileElements);  // copy_tile and pack_tile
+  const TileProgramCost cost = tile_program_cost({{DataType::kBF16}, {}, {{0, DataType::kBF16}}, 1}, kTileElements);
   for (int64_t t = 0; t < a.tiles.count; ++t) {
     co_await k.cb_wait_front(a.in, 1);
     co_await k.tile_regs_acquire();
     co_await k.cb_reserve_back(a.out, 1);
     if (k.values()) convert_tile(k.page(a.in, 0), k.new_page(a.out, 0), a.packs);
-    k.charge(cycles);
+    k.charge(cost);
     k.tile_regs_release();
     k.cb_push_back(a.out, 1);
     k.cb_pop_front(a.in, 1);

@@ -104,6 +104,9 @@ struct KernelState {
   Wait wait;
   uint64_t clock = 0;        // TimingOnly
   uint64_t outstanding = 0;  // TimingOnly: when the last NoC transfer issued by this kernel completes
+  // TimingOnly, compute kernels: work on the DST block that is held. Unpacking and packing run beside the math.
+  bool holds_dst = false;
+  double block_math = 0, block_datapath = 0;
 };
 
 // What belongs to a host thread: registers of the tile engine and an L1 for cores that run to completion.

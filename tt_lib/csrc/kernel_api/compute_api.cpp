@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -24,8 +25,20 @@ bool on_riscv(emulator::Lane lane) { return lane != emulator::Lane::kF32 && lane
 }  // namespace
 
 Compute::Ready Compute::tile_regs_acquire() {
-  if (values()) core().dst.fill(nullptr);
+  if (values()) {
+    core().dst.fill(nullptr);
+  } else {
+    state_->holds_dst = true;
+    state_->block_math = state_->block_datapath = 0;
+  }
   return {};
+}
+
+// A block of tiles takes as long as its math, or as its way through the unpackers and the packer and the hand-over of DST.
+void Compute::tile_regs_release() {
+  if (values() || !state_->holds_dst) return;
+  state_->holds_dst = false;
+  charge(static_cast<uint64_t>(std::max(state_->block_math, state_->block_datapath + static_cast<double>(cycles::kUblock))));
 }
 
 void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt,
@@ -37,7 +50,7 @@ void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t 
   if (!values()) {
     const double unpack = static_cast<double>(get_page_size(a)) / cycles::kUnpackBytesPerCycle;
     const double math = cycles::kMatmulPhase * static_cast<double>(fidelity);
-    return charge(static_cast<uint64_t>(std::max(unpack, math) * mt * nt * kt));
+    return charge({std::max(unpack, math) * mt * nt * kt + static_cast<double>(cycles::kMatmulBlock), 0});
   }
   std::array<const std::byte*, kMaxBlock> a_tiles, b_tiles;
   std::array<std::byte*, emulator::kDstTiles> acc;
@@ -58,12 +71,12 @@ void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t 
 }
 
 void Compute::copy_tile(Cb cb, uint32_t tile, uint32_t dst) {
-  if (!values()) return charge(cycles::kCopyTile);
+  if (!values()) return charge({0, cycles::kCopyTile});
   core().dst[dst] = const_cast<std::byte*>(page(cb, tile));
 }
 
 void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
-  if (!values()) return charge(cycles::kPackTile);
+  if (!values()) return charge({0, cycles::kPackTile});
   std::byte* destination = new_page(cb, tile);
   if (core().dst[dst] != destination) std::memcpy(destination, core().dst_tile(static_cast<int>(dst)), get_page_size(cb));
 }
@@ -72,7 +85,7 @@ const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
 
 void Compute::run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs,
                         uint32_t out_page, uint32_t elements) {
-  if (!values()) return charge(tile_program_cycles(program, elements));
+  if (!values()) return charge(tile_program_cost(program, elements));
   std::array<const std::byte*, emulator::kMaxCircularBuffers> in;
   std::array<std::byte*, emulator::kMaxCircularBuffers> out;
   for (size_t i = 0; i < inputs.size(); ++i) in[i] = page(inputs[i], in_page);
@@ -81,7 +94,7 @@ void Compute::run_tiles(const TileProgram& program, std::span<const Cb> inputs, 
 }
 
 void Compute::run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements) {
-  if (!values()) return charge(tile_program_cycles(program, elements));
+  if (!values()) return charge(tile_program_cost(program, elements));
   emulator::run_tile_program(program, inputs, outputs, elements, core().thread->scratch);
 }
 
@@ -90,14 +103,24 @@ void Compute::charge(uint64_t work) {
   if (!values()) core().run->report.compute_cycles += work;
 }
 
-uint64_t tile_program_cycles(const TileProgram& program, uint32_t elements) {
-  const double tiles = static_cast<double>((elements + kTileElements - 1) / kTileElements);
-  double total = static_cast<double>(program.inputs.size() * cycles::kCopyTile + program.outputs.size() * cycles::kPackTile) * tiles;
+void Compute::charge(const TileProgramCost& cost) {
+  if (values()) return;
+  if (!state_->holds_dst) return charge(static_cast<uint64_t>(cost.math + cost.datapath));
+  state_->block_math += cost.math;
+  state_->block_datapath += cost.datapath;
+}
+
+TileProgramCost tile_program_cost(const TileProgram& program, uint32_t elements) {
+  const auto tiles = static_cast<double>((elements + kTileElements - 1) / kTileElements);
+  // Two unpackers fill SrcA and SrcB side by side.
+  const double pairs = std::ceil(static_cast<double>(program.inputs.size()) / 2);
+  TileProgramCost cost;
+  cost.datapath = (pairs * cycles::kCopyTile + static_cast<double>(program.outputs.size()) * cycles::kPackTile) * tiles;
   for (const emulator::TileOp& op : program.ops) {
     const emulator::TileOpcodeInfo& row = emulator::info(op.code);
-    total += on_riscv(op.lane) ? static_cast<double>(row.riscv_cycles) * elements : static_cast<double>(row.sfpu_cycles) * tiles;
+    cost.math += on_riscv(op.lane) ? static_cast<double>(row.riscv_cycles) * elements : static_cast<double>(row.sfpu_cycles) * tiles;
   }
-  return static_cast<uint64_t>(total);
+  return cost;
 }
 
 }  // namespace tt

@@ -15,6 +15,11 @@ using emulator::TileProgram;
 
 enum class MathFidelity : uint8_t { kLoFi = 1, kHiFi2 = 2, kHiFi3 = 3, kHiFi4 = 4 };  // value: phases per product
 
+// What one page through a chain costs, in cycles: on the math engine (or the RISC-V cores), and on the way in and out.
+struct TileProgramCost {
+  double math = 0, datapath = 0;
+};
+
 class Compute : public KernelContext {
  public:
   using KernelContext::KernelContext;
@@ -27,7 +32,7 @@ class Compute : public KernelContext {
   Ready tile_regs_acquire();  // math owns DST, cleared
   void tile_regs_commit() {}  // math -> pack
   Ready tile_regs_wait() { return {}; }
-  void tile_regs_release() {}
+  void tile_regs_release();
 
   // DST[dst + i*nt + j] += A[i][k] * B[k][j] over an mt x kt block of tiles at `a0` (rows `a_stride` apart) and a kt x nt block at `b0`.
   void matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt, uint32_t nt,
@@ -43,10 +48,10 @@ class Compute : public KernelContext {
   void run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
 
   void charge(uint64_t cycles);  // engine time of a step that the kernel computes on its pages itself
+  void charge(const TileProgramCost& cost);
   emulator::HostThread& host() const { return *core().thread; }
 };
 
-// What one page through a chain costs on the engines, in cycles.
-uint64_t tile_program_cycles(const TileProgram& program, uint32_t elements);
+TileProgramCost tile_program_cost(const TileProgram& program, uint32_t elements);
 
 }  // namespace tt

@@ -167,8 +167,10 @@ void Dataflow::noc_semaphore_set_multicast(uint8_t semaphore, uint32_t value, Co
 
 void Dataflow::charge(const Bulk& work) {
   if (values()) return;
-  if (work.read_bytes > 0) transfer(0, work.read_bytes, work.transactions, false);
-  if (work.write_bytes > 0) transfer(0, work.write_bytes, work.transactions, true);
+  // Bulk work is all over its tensor: its pages take the channels in turn.
+  const auto next = [&] { return static_cast<int64_t>(core().run->report.dram_read_bytes + core().run->report.dram_write_bytes); };
+  if (work.read_bytes > 0) transfer(next(), work.read_bytes, work.transactions, false);
+  if (work.write_bytes > 0) transfer(next(), work.write_bytes, work.transactions, true);
   spend(work.riscv_cycles);
   core().run->report.riscv_cycles += work.riscv_cycles;
 }

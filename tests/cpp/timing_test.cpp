@@ -69,7 +69,7 @@ TEST(more_work_takes_longer) {
     EXPECT(now > before);
     before = now;
   }
-  EXPECT(cycles(chain_program(1'000'000, TileOpcode::kExp)) > cycles(chain_program(1'000'000, TileOpcode::kAbs)));
+  EXPECT(cycles(chain_program(1024, TileOpcode::kExp)) > cycles(chain_program(1024, TileOpcode::kAbs)));  // a million are bound by DRAM
 }
 
 TEST(nothing_is_faster_than_the_chip) {

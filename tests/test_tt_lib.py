@@ -64,7 +64,7 @@ UNARY = {
     "abs": np.abs, "acos": np.arccos, "add1": lambda x: x + 1, "asin": np.arcsin, "atan": np.arctan, "atanh": np.arctanh, "cbrt": np.cbrt,
     "cos": np.cos, "cosh": np.cosh, "eqz": lambda x: x == 0, "erf": np.vectorize(math.erf), "erfc": np.vectorize(math.erfc), "exp": np.exp,
     "exp2": np.exp2, "expm1": np.expm1, "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2, "gez": lambda x: x >= 0,
-    "gtz": lambda x: x > 0, "isinf": np.isinf, "isnan": np.isnan, "lez": lambda x: x <= 0, "log": np.log, "log10": np.log10,
+    "gtz": lambda x: x > 0, "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6, "isinf": np.isinf, "isnan": np.isnan, "lez": lambda x: x <= 0, "log": np.log, "log10": np.log10,
     "log1p": np.log1p, "log2": np.log2, "logical_not_unary": lambda x: x == 0, "ltz": lambda x: x < 0, "neg": np.negative,
     "nez": lambda x: x != 0, "recip": np.reciprocal, "relu": lambda x: np.maximum(x, 0), "relu6": lambda x: np.clip(x, 0, 6),
     "rsqrt": lambda x: 1 / np.sqrt(x), "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "sign": np.sign, "silu": lambda x: x / (1 + np.exp(-x)),

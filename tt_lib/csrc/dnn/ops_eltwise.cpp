@@ -58,6 +58,9 @@ Reg relu(Formula& f, Reg x) { return f(TileOpcode::kMax, {x, f.constant(0)}); }
 Reg relu6(Formula& f, Reg x) { return f(TileOpcode::kMin, {relu(f, x), f.constant(6)}); }
 Reg log2(Formula& f, Reg x) { return f(TileOpcode::kMul, {f(TileOpcode::kLog, {x}), f.constant(1.4426950408889634)}); }
 Reg log10(Formula& f, Reg x) { return f(TileOpcode::kMul, {f(TileOpcode::kLog, {x}), f.constant(0.43429448190325182)}); }
+Reg hardswish(Formula& f, Reg x) {
+  return f(TileOpcode::kMul, {x, f(TileOpcode::kDiv, {relu6(f, f(TileOpcode::kAdd, {x, f.constant(3)})), f.constant(6)})});
+}
 Reg exp2(Formula& f, Reg x) { return f(TileOpcode::kPow, {f.constant(2), x}); }
 Reg square(Formula& f, Reg x) { return f(TileOpcode::kMul, {x, x}); }
 Reg silu(Formula& f, Reg x) { return f(TileOpcode::kMul, {x, f(TileOpcode::kLogistic, {x})}); }
@@ -114,6 +117,7 @@ constexpr Row<Unary> kUnary[] = {
     {{"gelu", "x * (1 + erf(x / sqrt(2))) / 2"}, one<TileOpcode::kGelu>},
     {{"gez", "1 where x >= 0, else 0"}, to_zero<TileOpcode::kGe>},
     {{"gtz", "1 where x > 0, else 0"}, to_zero<TileOpcode::kGt>},
+    {{"hardswish", "x * min(max(x + 3, 0), 6) / 6"}, hardswish},
     {{"isinf", "1 where x is infinite, else 0"}, isinf},
     {{"isnan", "1 where x is not a number, else 0"}, isnan},
     {{"lez", "1 where x <= 0, else 0"}, to_zero<TileOpcode::kLe>},

@@ -56,6 +56,23 @@ except RuntimeError as error:
     assert asked.returncode == 1 and "Unable to initialize backend 'tt'" in asked.stderr
 
 
+def test_shardings_on_one_device(card):
+    mesh = jax.sharding.Mesh(np.array([card]), ("x",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+    x = jax.device_put(jnp.arange(4.0), sharding)
+    constrained = jax.jit(lambda a: jax.lax.with_sharding_constraint(a * 2, sharding) + 1)(x)
+    np.testing.assert_array_equal(constrained, [1, 3, 5, 7])
+    mapped = jax.jit(jax.shard_map(lambda a: a * 2, mesh=mesh, in_specs=sharding.spec, out_specs=sharding.spec))(x)
+    np.testing.assert_array_equal(mapped, [0, 2, 4, 6])
+
+    def collectives(a):
+        gathered = jax.lax.all_gather(a, "x", tiled=True)
+        return jax.lax.psum(a, "x") + jax.lax.pmax(gathered, "x") + jax.lax.psum_scatter(a, "x", tiled=True)
+
+    summed = jax.jit(jax.shard_map(collectives, mesh=mesh, in_specs=sharding.spec, out_specs=sharding.spec))(x)
+    np.testing.assert_array_equal(summed, [0, 3, 6, 9])
+
+
 def test_donation_reuses_and_deletes(card):
     x = jax.device_put(np.ones(100_000, np.float32), card) * 1
     before = x.unsafe_buffer_pointer()

@@ -45,13 +45,13 @@ metal::Program product_program(int64_t n, DataType type, const emulator::ChipSpe
   spec.name = "matmul";
   spec.batch = 1;
   spec.m = spec.k = spec.n = n;
-  spec.a = {0, type, 0, {n * n, n, 1}};
-  spec.b = {1, type, 0, {n * n, n, 1}};
-  spec.type = spec.compute_type = type;
-  spec.input_bytes = {n * n * size_of(type), n * n * size_of(type)};
-  spec.output_bytes = n * n * size_of(type);
-  const int64_t dims[3] = {1, n, n};
-  spec.result = AccessMap::contiguous(dims);
+  const int64_t dims[3] = {1, n, n}, bytes = n * n * size_of(type);
+  spec.a = {0, type, AccessMap::contiguous(dims)};
+  spec.b = {1, type, AccessMap::contiguous(dims)};
+  spec.compute_type = type;
+  spec.input_bytes = {bytes, bytes};
+  spec.output_bytes = {bytes};
+  spec.results = {{0, type, AccessMap::contiguous(dims)}};
   return dnn::matmul(spec, on);
 }
 

@@ -1,208 +1,149 @@
-// A blocked product: each core computes blocks of output tiles. Its reader brings tilized blocks of both operands, step by step along k;
-// partial sums stay in L1 and DST views them; finished blocks are untilized row by row.
+// Builds the program of a product: types, blocks, circular buffers, and who multicasts to whom.
 #include "dnn/matmul.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.hpp"
-#include "dnn/tile_loader.hpp"
+#include "dnn/matmul_kernels.hpp"
+#include "dnn/text.hpp"
+#include "emulator/fpu.hpp"
 
 namespace tt::dnn {
 namespace {
 
-constexpr int64_t kSide = 32;
-constexpr uint32_t kSubblockRows = 2, kSubblockColumns = 4;  // DST tiles of one step
-
-struct Plan {
-  MatmulSpec spec;
-  DataType operand, accumulator;  // the engine's types
-  uint32_t mb, nb, kb;            // tiles per block
-  int64_t m_blocks, n_blocks, k_steps;
-  Cb a = 0, b = 0, partials = 0, rows = 0, out = 0;
-  TileProgram convert;  // accumulator -> result type
-};
-
-struct Args {
-  const Plan* plan;
-  WorkRange blocks;
-};
-
-// One block of the output, in elements.
-struct Block {
-  int64_t batch, m0, n0;
-  int64_t rows, columns;
-};
-
-Block block_of(const Plan& p, int64_t i) {
-  const int64_t n = i % p.n_blocks, m = i / p.n_blocks % p.m_blocks, batch = i / (p.n_blocks * p.m_blocks);
-  const int64_t m0 = m * p.mb * kSide, n0 = n * p.nb * kSide;
-  return {batch, m0, n0, std::min<int64_t>(p.mb * kSide, p.spec.m - m0), std::min<int64_t>(p.nb * kSide, p.spec.n - n0)};
+TileProgram conversion(DataType from, DataType to) {
+  TileProgram program;
+  program.inputs = {from};
+  if (from != to) program.ops = {{emulator::TileOpcode::kConvert, emulator::lane_of(from), to, 1}};
+  program.outputs = {{static_cast<uint16_t>(from == to ? 0 : 1), to}};
+  program.num_registers = 2;
+  return program;
 }
 
-Kernel matmul_reader(Dataflow k, Args a) {
-  const Plan& p = *a.plan;
-  TileLoader loader(k, p.operand);
-  for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
-    const Block block = block_of(p, i);
-    for (int64_t step = 0; step < p.k_steps; ++step) {
-      const int64_t k0 = step * p.kb * kSide;
-      co_await k.cb_reserve_back(p.a, p.mb * p.kb);
-      for (uint32_t r = 0; r < p.mb; ++r) {
-        for (uint32_t c = 0; c < p.kb; ++c) {
-          const int64_t row = block.m0 + r * kSide, column = k0 + c * kSide;
-          const int64_t rows = std::clamp<int64_t>(p.spec.m - row, 0, kSide), columns = std::clamp<int64_t>(p.spec.k - column, 0, kSide);
-          if (p.spec.patches) {
-            loader.load_patches(p.spec.a, *p.spec.patches, block.batch, row, column, rows, columns, p.a, r * p.kb + c);
-          } else {
-            loader.load(p.spec.a, block.batch, row, column, rows, columns, false, p.a, r * p.kb + c);
-          }
-        }
-      }
-      co_await k.cb_reserve_back(p.b, p.kb * p.nb);
-      for (uint32_t r = 0; r < p.kb; ++r) {
-        for (uint32_t c = 0; c < p.nb; ++c) {
-          const int64_t row = k0 + r * kSide, column = block.n0 + c * kSide;
-          const int64_t rows = std::clamp<int64_t>(p.spec.k - row, 0, kSide), columns = std::clamp<int64_t>(p.spec.n - column, 0, kSide);
-          loader.load(p.spec.b, block.batch, row, column, rows, columns, p.operand == DataType::kBF16, p.b, r * p.nb + c);
-        }
-      }
-      co_await k.noc_async_read_barrier();
-      k.cb_push_back(p.a, p.mb * p.kb);
-      k.cb_push_back(p.b, p.kb * p.nb);
-    }
+void set_epilogue(MatmulPlan& p, const MatmulSpec& spec) {
+  p.epilogue = spec.epilogue;
+  if (p.epilogue.outputs.empty()) {
+    check(spec.results.size() == 1 && spec.extras.empty(), "[", spec.name,
+          "] without an epilogue there is one result and no extra operand");
+    p.epilogue = conversion(p.accumulator, spec.results[0].type);
+  }
+  check(p.epilogue.inputs.size() == 1 + spec.extras.size() && p.epilogue.inputs[0] == p.accumulator, "[", spec.name,
+        "] the epilogue takes the sum in ", name(p.accumulator), " and ", spec.extras.size(), " operands");
+  check(p.epilogue.outputs.size() == spec.results.size(), "[", spec.name, "] the epilogue's outputs differ from the results");
+  p.identity =
+      p.epilogue.ops.empty() && spec.extras.empty() && p.epilogue.outputs.size() == 1 && p.epilogue.outputs[0].type == p.accumulator;
+}
+
+void add_buffers(MatmulPlan& p, Program& program) {
+  const auto tile = [](DataType type) { return static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(type)); };
+  p.side_cbs[0] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.mb * p.kb), tile(p.operand), "in0");
+  p.side_cbs[1] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.kb * p.nb), tile(p.operand), "in1");
+  p.partials = program.add_circular_buffer(static_cast<uint32_t>(p.mb * p.nb), tile(p.accumulator), "partials");
+  const auto columns = static_cast<uint32_t>(2 * p.nb);
+  for (size_t i = 0; i < p.extras.size(); ++i) {
+    p.extra_cbs.push_back(program.add_circular_buffer(columns, tile(p.extras[i].type), cat("extra", i)));
+  }
+  for (size_t i = 0; i < p.results.size(); ++i) {
+    p.result_cbs.push_back(program.add_circular_buffer(columns, tile(p.results[i].type), cat("out", i)));
   }
 }
 
-void multiply_step(Compute& k, const Plan& p) {
-  for (uint32_t r = 0; r < p.mb; r += kSubblockRows) {
-    for (uint32_t c = 0; c < p.nb; c += kSubblockColumns) {
-      const uint32_t mt = std::min(kSubblockRows, p.mb - r), nt = std::min(kSubblockColumns, p.nb - c);
-      k.tile_regs_acquire();
-      for (uint32_t i = 0; i < mt; ++i) {
-        for (uint32_t j = 0; j < nt; ++j) k.copy_tile(p.partials, (r + i) * p.nb + c + j, i * nt + j);
-      }
-      k.matmul_block(p.a, p.b, r * p.kb, p.kb, c, p.nb, 0, mt, nt, p.kb, p.operand, MathFidelity::kHiFi4);
-      k.tile_regs_release();
-    }
-  }
+Feed feed_of(CoreCoord core, CoreCoord first, CoreCoord last) {
+  const uint32_t cores = static_cast<uint32_t>(last.x - first.x + 1) * static_cast<uint32_t>(last.y - first.y + 1);
+  if (cores == 1) return {};
+  return {true, core == first, first, first, last, cores - 1};
 }
 
-Kernel matmul_compute(Compute k, Args a) {
-  const Plan& p = *a.plan;
-  const uint32_t tiles = p.mb * p.nb;
-  const size_t tile_bytes = emulator::matmul_tile_bytes(p.accumulator);
-  const auto element = static_cast<size_t>(size_of(p.accumulator));
-  const bool same_type = p.accumulator == p.spec.type;
-  co_await k.cb_reserve_back(p.partials, tiles);
-  for (uint32_t t = 0; t < tiles && k.values(); ++t) k.new_page(p.partials, t);
-  k.cb_push_back(p.partials, tiles);
-  for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
-    const Block block = block_of(p, i);
-    for (uint32_t t = 0; t < tiles && k.values(); ++t) std::memset(const_cast<std::byte*>(k.page(p.partials, t)), 0, tile_bytes);
-    for (int64_t step = 0; step < p.k_steps; ++step) {
-      co_await k.cb_wait_front(p.a, p.mb * p.kb);
-      co_await k.cb_wait_front(p.b, p.kb * p.nb);
-      multiply_step(k, p);
-      k.cb_pop_front(p.a, p.mb * p.kb);
-      k.cb_pop_front(p.b, p.kb * p.nb);
-    }
-    for (uint32_t r = 0; r < p.mb && r * kSide < block.rows; ++r) {
-      const auto rows = static_cast<uint32_t>(std::min<int64_t>(kSide, block.rows - r * kSide));
-      co_await k.cb_reserve_back(p.out, kSide);
-      if (k.values()) {
-        for (uint32_t row = 1; row < kSide; ++row) k.new_page(p.out, row);
-        std::byte* to = k.new_page(same_type ? p.out : p.rows, 0);
-        const auto stride = static_cast<int64_t>(k.get_page_size(same_type ? p.out : p.rows) / element);
-        for (uint32_t c = 0; c < p.nb && c * kSide < block.columns; ++c) {
-          const int64_t columns = std::min<int64_t>(kSide, block.columns - c * kSide);
-          emulator::untilize(element, k.page(p.partials, r * p.nb + c), to + c * kSide * element, stride, 1, rows,
-                             static_cast<size_t>(columns));
-        }
+std::vector<MatmulArgs> grid_args(const MatmulPlan& p, std::vector<CoreCoord>& cores) {
+  std::vector<MatmulArgs> args;
+  const auto right = static_cast<uint16_t>(p.grid_columns - 1), bottom = static_cast<uint16_t>(p.grid_rows - 1);
+  for (uint16_t y = 0; y <= bottom; ++y) {
+    for (uint16_t x = 0; x <= right; ++x) {
+      const CoreCoord core{x, y};
+      const int64_t linear = int64_t{y} * p.grid_columns + x;
+      MatmulArgs a{&p, {0, p.blocks_per_core()}, 0, 0, {}};
+      switch (p.mode) {
+        case MatmulMode::kIndependent: break;
+        case MatmulMode::kGrid:
+          a.m_slot = y;
+          a.n_slot = x;
+          a.feeds = {feed_of(core, {0, y}, {right, y}), feed_of(core, {x, 0}, {x, bottom})};
+          break;
+        case MatmulMode::kRowsOnly:
+          a.m_slot = linear;
+          a.feeds[1] = feed_of(core, {0, 0}, {right, bottom});
+          break;
+        case MatmulMode::kColumnsOnly:
+          a.n_slot = linear;
+          a.feeds[0] = feed_of(core, {0, 0}, {right, bottom});
+          break;
       }
-      k.charge(rows * p.nb);
-      for (uint32_t row = 0; row < rows && !same_type; ++row) {
-        const std::byte* inputs[1] = {k.new_page(p.rows, row)};
-        std::byte* outputs[1] = {k.new_page(p.out, row)};
-        k.run_tiles(p.convert, inputs, outputs, static_cast<uint32_t>(block.columns));
-      }
-      k.cb_push_back(p.out, kSide);
+      cores.push_back(core);
+      args.push_back(a);
     }
   }
+  return args;
 }
 
-Kernel matmul_writer(Dataflow k, Args a) {
-  const Plan& p = *a.plan;
-  const auto element = static_cast<size_t>(size_of(p.spec.type));
-  const auto slot = static_cast<Slot>(p.spec.input_bytes.size());
-  for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
-    const Block block = block_of(p, i);
-    for (int64_t r = 0; r < block.rows; r += kSide) {
-      co_await k.cb_wait_front(p.out, kSide);
-      const int64_t rows = std::min(kSide, block.rows - r);
-      for (int64_t row = 0; row < rows; ++row) {
-        const int64_t start = (block.batch * p.spec.m + block.m0 + r + row) * p.spec.n + block.n0;
-        k.noc_async_write_mapped(p.out, static_cast<uint32_t>(row), slot, p.spec.result, element, start, block.columns);
-      }
-      co_await k.noc_async_write_barrier();
-      k.cb_pop_front(p.out, kSide);
-    }
-  }
-}
-
-// Blocks of up to 8 x 8 tiles, smaller where that leaves cores idle or L1 is short.
-void choose_blocks(Plan& p, const ChipSpec& chip) {
-  const int64_t mt = div_up(p.spec.m, kSide), nt = div_up(p.spec.n, kSide), kt = std::max<int64_t>(div_up(p.spec.k, kSide), 1);
-  const auto size = size_of(p.accumulator);
-  const int64_t most = size <= 4 ? 8 : 4;
-  p.mb = static_cast<uint32_t>(std::clamp<int64_t>(div_up(mt * p.spec.batch, chip.compute_grid.y), 1, std::min(most, mt)));
-  p.nb = static_cast<uint32_t>(std::clamp<int64_t>(div_up(nt, chip.compute_grid.x), 1, std::min(most, nt)));
-  p.kb = static_cast<uint32_t>(std::min<int64_t>(size <= 8 ? 4 : 2, kt));
-  p.m_blocks = div_up(mt, p.mb);
-  p.n_blocks = div_up(nt, p.nb);
-  p.k_steps = p.spec.k == 0 ? 0 : div_up(kt, p.kb);
+void add_notes(const MatmulPlan& p, Program& program) {
+  program.add_note(cat("[", p.batch, ", ", p.m, ", ", p.k, "] x [", p.batch, ", ", p.k, ", ", p.n, "] in ", name(p.operand), ", sums in ",
+                       name(p.accumulator)));
+  program.add_note(cat("blocks of ", p.mb, " x ", p.nb, " tiles, ", p.kb, " along k; ", name(p.mode)));
+  if (p.identity) return;
+  for (const std::string& line : lines(emulator::to_string(p.epilogue))) program.add_note(line);
 }
 
 }  // namespace
 
-Program matmul(const MatmulSpec& spec, const ChipSpec& chip) {
+Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& chip) {
   Program program(spec.name);
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
-  program.add_output("out", spec.output_bytes);
-  Plan plan;
-  plan.spec = spec;
-  plan.spec.result = spec.result.coalesced();
+  for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
+  plan.name = spec.name;
   plan.operand = emulator::matmul_operand_type(spec.compute_type);
   plan.accumulator = emulator::matmul_accumulator_type(spec.compute_type);
+  set_epilogue(plan, spec);
   choose_blocks(plan, chip);
-  plan.convert.inputs = {plan.accumulator};
-  plan.convert.ops = {{emulator::TileOpcode::kConvert, emulator::lane_of(plan.accumulator), spec.type, 1, 0, 0, 0, 0, 0}};
-  plan.convert.outputs = {{1, spec.type}};
-  plan.convert.num_registers = 2;
-  const auto tile = static_cast<uint32_t>(kTileElements * static_cast<size_t>(size_of(plan.operand)));
-  plan.a = program.add_circular_buffer(2 * plan.mb * plan.kb, tile, "in0");
-  plan.b = program.add_circular_buffer(2 * plan.kb * plan.nb, tile, "in1");
-  plan.partials =
-      program.add_circular_buffer(plan.mb * plan.nb, static_cast<uint32_t>(emulator::matmul_tile_bytes(plan.accumulator)), "partials");
-  plan.rows = program.add_circular_buffer(kSide, static_cast<uint32_t>(plan.nb * kSide * size_of(plan.accumulator)), "rows");
-  plan.out = program.add_circular_buffer(2 * kSide, static_cast<uint32_t>(plan.nb * kSide * size_of(spec.type)), "out");
-  program.add_note(cat("[", spec.batch, ", ", spec.m, ", ", spec.k, "] x [", spec.batch, ", ", spec.k, ", ", spec.n, "] in ",
-                       name(plan.operand), " -> ", name(plan.accumulator), " -> ", name(spec.type),
-                       spec.patches ? ", first operand gathered" : ""));
-  program.add_note(cat("blocks of ", plan.mb, " x ", plan.nb, " tiles, ", plan.kb, " along k"));
+  add_buffers(plan, program);
+  const bool alone = plan.mode == MatmulMode::kIndependent;
+  for (size_t side = 0; side < 2 && !alone; ++side) {
+    plan.ready[side] = program.add_semaphore(0);
+    plan.valid[side] = program.add_semaphore(0);
+  }
+  add_notes(plan, program);
   program.flops =
-      2.0 * static_cast<double>(spec.batch) * static_cast<double>(spec.m) * static_cast<double>(spec.n) * static_cast<double>(spec.k);
-  const int64_t blocks = spec.batch * plan.m_blocks * plan.n_blocks;
-  const std::vector<WorkRange> ranges = split_work(blocks, 1, num_compute_cores(chip));
-  const Plan* kept = program.keep(std::move(plan));
-  std::vector<Args> args;
-  for (const WorkRange& range : ranges) args.push_back({kept, range});
-  program.set_cores(metal::first_cores(chip, ranges.size()));
-  program.add_kernel<Dataflow, Args>(Role::kReader, "matmul_reader", matmul_reader, args);
-  program.add_kernel<Compute, Args>(Role::kCompute, "matmul_compute", matmul_compute, args);
-  program.add_kernel<Dataflow, Args>(Role::kWriter, "matmul_writer", matmul_writer, args);
+      2.0 * static_cast<double>(plan.batch) * static_cast<double>(plan.m) * static_cast<double>(plan.n) * static_cast<double>(plan.k);
+
+  const MatmulPlan* kept = program.keep(std::move(plan));
+  std::vector<CoreCoord> cores;
+  std::vector<MatmulArgs> args;
+  if (alone) {
+    const int64_t blocks = kept->batch * kept->m_blocks * kept->n_blocks;
+    for (const WorkRange& range : split_work(blocks, 1, kept->grid_rows * kept->grid_columns)) args.push_back({kept, range, 0, 0, {}});
+    cores = metal::first_cores(chip, args.size());
+  } else {
+    args = grid_args(*kept, cores);
+  }
+  program.set_cores(std::move(cores));
+  program.add_kernel<Dataflow, MatmulArgs>(Role::kReader, "matmul_reader", matmul_reader, args);
+  program.add_kernel<Compute, MatmulArgs>(Role::kCompute, "matmul_compute", matmul_compute, args);
+  program.add_kernel<Dataflow, MatmulArgs>(Role::kWriter, "matmul_writer", matmul_writer, args);
   program.validate(chip);
   return program;
+}
+
+Program matmul(const MatmulSpec& spec, const ChipSpec& chip) {
+  MatmulPlan plan;
+  plan.batch = spec.batch;
+  plan.m = spec.m;
+  plan.k = spec.k;
+  plan.n = spec.n;
+  plan.sides = {input_matrix(spec.a, spec.batch, spec.m, spec.k), input_matrix(spec.b, spec.batch, spec.k, spec.n)};
+  for (const Operand& extra : spec.extras) plan.extras.push_back(input_matrix(extra, spec.batch, spec.m, spec.n));
+  for (const Result& result : spec.results) {
+    plan.results.push_back(output_matrix(result, static_cast<Slot>(spec.input_bytes.size() + result.buffer), spec.batch, spec.m, spec.n));
+  }
+  return build_matmul(std::move(plan), spec, chip);
 }
 
 }  // namespace tt::dnn

@@ -1,5 +1,6 @@
 // Matrix products and convolutions of tensors.
 #include "base/error.hpp"
+#include "dnn/conv.hpp"
 #include "dnn/dnn.hpp"
 #include "dnn/matmul.hpp"
 #include "dnn/tensor_op.hpp"
@@ -7,32 +8,23 @@
 namespace tt::dnn {
 namespace {
 
-// The product kernels read rows: a tiled operand is untilized first.
-Tensor as_rows(std::string_view op, const std::shared_ptr<Card>& card, const Tensor& x) {
-  if (x.layout() == Layout::kRowMajor) return x;
-  return run_copy(op, card, view(x), {x.shape(), x.type(), Layout::kRowMajor});
-}
+Operand operand(size_t buffer, const Tensor& x) { return {buffer, x.type(), view(x).map}; }
 
-Tensor run_product(std::string_view op, const AutoFormat& inputs, MatmulSpec spec, const Tensor& a, const Tensor& b, TensorSpec result) {
+// Runs the program that `build` makes of the completed spec. A result that is tiled leaves the card's writers as tiles.
+template <class Spec>
+Tensor run_product(std::string_view op, const AutoFormat& inputs, Spec spec, const Tensor& a, const Tensor& b, TensorSpec result,
+                   std::string_view geometry, Program (*build)(const Spec&, const ChipSpec&)) {
   spec.name = op;
-  spec.type = inputs.type();
   spec.compute_type = size_of(a.type()) >= size_of(b.type()) ? a.type() : b.type();
-  spec.a.buffer = 0;
-  spec.b.buffer = 1;
-  spec.a.type = a.type();
-  spec.b.type = b.type();
   spec.input_bytes = {tensor::num_bytes(a.spec()), tensor::num_bytes(b.spec())};
-  const Tensor rows = Tensor::empty({result.shape, inputs.type(), Layout::kRowMajor}, inputs.card());
-  spec.output_bytes = tensor::num_bytes(rows.spec());
-  std::string key = cat(op, " matmul ", spec.batch, ' ', spec.m, ' ', spec.k, ' ', spec.n, ' ', tensor::to_string(a.spec()), ' ',
-                        tensor::to_string(b.spec()), ' ', to_string(spec.result));
-  if (spec.patches) {
-    for (const Patches::Spatial& s : spec.patches->spatial) key += cat(' ', s.window, ' ', s.stride, ' ', s.pad_low, ' ', s.output);
-  }
-  const auto program = cached(inputs.card(), key, [&] { return dnn::matmul(spec, inputs.card()->device()->chip()); });
-  launch(inputs.card(), op, program, {&a, &b}, {&rows});
-  if (result.layout == Layout::kRowMajor) return inputs.finish(rows);
-  return inputs.finish(run_copy(op, inputs.card(), view(rows), std::move(result)));
+  const Tensor out = Tensor::empty(std::move(result), inputs.card());
+  spec.output_bytes = {tensor::num_bytes(out.spec())};
+  spec.results = {{0, out.type(), view(out).map}};
+  const std::string key = cat(op, " product ", geometry, ' ', tensor::to_string(a.spec()), ' ', tensor::to_string(b.spec()), ' ',
+                              tensor::to_string(out.spec()));
+  const auto program = cached(inputs.card(), key, [&] { return build(spec, inputs.card()->device()->chip()); });
+  launch(inputs.card(), op, program, {&a, &b}, {&out});
+  return inputs.finish(out);
 }
 
 }  // namespace
@@ -47,18 +39,15 @@ Tensor matmul_into(std::string_view op, const Tensor& a, const Tensor& b, Layout
   if (!tensor::fits(layout, shape)) layout = Layout::kRowMajor;
   const TensorSpec result = inputs.result(shape, layout, inputs.type());
   require(volume(as) > 0 && volume(bs) > 0, "[", op, "] empty operands: a is ", to_string(as), ", b is ", to_string(bs));
-  const Tensor left = as_rows(op, inputs.card(), inputs[0]), right = as_rows(op, inputs.card(), inputs[1]);
   MatmulSpec spec{};
   // One matrix for all batches: they stand below each other.
   spec.batch = shared ? 1 : as[0] * as[1];
   spec.m = shared ? as[0] * as[1] * as[2] : as[2];
   spec.k = as[3];
   spec.n = bs[3];
-  spec.a.strides = {spec.m * spec.k, spec.k, 1};
-  spec.b.strides = {spec.k * spec.n, spec.n, 1};
-  const int64_t dims[3] = {spec.batch, spec.m, spec.n};
-  spec.result = AccessMap::contiguous(dims);
-  return run_product(op, inputs, std::move(spec), left, right, result);
+  spec.a = operand(0, inputs[0]);
+  spec.b = operand(1, inputs[1]);
+  return run_product(op, inputs, std::move(spec), inputs[0], inputs[1], result, cat(spec.batch), matmul);
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
@@ -85,31 +74,27 @@ Tensor conv(const Tensor& a, const Tensor& b, std::span<const int64_t> conv_para
   require(b.shape()[0] * b.shape()[1] == 1 && b.shape()[2] >= k, "[conv] the weight matrix is ", to_string(b.shape()), ", expected [1,1,",
           k, " or more,O]; see convert_conv_weight_tensor_to_tiled_layout");
   const AutoFormat inputs("conv", {&a, &b});
-  Patches patches;
-  patches.channels = channels;
-  patches.image_stride = shape[2] * shape[3] * channels;
-  patches.channel_stride = 1;
-  patches.group_stride = 0;
-  Dims out;
+  ConvSpec spec{};
+  spec.batch = 1;
+  spec.in_features = channels;
+  spec.out_features = b.shape()[3];
   for (size_t d = 0; d < 2; ++d) {
     const int64_t size = shape[2 + d], window = conv_params[d], stride = conv_params[2 + d], padding = conv_params[4 + d];
     require(size + 2 * padding >= window, "[conv] a kernel of ", window, " over ", size, " elements padded by ", padding);
-    out.push_back((size + 2 * padding - window) / stride + 1);
-    patches.spatial.push_back({size, out.back(), window, stride, padding, 1, 1, d == 0 ? shape[3] * channels : channels});
+    spec.spatial.push_back({size, window, (size + 2 * padding - window) / stride + 1, stride, padding});
   }
-  MatmulSpec spec{};
-  spec.batch = 1;
-  spec.m = out[0] * out[1];
-  spec.k = k;
-  spec.n = b.shape()[3];
-  spec.b.strides = {0, spec.n, 1};
-  spec.patches = std::move(patches);
-  const int64_t dims[3] = {1, spec.m, spec.n};
-  spec.result = AccessMap::contiguous(dims);
-  const Dims dense{1, 1, spec.m, spec.n}, padded{1, 1, round_up(spec.m, tensor::kTileHeight), round_up(spec.n, tensor::kTileWidth)};
-  const Tensor weight = as_rows("conv", inputs.card(), inputs[1]);
-  const Tensor product =
-      run_product("conv", inputs, std::move(spec), inputs[0], weight, inputs.result(dense, Layout::kRowMajor, inputs.type()));
+  // Rows of the weight matrix are (kernel row, kernel column, channel): as rows they split, as tiles they would not.
+  Tensor weight = inputs[1];
+  if (weight.layout() != Layout::kRowMajor) {
+    weight = run_copy("conv", inputs.card(), view(weight), {weight.shape(), weight.type(), Layout::kRowMajor});
+  }
+  spec.input = {0, inputs[0].type(), AccessMap::contiguous(Dims{1, shape[2], shape[3], channels})};
+  spec.kernel = {1, weight.type(), AccessMap::contiguous(Dims{kh, kw, channels, spec.out_features})};
+  const int64_t rows = spec.spatial[0].output * spec.spatial[1].output;
+  const Dims dense{1, 1, rows, spec.out_features};
+  const Dims padded{1, 1, round_up(rows, tensor::kTileHeight), round_up(spec.out_features, tensor::kTileWidth)};
+  const Tensor product = run_product("conv", inputs, std::move(spec), inputs[0], weight,
+                                     inputs.result(dense, Layout::kRowMajor, inputs.type()), to_string(conv_params), conv);
   return pad("conv", product, padded, Dims(4, 0), 0, untilize_out ? Layout::kRowMajor : Layout::kTile);
 }
 

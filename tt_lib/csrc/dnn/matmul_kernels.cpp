@@ -1,0 +1,189 @@
+// The reader tilizes blocks of both operands and shares them by multicast; compute keeps partial sums in L1, where DST views them, and
+// runs the epilogue tile by tile; the writer untilizes the results.
+#include "dnn/matmul_kernels.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "emulator/cycles.hpp"
+#include "emulator/fpu.hpp"
+
+namespace tt::dnn {
+namespace {
+
+constexpr int64_t kDstBlock = 8;    // tiles of one half of DST
+constexpr int64_t kPanelDepth = 8;  // tiles along k per call: what the host's first cache holds
+
+// One block of the output.
+struct Block {
+  int64_t batch, m, n;    // block coordinates
+  int64_t row, column;    // first tile
+  int64_t height, width;  // tiles; 0: the core has no part in it
+  bool active() const { return height > 0 && width > 0; }
+};
+
+Block block_of(const MatmulArgs& a, int64_t i) {
+  const MatmulPlan& p = *a.plan;
+  const bool alone = p.mode == MatmulMode::kIndependent;
+  const int64_t m_count = alone ? p.m_blocks : div_up(p.m_blocks, p.m_slots), n_count = alone ? p.n_blocks : div_up(p.n_blocks, p.n_slots);
+  const int64_t m = i % m_count * (alone ? 1 : p.m_slots) + a.m_slot, n = i / m_count % n_count * (alone ? 1 : p.n_slots) + a.n_slot;
+  return {i / (m_count * n_count),
+          m,
+          n,
+          m * p.mb,
+          n * p.nb,
+          std::clamp<int64_t>(p.m_tiles - m * p.mb, 0, p.mb),
+          std::clamp<int64_t>(p.n_tiles - n * p.nb, 0, p.nb)};
+}
+
+// Whether blocks i and i + 1 use the same B, which then stays where it is.
+bool shares_b(const MatmulArgs& a, int64_t i) {
+  if (a.plan->k_steps != 1 || i < a.blocks.first || i + 1 >= a.blocks.first + a.blocks.count) return false;
+  const Block left = block_of(a, i), right = block_of(a, i + 1);
+  return left.batch == right.batch && left.n == right.n;
+}
+
+TileBlock side_block(const MatmulPlan& p, const Block& block, size_t side, int64_t k_tile) {
+  const int64_t depth = std::min(p.kb, p.k_tiles - k_tile);
+  if (side == 0)
+    return {block.batch, block.row * kTileSide, k_tile * kTileSide, static_cast<uint32_t>(block.height), static_cast<uint32_t>(depth)};
+  return {block.batch, k_tile * kTileSide, block.column * kTileSide, static_cast<uint32_t>(depth), static_cast<uint32_t>(block.width)};
+}
+
+}  // namespace
+
+Kernel matmul_reader(Dataflow k, MatmulArgs a) {
+  const MatmulPlan& p = *a.plan;
+  const bool pairs = p.operand == DataType::kBF16;
+  std::array<TileReader, 2> readers{TileReader(k, p.sides[0], p.operand, false), TileReader(k, p.sides[1], p.operand, pairs)};
+  std::vector<TileReader> extras;
+  for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, false);
+  const auto columns = static_cast<uint32_t>(p.nb);
+  for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
+    const Block block = block_of(a, i);
+    for (int64_t step = 0; step < p.k_steps; ++step) {
+      for (size_t side = 0; side < 2; ++side) {
+        if ((side == 0 ? block.height : block.width) == 0 || (side == 1 && shares_b(a, i - 1))) continue;
+        const Feed& feed = a.feeds[side];
+        const Cb cb = p.side_cbs[side];
+        const auto pages = static_cast<uint32_t>(p.kb * (side == 0 ? p.mb : p.nb));
+        co_await k.cb_reserve_back(cb, pages);
+        if (feed.shared && !feed.sends) {
+          k.noc_semaphore_set(p.valid[side], 0);
+          k.noc_semaphore_inc(feed.sender, p.ready[side], 1);
+          co_await k.noc_semaphore_wait(p.valid[side], 1);
+        } else {
+          std::byte* memory = feed.shared ? k.new_shared_pages(cb, pages) : nullptr;
+          readers[side].read(side_block(p, block, side, step * p.kb), cb, 0, static_cast<uint32_t>(side == 0 ? p.kb : p.nb), memory);
+          co_await k.noc_async_read_barrier();
+        }
+        if (feed.sends) {
+          co_await k.noc_semaphore_wait(p.ready[side], feed.receivers);
+          k.noc_semaphore_set(p.ready[side], 0);
+          k.noc_async_write_multicast(cb, 0, pages, feed.first, feed.last);
+          k.noc_semaphore_set_multicast(p.valid[side], 1, feed.first, feed.last);
+        }
+        k.cb_push_back(cb, pages);
+      }
+    }
+    for (int64_t r = 0; r < block.height && block.active() && !extras.empty(); ++r) {
+      for (const Cb cb : p.extra_cbs) co_await k.cb_reserve_back(cb, columns);
+      const TileBlock row{block.batch, (block.row + r) * kTileSide, block.column * kTileSide, 1, static_cast<uint32_t>(block.width)};
+      for (size_t e = 0; e < extras.size(); ++e) extras[e].read(row, p.extra_cbs[e], 0, columns);
+      co_await k.noc_async_read_barrier();
+      for (const Cb cb : p.extra_cbs) k.cb_push_back(cb, columns);
+    }
+  }
+}
+
+namespace {
+
+// Adds one step's products to the partial sums of the block.
+void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t depth) {
+  const int64_t rows = std::min(kDstBlock, block.height), columns = kDstBlock / rows;
+  for (int64_t k0 = 0; k0 < depth; k0 += kPanelDepth) {
+    const int64_t kt = std::min(kPanelDepth, depth - k0);
+    for (int64_t r = 0; r < block.height; r += rows) {
+      for (int64_t c = 0; c < block.width; c += columns) {
+        const auto mt = static_cast<uint32_t>(std::min(rows, block.height - r)),
+                   nt = static_cast<uint32_t>(std::min(columns, block.width - c));
+        k.tile_regs_acquire();
+        for (uint32_t i = 0; i < mt; ++i) {
+          for (uint32_t j = 0; j < nt && (k.values() || k0 == 0); ++j) {
+            k.copy_tile(p.partials, static_cast<uint32_t>((r + i) * p.nb + c + j), i * nt + j);
+          }
+        }
+        k.matmul_block(p.side_cbs[0], p.side_cbs[1], static_cast<uint32_t>(r * p.kb + k0), static_cast<uint32_t>(p.kb),
+                       static_cast<uint32_t>(k0 * p.nb + c), static_cast<uint32_t>(p.nb), 0, mt, nt, static_cast<uint32_t>(kt), p.operand,
+                       MathFidelity::kHiFi4);
+        k.tile_regs_release();
+      }
+    }
+  }
+  if (!k.values()) k.charge(static_cast<uint64_t>(block.height * block.width) * emulator::cycles::kPackTile);
+}
+
+}  // namespace
+
+Kernel matmul_compute(Compute k, MatmulArgs a) {
+  const MatmulPlan& p = *a.plan;
+  const auto tiles = static_cast<uint32_t>(p.mb * p.nb), columns = static_cast<uint32_t>(p.nb);
+  const size_t sum_bytes = emulator::matmul_tile_bytes(p.accumulator);
+  std::vector<const std::byte*> inputs(1 + p.extras.size());
+  std::vector<std::byte*> outputs(p.results.size());
+  co_await k.cb_reserve_back(p.partials, tiles);
+  for (uint32_t t = 0; t < tiles && k.values(); ++t) k.new_page(p.partials, t);
+  k.cb_push_back(p.partials, tiles);
+  for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
+    const Block block = block_of(a, i);
+    for (uint32_t t = 0; t < tiles && k.values(); ++t) std::memset(const_cast<std::byte*>(k.page(p.partials, t)), 0, sum_bytes);
+    for (int64_t step = 0; step < p.k_steps; ++step) {
+      if (block.height > 0) co_await k.cb_wait_front(p.side_cbs[0], static_cast<uint32_t>(p.mb * p.kb));
+      if (block.width > 0) co_await k.cb_wait_front(p.side_cbs[1], static_cast<uint32_t>(p.kb * p.nb));
+      if (block.active()) multiply_step(k, p, block, std::min(p.kb, p.k_tiles - step * p.kb));
+      if (block.height > 0) k.cb_pop_front(p.side_cbs[0], static_cast<uint32_t>(p.mb * p.kb));
+      if (block.width > 0 && !shares_b(a, i)) k.cb_pop_front(p.side_cbs[1], static_cast<uint32_t>(p.kb * p.nb));
+    }
+    for (int64_t r = 0; r < block.height && block.active(); ++r) {
+      for (const Cb cb : p.extra_cbs) co_await k.cb_wait_front(cb, columns);
+      for (const Cb cb : p.result_cbs) co_await k.cb_reserve_back(cb, columns);
+      const bool upper_half = p.m - (block.row + r) * kTileSide <= kTileSide / 2;  // the lower two faces are empty
+      for (uint32_t c = 0; c < block.width; ++c) {
+        const auto sum = static_cast<uint32_t>(r * p.nb + c);
+        if (p.identity) {
+          k.tile_regs_acquire();
+          k.copy_tile(p.partials, sum, 0);
+          k.pack_tile(0, p.result_cbs[0], c);
+          k.tile_regs_release();
+          continue;
+        }
+        for (size_t e = 0; e < p.extras.size(); ++e) inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], c) : nullptr;
+        for (size_t o = 0; o < p.results.size(); ++o) outputs[o] = k.values() ? k.new_page(p.result_cbs[o], c) : nullptr;
+        inputs[0] = k.values() ? k.page(p.partials, sum) : nullptr;
+        k.run_tiles(p.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(upper_half ? kTileElements / 2 : kTileElements));
+      }
+      for (const Cb cb : p.result_cbs) k.cb_push_back(cb, columns);
+      for (const Cb cb : p.extra_cbs) k.cb_pop_front(cb, columns);
+    }
+  }
+}
+
+Kernel matmul_writer(Dataflow k, MatmulArgs a) {
+  const MatmulPlan& p = *a.plan;
+  std::vector<TileWriter> writers;
+  for (const Matrix& result : p.results) writers.emplace_back(k, result);
+  for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
+    const Block block = block_of(a, i);
+    for (int64_t r = 0; r < block.height && block.active(); ++r) {
+      for (size_t o = 0; o < writers.size(); ++o) {
+        co_await k.cb_wait_front(p.result_cbs[o], static_cast<uint32_t>(p.nb));
+        writers[o].write({block.batch, (block.row + r) * kTileSide, block.column * kTileSide, 1, static_cast<uint32_t>(block.width)},
+                         p.result_cbs[o]);
+        co_await k.noc_async_write_barrier();
+        k.cb_pop_front(p.result_cbs[o], static_cast<uint32_t>(p.nb));
+      }
+    }
+  }
+}
+
+}  // namespace tt::dnn

@@ -1,0 +1,176 @@
+// Chooses blocks by what they cost: products on the engines, bytes from DRAM, tiles that readers make, hand-overs per step.
+#include "dnn/matmul_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.hpp"
+#include "emulator/cycles.hpp"
+
+namespace tt::dnn {
+namespace {
+
+namespace cycles = emulator::cycles;
+
+constexpr int64_t kOneCore = 96;           // tile products that are not worth a second core
+constexpr int64_t kProductsPerCore = 64;   // of independent cores, at least
+constexpr int64_t kFewProducts = 2048;     // below this, cores do not communicate
+constexpr int64_t kHostCache = 768 << 10;  // what one step of a core should touch
+constexpr double kTileProduct = 4 * cycles::kMatmulPhase;
+constexpr double kStep = 600;        // hand-over of one step between kernels
+constexpr double kHandshake = 1200;  // of one step between cores
+constexpr int64_t kBlockSizes[] = {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16};
+constexpr int64_t kDepths[] = {32, 24, 20, 18, 16, 12, 8, 4, 2, 1};
+
+struct Choice {
+  MatmulMode mode;
+  int64_t mb, nb, kb;
+  int64_t rows, columns;  // cores
+  double cost;
+};
+
+class Chooser {
+ public:
+  Chooser(const MatmulPlan& plan, const ChipSpec& chip) : p_(plan), chip_(chip) {
+    const auto products = static_cast<double>(p_.batch * p_.m_tiles * p_.n_tiles) * static_cast<double>(std::max<int64_t>(p_.k_tiles, 1));
+    products_ = std::max(products, 1.0);
+    max_cores_ = num_compute_cores(chip);
+    if (products <= kFewProducts) {
+      max_cores_ = products <= kOneCore ? 1 : std::clamp<int64_t>(static_cast<int64_t>(products) / kProductsPerCore, 2, max_cores_);
+    }
+    operand_bytes_ = static_cast<int64_t>(kTileElements) * size_of(p_.operand);
+    sum_bytes_ = static_cast<int64_t>(kTileElements) * size_of(p_.accumulator);
+    for (const Matrix& extra : p_.extras) column_bytes_ += static_cast<int64_t>(kTileElements) * size_of(extra.type);
+    for (const Matrix& result : p_.results) column_bytes_ += static_cast<int64_t>(kTileElements) * size_of(result.type);
+  }
+
+  Choice best() {
+    const int64_t kt = std::max<int64_t>(p_.k_tiles, 1);
+    for (int64_t mb : kBlockSizes) {
+      if (mb > std::max<int64_t>(p_.m_tiles, 1)) break;
+      for (int64_t nb : kBlockSizes) {
+        if (nb > std::max<int64_t>(p_.n_tiles, 1)) break;
+        for (int64_t depth : kDepths) {
+          const int64_t kb = std::min(depth, kt);
+          if (!fits(mb, nb, kb)) continue;
+          consider(mb, nb, kb);
+        }
+      }
+    }
+    check(best_.cost > 0, "[", p_.name, "] no block fits L1");
+    return best_;
+  }
+
+ private:
+  bool fits(int64_t mb, int64_t nb, int64_t kb) const {
+    return 2 * (mb + nb) * kb * operand_bytes_ + mb * nb * sum_bytes_ + 2 * nb * column_bytes_ <= chip_.l1_usable;
+  }
+
+  void consider(int64_t mb, int64_t nb, int64_t kb) {
+    const int64_t m_blocks = div_up(p_.m_tiles, mb), n_blocks = div_up(p_.n_tiles, nb);
+    offer({MatmulMode::kIndependent, mb, nb, kb, 1, std::clamp<int64_t>(p_.batch * m_blocks * n_blocks, 1, max_cores_), 0});
+    if (products_ <= kFewProducts) return;
+    const int64_t width = chip_.compute_grid.x, height = chip_.compute_grid.y;
+    if (m_blocks > 1 && n_blocks > 1) offer({MatmulMode::kGrid, mb, nb, kb, std::min(m_blocks, height), std::min(n_blocks, width), 0});
+    const auto line = [&](MatmulMode mode, int64_t blocks) {
+      if (blocks < 2) return;
+      const int64_t columns = std::min(blocks, width);
+      offer({mode, mb, nb, kb, std::min(div_up(blocks, columns), height), columns, 0});
+    };
+    line(MatmulMode::kRowsOnly, m_blocks);
+    line(MatmulMode::kColumnsOnly, n_blocks);
+  }
+
+  void offer(Choice c) {
+    c.cost = cost(c);
+    if (best_.cost == 0 || c.cost < best_.cost) best_ = c;
+  }
+
+  double cost(const Choice& c) const {
+    const int64_t m_blocks = div_up(p_.m_tiles, c.mb), n_blocks = div_up(p_.n_tiles, c.nb), kt = std::max<int64_t>(p_.k_tiles, 1);
+    const int64_t steps = div_up(kt, c.kb), cores = c.rows * c.columns;
+    const auto batch = p_.batch;
+    // Blocks of one core, and how often each tile of A and of B is made.
+    int64_t blocks = 0, a_times = n_blocks, b_times = m_blocks;
+    switch (c.mode) {
+      case MatmulMode::kIndependent:
+        blocks = div_up(batch * m_blocks * n_blocks, cores);
+        if (steps == 1) b_times = div_up(m_blocks, std::min(blocks, m_blocks));
+        break;
+      case MatmulMode::kGrid:
+        a_times = div_up(n_blocks, c.columns);
+        b_times = div_up(m_blocks, c.rows);
+        blocks = batch * a_times * b_times;
+        break;
+      case MatmulMode::kRowsOnly:
+        b_times = steps == 1 ? 1 : div_up(m_blocks, cores);
+        blocks = batch * n_blocks * div_up(m_blocks, cores);
+        break;
+      case MatmulMode::kColumnsOnly:
+        a_times = div_up(n_blocks, cores);
+        blocks = batch * m_blocks * a_times;
+        break;
+    }
+    const double a_made = static_cast<double>(batch * p_.m_tiles * kt * a_times),
+                 b_made = static_cast<double>(batch * p_.n_tiles * kt * b_times);
+    const auto tile_bytes = [](const Matrix& matrix) {
+      return static_cast<double>(kTileElements) * static_cast<double>(size_of(matrix.type));
+    };
+    const double bandwidth = chip_.dram_bytes_per_second * chip_.dram_channels / chip_.clock_hz;
+    const double dram = (a_made * tile_bytes(p_.sides[0]) + b_made * tile_bytes(p_.sides[1])) / bandwidth;
+    const double spill = steps > 1 ? static_cast<double>(cycles::kCopyTile + cycles::kPackTile) : 0;
+    const double per_step = kStep + (c.mode == MatmulMode::kIndependent ? 0 : kHandshake) + spill * static_cast<double>(c.mb * c.nb);
+    const double engine =
+        static_cast<double>(blocks) * (static_cast<double>(c.mb * c.nb * kt) * kTileProduct + static_cast<double>(steps) * per_step);
+    // The most loaded reader makes tiles of both sides.
+    const double made = static_cast<double>(blocks) * static_cast<double>(kt * (c.mb + c.nb));
+    const double reader =
+        made * (static_cast<double>(cycles::kCopyTile + cycles::kPackTile) + 32.0 * cycles::kNocIssue / static_cast<double>(c.kb));
+    // The emulator's host pays for every tile made, and for steps that leave its cache.
+    const double gathered = p_.sides[0].view.is_strided() ? 0.35 : 1.0;
+    double host = 1 + (gathered * a_made + 0.35 * b_made) / products_;
+    if ((c.mb + c.nb) * c.kb * operand_bytes_ + c.mb * c.nb * sum_bytes_ > kHostCache) host *= 1.1;
+    return (std::max({engine, dram, reader}) + 0.1 * (engine + dram + reader)) * host;
+  }
+
+  const MatmulPlan& p_;
+  const ChipSpec& chip_;
+  double products_;
+  int64_t max_cores_;
+  int64_t operand_bytes_ = 0, sum_bytes_ = 0, column_bytes_ = 0;
+  Choice best_{MatmulMode::kIndependent, 1, 1, 1, 1, 1, 0};
+};
+
+}  // namespace
+
+std::string_view name(MatmulMode mode) {
+  switch (mode) {
+    case MatmulMode::kIndependent: return "independent cores";
+    case MatmulMode::kGrid: return "A multicast along rows, B along columns";
+    case MatmulMode::kRowsOnly: return "B multicast to all cores";
+    case MatmulMode::kColumnsOnly: return "A multicast to all cores";
+  }
+  return "";
+}
+
+int64_t MatmulPlan::blocks_per_core() const { return batch * div_up(m_blocks, m_slots) * div_up(n_blocks, n_slots); }
+
+void choose_blocks(MatmulPlan& p, const ChipSpec& chip) {
+  p.m_tiles = div_up(p.m, kTileSide);
+  p.n_tiles = div_up(p.n, kTileSide);
+  p.k_tiles = div_up(p.k, kTileSide);
+  const Choice c = Chooser(p, chip).best();
+  p.mb = c.mb;
+  p.nb = c.nb;
+  p.kb = c.kb;
+  p.m_blocks = div_up(p.m_tiles, p.mb);
+  p.n_blocks = div_up(p.n_tiles, p.nb);
+  p.k_steps = div_up(p.k_tiles, p.kb);
+  p.mode = c.mode;
+  p.grid_rows = c.rows;
+  p.grid_columns = c.columns;
+  p.m_slots = c.mode == MatmulMode::kGrid ? c.rows : c.mode == MatmulMode::kRowsOnly ? c.rows * c.columns : 1;
+  p.n_slots = c.mode == MatmulMode::kGrid ? c.columns : c.mode == MatmulMode::kColumnsOnly ? c.rows * c.columns : 1;
+}
+
+}  // namespace tt::dnn

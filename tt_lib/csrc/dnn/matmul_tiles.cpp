@@ -1,0 +1,317 @@
+// Tilizing readers and untilizing writers. Plain strided matrices go through the engine's tilize; all others are copied run by run.
+#include "dnn/matmul_tiles.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "emulator/cycles.hpp"
+#include "emulator/fpu.hpp"
+
+namespace tt::dnn {
+namespace {
+
+namespace cycles = emulator::cycles;
+
+constexpr size_t kMaxTileBytes = kTileElements * 16;
+constexpr int64_t kFace = 16;
+
+// Row `row` of a tile in face order: its two halves are 256 elements apart.
+std::byte* tile_row(std::byte* tile, int64_t row, size_t element) {
+  return tile + static_cast<size_t>(row / kFace * 2 * kFace * kFace + row % kFace * kFace) * element;
+}
+
+template <class T>
+void copy_steps(std::byte* destination, const std::byte* source, int64_t step, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    std::memcpy(destination + static_cast<size_t>(i) * sizeof(T), source + i * step * static_cast<int64_t>(sizeof(T)), sizeof(T));
+}
+template <class T>
+void place_steps(std::byte* destination, int64_t step, const std::byte* source, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    std::memcpy(destination + i * step * static_cast<int64_t>(sizeof(T)), source + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+}
+struct Wide {
+  uint64_t low, high;
+};
+
+void copy_run(std::byte* destination, const std::byte* source, int64_t step, int64_t n, size_t element) {
+  if (step == 1) {
+    std::memcpy(destination, source, static_cast<size_t>(n) * element);
+    return;
+  }
+  switch (element) {
+    case 1: return copy_steps<uint8_t>(destination, source, step, n);
+    case 2: return copy_steps<uint16_t>(destination, source, step, n);
+    case 4: return copy_steps<uint32_t>(destination, source, step, n);
+    case 8: return copy_steps<uint64_t>(destination, source, step, n);
+    default: return copy_steps<Wide>(destination, source, step, n);
+  }
+}
+void place_run(std::byte* destination, int64_t step, const std::byte* source, int64_t n, size_t element) {
+  if (step == 1) {
+    std::memcpy(destination, source, static_cast<size_t>(n) * element);
+    return;
+  }
+  switch (element) {
+    case 1: return place_steps<uint8_t>(destination, step, source, n);
+    case 2: return place_steps<uint16_t>(destination, step, source, n);
+    case 4: return place_steps<uint32_t>(destination, step, source, n);
+    case 8: return place_steps<uint64_t>(destination, step, source, n);
+    default: return place_steps<Wide>(destination, step, source, n);
+  }
+}
+
+void fill_elements(std::byte* tile, const std::vector<std::byte>& pad, size_t element) {
+  for (size_t i = 0; i < kTileElements; ++i) std::memcpy(tile + i * element, pad.data(), element);
+}
+
+bool is_zero(const std::vector<std::byte>& pad) {
+  return std::all_of(pad.begin(), pad.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+int64_t extent(int64_t size, int64_t at) { return std::clamp<int64_t>(size - at, 0, kTileSide); }
+
+int64_t resolve(Dataflow& k, const std::vector<DynamicIndex>& indices) { return indices.empty() ? 0 : resolve_offset(k, {}, indices); }
+
+}  // namespace
+
+Matrix input_matrix(const Operand& operand, int64_t batch, int64_t rows, int64_t columns) {
+  check(operand.buffer != kNoBuffer, "[matmul] an operand without a buffer: store it first");
+  return {static_cast<Slot>(operand.buffer), operand.type, matrix_view(operand.map, batch, rows, columns), operand.pad, operand.indices};
+}
+
+Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t rows, int64_t columns) {
+  return {slot, result.type, matrix_view(result.map, batch, rows, columns), {}, result.indices};
+}
+
+TileReader::TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, bool interleave)
+    : k_(k),
+      matrix_(matrix),
+      page_type_(page_type),
+      interleave_(interleave),
+      transposed_(matrix.view.runs_along_rows()),
+      element_(static_cast<size_t>(size_of(matrix.type))),
+      moved_(resolve(k, matrix.indices)) {}
+
+void TileReader::charge(const TileBlock& block) const {
+  const MatrixView& view = matrix_.view;
+  const int64_t rows = std::min<int64_t>(block.height * kTileSide, view.rows - block.row);
+  const int64_t columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
+  const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);
+  const int64_t transactions = transposed_ ? columns * div_up(rows, run) : rows * div_up(columns, run);
+  k_.spend(uint64_t{block.height} * block.width * (cycles::kCopyTile + cycles::kPackTile));
+  k_.charge({.read_bytes = rows * columns * element, .transactions = transactions});
+}
+
+void TileReader::prepare(const TileBlock& block) {
+  const MatrixView& view = matrix_.view;
+  const int64_t rows = std::min<int64_t>(block.height * kTileSide, view.rows - block.row);
+  const int64_t columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
+  rows_.resize(static_cast<size_t>(rows));
+  columns_.resize(static_cast<size_t>(columns));
+  find_positions(view, MatrixView::kRows, block.row, rows, rows_.data());
+  find_positions(view, MatrixView::kColumns, block.column, columns, columns_.data());
+  const std::vector<Position>& minor = transposed_ ? rows_ : columns_;
+  const auto count = static_cast<int64_t>(minor.size());
+  runs_.resize(static_cast<size_t>(div_up(count, kTileSide)));
+  for (size_t t = 0; t < runs_.size(); ++t) {
+    const auto first = static_cast<int64_t>(t) * kTileSide;
+    find_runs(view, minor.data() + first, std::min(kTileSide, count - first), runs_[t]);
+  }
+}
+
+void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch, std::byte* shared) {
+  if (!k_.values()) return charge(block);
+  const MatrixView& view = matrix_.view;
+  batch_ = batch_position(view, block.batch);
+  if (!view.irregular && !view.is_strided()) prepare(block);
+  const size_t page_bytes = k_.get_page_size(cb);
+  alignas(64) std::byte staged[kMaxTileBytes];
+  alignas(64) std::byte converted[kMaxTileBytes];
+  for (uint32_t i = 0; i < block.height; ++i) {
+    for (uint32_t j = 0; j < block.width; ++j) {
+      const uint32_t index = first + i * pitch + j;
+      std::byte* page = shared != nullptr ? shared + index * page_bytes : k_.new_page(cb, index);
+      const int64_t row = i * kTileSide, column = j * kTileSide;
+      const Window window{row, column, extent(view.rows - block.row, row), extent(view.columns - block.column, column)};
+      const bool convert = matrix_.type != page_type_;
+      std::byte* tile = convert || interleave_ ? staged : page;
+      fill(window, block, tile);
+      if (convert) {
+        std::byte* to = interleave_ ? converted : page;
+        emulator::convert_elements(matrix_.type, tile, page_type_, to, kTileElements);
+        tile = to;
+      }
+      if (interleave_) emulator::interleave_bf16_pairs(reinterpret_cast<const uint16_t*>(tile), reinterpret_cast<uint16_t*>(page));
+    }
+  }
+}
+
+void TileReader::fill(const Window& window, const TileBlock& block, std::byte* tile) {
+  const MatrixView& view = matrix_.view;
+  if (view.irregular)
+    return fill_irregular({block.row + window.row, block.column + window.column, window.rows, window.columns}, block.batch, tile);
+  if (!view.is_strided()) return fill_runs(window, tile);
+  const int64_t at = view.offset + moved_ + batch_.offset + (block.row + window.row) * view.row_stride() +
+                     (block.column + window.column) * view.column_stride();
+  emulator::tilize(element_, k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_), view.row_stride(), view.column_stride(),
+                   static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
+}
+
+// The source offset of a run, and which of its elements [low, high) are backed.
+int64_t TileReader::locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const {
+  const MatrixView& view = matrix_.view;
+  int64_t offset = view.offset + moved_ + batch_.offset + major.offset + minor.offset;
+  low = 0;
+  high = run.count;
+  for (size_t a = 0; a < view.axes.size(); ++a) {
+    const MatrixView::Axis& axis = view.axes[a];
+    const int64_t base = batch_.at[a] + major.at[a];
+    if (run.axis == static_cast<int>(a)) {
+      const Position* along = &minor;
+      while (low < high && base + along[low].at[a] < 0) ++low;
+      while (low < high && base + along[high - 1].at[a] >= axis.extent) --high;
+      continue;
+    }
+    const int64_t at = base + minor.at[a];
+    if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(std::max<int64_t>(axis.extent, 0))) high = low;
+    if (axis.dilation != 1) {
+      if (at % axis.dilation != 0) high = low;
+      offset += at / axis.dilation * axis.stride;
+    }
+    if (high == low) return 0;
+  }
+  return offset;
+}
+
+void TileReader::fill_runs(const Window& window, std::byte* tile) const {
+  const std::byte* source = k_.dram(matrix_.slot);
+  alignas(64) std::byte staged[kMaxTileBytes];
+  std::byte* to = transposed_ ? staged : tile;
+  const bool zero = is_zero(matrix_.pad);
+  if (zero) {
+    std::memset(to, 0, kTileElements * element_);
+  } else {
+    fill_elements(to, matrix_.pad, element_);
+  }
+  const std::vector<Position>& majors = transposed_ ? columns_ : rows_;
+  const std::vector<Position>& minors = transposed_ ? rows_ : columns_;
+  const int64_t major0 = transposed_ ? window.column : window.row, minor0 = transposed_ ? window.row : window.column;
+  const int64_t count = transposed_ ? window.columns : window.rows;
+  const std::vector<PositionRun>& runs = runs_[static_cast<size_t>(minor0 / kTileSide)];
+  for (int64_t i = 0; i < count; ++i) {
+    const Position& major = majors[static_cast<size_t>(major0 + i)];
+    for (const PositionRun& run : runs) {
+      int64_t low, high;
+      const int64_t offset = locate(major, minors[static_cast<size_t>(minor0 + run.first)], run, low, high);
+      if (low >= high) continue;
+      const std::byte* from = source + (offset + low * run.step) * static_cast<int64_t>(element_);
+      int64_t first = run.first + low, n = high - low;
+      if (transposed_) {
+        copy_run(staged + static_cast<size_t>(i * kTileSide + first) * element_, from, run.step, n, element_);
+        continue;
+      }
+      std::byte* row = tile_row(tile, i, element_);
+      if (first < kFace) {
+        const int64_t left = std::min(n, kFace - first);
+        copy_run(row + static_cast<size_t>(first) * element_, from, run.step, left, element_);
+        from += left * run.step * static_cast<int64_t>(element_);
+        first += left;
+        n -= left;
+      }
+      if (n > 0) copy_run(row + static_cast<size_t>(kFace * kFace + first - kFace) * element_, from, run.step, n, element_);
+    }
+  }
+  if (transposed_) {
+    emulator::tilize(element_, staged, 1, kTileSide, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
+  } else if (!zero && (window.rows < kTileSide || window.columns < kTileSide)) {
+    std::memcpy(staged, tile, kTileElements * element_);  // what lies outside the matrix is zero, not the pad
+    std::byte linear[kMaxTileBytes];
+    emulator::untilize(element_, staged, linear, kTileSide, 1, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns));
+    emulator::tilize(element_, linear, kTileSide, 1, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
+  }
+}
+
+void TileReader::fill_irregular(const Window& window, int64_t batch, std::byte* tile) const {
+  const MatrixView& view = matrix_.view;
+  emulator::AccessMap map = *view.irregular;
+  map.offset += moved_;
+  alignas(64) std::byte linear[kMaxTileBytes];
+  for (int64_t r = 0; r < window.rows; ++r) {
+    const int64_t start = (batch * view.rows + window.row + r) * view.columns + window.column;
+    emulator::gather_mapped(map, element_, k_.dram(matrix_.slot), start, window.columns,
+                            linear + static_cast<size_t>(r * kTileSide) * element_, matrix_.pad.empty() ? nullptr : matrix_.pad.data());
+  }
+  emulator::tilize(element_, linear, kTileSide, 1, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
+}
+
+TileWriter::TileWriter(Dataflow& k, const Matrix& matrix)
+    : k_(k),
+      matrix_(matrix),
+      transposed_(matrix.view.runs_along_rows()),
+      element_(static_cast<size_t>(size_of(matrix.type))),
+      moved_(resolve(k, matrix.indices)) {}
+
+void TileWriter::write(const TileBlock& block, Cb cb) {
+  const MatrixView& view = matrix_.view;
+  const int64_t rows = extent(view.rows, block.row), columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
+  if (!k_.values()) {
+    const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);
+    const int64_t transactions = transposed_ ? columns * div_up(rows, run) : rows * div_up(columns, run);
+    return k_.charge({.write_bytes = rows * columns * element, .transactions = transactions});
+  }
+  batch_ = batch_position(view, block.batch);
+  const bool strided = view.is_strided();
+  if (!strided && !view.irregular) {
+    rows_.resize(static_cast<size_t>(rows));
+    columns_.resize(static_cast<size_t>(columns));
+    find_positions(view, MatrixView::kRows, block.row, rows, rows_.data());
+    find_positions(view, MatrixView::kColumns, block.column, columns, columns_.data());
+  }
+  for (uint32_t j = 0; j < block.width; ++j) {
+    const int64_t column = j * kTileSide, width = extent(columns, column);
+    if (view.irregular) {
+      store_irregular(block, block.column + column, rows, width, k_.page(cb, j));
+    } else if (strided) {
+      const int64_t at =
+          view.offset + moved_ + batch_.offset + block.row * view.row_stride() + (block.column + column) * view.column_stride();
+      emulator::untilize(element_, k_.page(cb, j), k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_), view.row_stride(),
+                         view.column_stride(), static_cast<size_t>(rows), static_cast<size_t>(width));
+    } else {
+      store(j, k_.page(cb, j));
+    }
+  }
+}
+
+void TileWriter::store(uint32_t tile, const std::byte* page) {
+  alignas(64) std::byte linear[kMaxTileBytes];
+  const auto first = static_cast<size_t>(tile * kTileSide);
+  const int64_t rows = static_cast<int64_t>(rows_.size()), columns = extent(static_cast<int64_t>(columns_.size()), tile * kTileSide);
+  emulator::untilize(element_, page, linear, transposed_ ? 1 : kTileSide, transposed_ ? kTileSide : 1, static_cast<size_t>(rows),
+                     static_cast<size_t>(columns));
+  const Position* majors = transposed_ ? columns_.data() + first : rows_.data();
+  const Position* minors = transposed_ ? rows_.data() : columns_.data() + first;
+  find_runs(matrix_.view, minors, transposed_ ? rows : columns, runs_);
+  std::byte* destination = k_.dram(matrix_.slot) + (matrix_.view.offset + moved_ + batch_.offset) * static_cast<int64_t>(element_);
+  for (int64_t i = 0; i < (transposed_ ? columns : rows); ++i) {
+    for (const PositionRun& run : runs_) {
+      const int64_t at = majors[i].offset + minors[run.first].offset;
+      place_run(destination + at * static_cast<int64_t>(element_), run.step,
+                linear + static_cast<size_t>(i * kTileSide + run.first) * element_, run.count, element_);
+    }
+  }
+}
+
+void TileWriter::store_irregular(const TileBlock& block, int64_t column, int64_t rows, int64_t columns, const std::byte* page) const {
+  const MatrixView& view = matrix_.view;
+  emulator::AccessMap map = *view.irregular;
+  map.offset += moved_;
+  alignas(64) std::byte linear[kMaxTileBytes];
+  emulator::untilize(element_, page, linear, kTileSide, 1, static_cast<size_t>(rows), static_cast<size_t>(columns));
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t start = (block.batch * view.rows + block.row + r) * view.columns + column;
+    emulator::scatter_mapped(map, element_, linear + static_cast<size_t>(r * kTileSide) * element_, start, columns, k_.dram(matrix_.slot));
+  }
+}
+
+}  // namespace tt::dnn

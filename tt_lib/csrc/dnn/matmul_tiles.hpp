@@ -1,0 +1,82 @@
+// Tiles in face order from row-major DRAM under any view, and back.
+#pragma once
+
+#include "dnn/matmul_view.hpp"
+#include "dnn/operand.hpp"
+
+namespace tt::dnn {
+
+inline constexpr int64_t kTileSide = 32;
+
+// A matrix (per batch entry) that a program reads or writes.
+struct Matrix {
+  Slot slot = 0;
+  DataType type = DataType::kF32;
+  MatrixView view;
+  std::vector<std::byte> pad;
+  std::vector<DynamicIndex> indices;
+};
+Matrix input_matrix(const Operand& operand, int64_t batch, int64_t rows, int64_t columns);
+Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t rows, int64_t columns);
+
+// A rectangle of tiles of one batch entry; its last row and column of tiles may be cut by the matrix.
+struct TileBlock {
+  int64_t batch;
+  int64_t row, column;     // first element
+  uint32_t height, width;  // tiles
+};
+
+// Reads blocks of a matrix. Pages hold tiles of `page_type`; bf16 tiles are pair-interleaved on request.
+class TileReader {
+ public:
+  TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, bool interleave);
+
+  // Tile (i, j) of the block goes to page `first + i * pitch + j` from the back of `cb`, or to that page of `shared`.
+  void read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch, std::byte* shared = nullptr);
+
+ private:
+  struct Window {  // of one tile
+    int64_t row, column, rows, columns;
+  };
+  void charge(const TileBlock& block) const;
+  void prepare(const TileBlock& block);
+  void fill(const Window& window, const TileBlock& block, std::byte* tile);
+  void fill_runs(const Window& window, std::byte* tile) const;
+  void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;
+  int64_t locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const;
+
+  Dataflow& k_;
+  const Matrix& matrix_;
+  DataType page_type_;
+  bool interleave_;
+  bool transposed_;
+  size_t element_;
+  int64_t moved_ = 0;  // by dynamic indices
+  Position batch_{};
+  std::vector<Position> rows_, columns_;
+  std::vector<std::vector<PositionRun>> runs_;  // per tile along the minor side
+};
+
+// Writes rows of tiles.
+class TileWriter {
+ public:
+  TileWriter(Dataflow& k, const Matrix& matrix);
+
+  // A row of tiles: tile j is page `j` from the front of `cb`.
+  void write(const TileBlock& block, Cb cb);
+
+ private:
+  void store(uint32_t tile, const std::byte* page);
+  void store_irregular(const TileBlock& block, int64_t column, int64_t rows, int64_t columns, const std::byte* page) const;
+
+  Dataflow& k_;
+  const Matrix& matrix_;
+  bool transposed_;
+  size_t element_;
+  int64_t moved_ = 0;
+  Position batch_{};
+  std::vector<Position> rows_, columns_;
+  std::vector<PositionRun> runs_;
+};
+
+}  // namespace tt::dnn

@@ -1,0 +1,153 @@
+// Splitting maps into batch, rows and columns, and walking the groups.
+#include "dnn/matmul_view.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.hpp"
+
+namespace tt::dnn {
+
+using emulator::AccessMap;
+
+namespace {
+
+bool is_trivial(const AccessMap::Dim& dim) { return dim.size == 1 && !dim.padded(); }
+
+void add_dim(MatrixView& view, MatrixView::Group group, const AccessMap::Dim& dim) {
+  if (is_trivial(dim)) return;
+  if (!dim.padded()) return view.add(group, {dim.size, dim.stride});
+  require(view.axes.size() < kMaxAxes, "[matmul] an operand has more than ", kMaxAxes, " padded dimensions: store it first");
+  const bool dense = dim.step == 1;
+  view.groups[group].push_back({dim.size, dense ? dim.stride : 0, static_cast<int>(view.axes.size()), 1});
+  view.axes.push_back({dim.limit() - dim.low, dim.step, dense ? 0 : dim.stride, -dim.low});
+  if (dense) view.offset -= dim.low * dim.stride;
+}
+
+// How many neighbours of the group's innermost dimension one transfer may bring.
+int64_t density(const std::vector<MatrixView::Dim>& dims) {
+  if (dims.empty()) return 1;
+  const int64_t stride = std::abs(dims.back().stride);
+  return stride == 0 ? 1 : std::max<int64_t>(dims.back().size / stride, 1);
+}
+
+}  // namespace
+
+void MatrixView::add(Group group, Dim dim) {
+  if (dim.size == 1) return;
+  std::vector<Dim>& dims = groups[group];
+  if (!dims.empty() && dims.back().axis < 0 && dim.axis < 0 && dims.back().stride == dim.size * dim.stride) {
+    dims.back() = {dims.back().size * dim.size, dim.stride};
+  } else {
+    dims.push_back(dim);
+  }
+}
+
+bool MatrixView::runs_along_rows() const { return density(groups[kRows]) > density(groups[kColumns]); }
+
+int64_t MatrixView::run_length() const {
+  const std::vector<Dim>& dims = groups[runs_along_rows() ? kRows : kColumns];
+  return irregular ? irregular->run_length() : dims.empty() || std::abs(dims.back().stride) > 1 ? 1 : dims.back().size;
+}
+
+std::optional<std::vector<std::vector<AccessMap::Dim>>> split_dims(const AccessMap& map, std::span<const int64_t> sizes) {
+  std::vector<std::vector<AccessMap::Dim>> groups(sizes.size());
+  const AccessMap merged = map.coalesced();
+  size_t group = sizes.size();
+  int64_t rest = 1;  // of the current group, not yet covered
+  for (size_t d = merged.dims.size(); d-- > 0;) {
+    AccessMap::Dim dim = merged.dims[d];
+    for (bool done = is_trivial(dim); !done;) {
+      while (rest == 1 && group > 0 && dim.size != 1) rest = sizes[--group];
+      if (dim.size <= rest && rest % dim.size == 0) {
+        groups[std::min(group, sizes.size() - 1)].insert(groups[std::min(group, sizes.size() - 1)].begin(), dim);
+        rest /= dim.size;
+        done = true;
+      } else if (!dim.padded() && rest > 1 && dim.size % rest == 0) {
+        groups[group].insert(groups[group].begin(), {rest, dim.stride});
+        dim.size /= rest;
+        dim.stride *= rest;
+        rest = 1;
+      } else {
+        return std::nullopt;
+      }
+    }
+  }
+  return groups;
+}
+
+MatrixView matrix_view(const AccessMap& map, int64_t batch, int64_t rows, int64_t columns) {
+  check(map.size() == batch * rows * columns, "[matmul] a map of ", map.size(), " elements for ", batch, " matrices of ", rows, " x ",
+        columns);
+  MatrixView view;
+  view.rows = rows;
+  view.columns = columns;
+  view.offset = map.offset;
+  if (batch * rows * columns == 0) return view;
+  const int64_t sizes[3] = {batch, rows, columns};
+  const auto split = split_dims(map, sizes);
+  if (!split) {
+    view.irregular = map;
+    return view;
+  }
+  for (size_t g = 0; g < 3; ++g) {
+    for (const AccessMap::Dim& dim : (*split)[g]) add_dim(view, static_cast<MatrixView::Group>(g), dim);
+  }
+  return view;
+}
+
+void find_positions(const MatrixView& view, MatrixView::Group group, int64_t start, int64_t count, Position* positions) {
+  const std::vector<MatrixView::Dim>& dims = view.groups[group];
+  std::vector<int64_t> index(dims.size());
+  Position here{};
+  for (size_t d = dims.size(); d-- > 0;) {
+    index[d] = start % dims[d].size;
+    start /= dims[d].size;
+    here.offset += index[d] * dims[d].stride;
+    if (dims[d].axis >= 0) here.at[static_cast<size_t>(dims[d].axis)] += index[d] * dims[d].reach;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    positions[i] = here;
+    for (size_t d = dims.size(); d-- > 0;) {
+      const MatrixView::Dim& dim = dims[d];
+      const bool wraps = ++index[d] == dim.size;
+      const int64_t moved = wraps ? 1 - dim.size : 1;
+      here.offset += moved * dim.stride;
+      if (dim.axis >= 0) here.at[static_cast<size_t>(dim.axis)] += moved * dim.reach;
+      if (!wraps) break;
+      index[d] = 0;
+    }
+  }
+}
+
+Position batch_position(const MatrixView& view, int64_t batch) {
+  Position position{};
+  find_positions(view, MatrixView::kBatch, batch, 1, &position);
+  for (size_t a = 0; a < view.axes.size(); ++a) position.at[a] += view.axes[a].start;
+  return position;
+}
+
+void find_runs(const MatrixView& view, const Position* positions, int64_t count, std::vector<PositionRun>& runs) {
+  runs.clear();
+  const size_t axes = view.axes.size();
+  for (int64_t first = 0; first < count;) {
+    PositionRun run{static_cast<int32_t>(first), 1, 1, -1};
+    const Position& begin = positions[first];
+    if (first + 1 < count) run.step = positions[first + 1].offset - begin.offset;
+    for (int64_t i = first + 1; i < count && positions[i].offset - positions[i - 1].offset == run.step; ++i) {
+      bool extends = true;
+      for (size_t a = 0; a < axes && extends; ++a) {
+        if (positions[i].at[a] == begin.at[a] && run.axis != static_cast<int>(a)) continue;
+        extends =
+            view.axes[a].dilation == 1 && (run.axis < 0 || run.axis == static_cast<int>(a)) && positions[i].at[a] >= positions[i - 1].at[a];
+        if (extends) run.axis = static_cast<int>(a);
+      }
+      if (!extends) break;
+      ++run.count;
+    }
+    runs.push_back(run);
+    first += run.count;
+  }
+}
+
+}  // namespace tt::dnn

@@ -5,6 +5,8 @@
 
 #include "base/error.hpp"
 #include "lowering/block.hpp"
+#include "lowering/prefix.hpp"
+#include "lowering/region.hpp"
 
 namespace tt::lowering {
 
@@ -17,38 +19,6 @@ using ir::Op;
 namespace {
 
 constexpr int64_t kMaxPositions = 32;  // of one window that are combined one by one
-
-// The region applied element by element: its operations become virtual operations of the block.
-std::vector<Ref> apply_region(BlockLowering& block, const ir::Block& region, std::span<const Ref> arguments, int64_t elements) {
-  std::unordered_map<const ir::Value*, Ref> values;
-  for (size_t i = 0; i < arguments.size(); ++i) values[region.arguments()[i].get()] = arguments[i];
-  const auto find = [&](const ir::Value* value) -> Ref {
-    if (const auto found = values.find(value); found != values.end()) return found->second;
-    const Ref& outer = block.ref(value);
-    if (std::holds_alternative<Splat>(outer)) return outer;
-    const int64_t dims[1] = {elements};
-    return *broadcast_in_dim(block.source(value), {}, dims);
-  };
-  for (const auto& operation : region.operations()) {
-    std::vector<Ref> operands;
-    for (const ir::Value* value : operation->operands()) operands.push_back(find(value));
-    switch (operation->op()) {
-      case Op::kReturn: return operands;
-      case Op::kConstant: values[operation->result()] = splat_of(operation->elements()); break;
-      case Op::kReshape:
-      case Op::kBroadcastInDim:
-      case Op::kOptimizationBarrier: values[operation->result()] = operands[0]; break;
-      default: {
-        const auto op = ir::is_elementwise(operation->op()) ? tile_op(*operation) : std::nullopt;
-        if (!op) fail(ErrorCategory::kUnimplemented, "stablehlo.", ir::name(operation->op()), " inside a region");
-        const NodeId node = block.elementwise(*op, elements, std::move(operands));
-        block.graph.add_uses(node, 1000);  // its readers are not counted: never absorbed
-        values[operation->result()] = node;
-      }
-    }
-  }
-  fail(ErrorCategory::kInternal, "[region] without a return");
-}
 
 std::vector<std::byte> bits_of(const Splat& splat) {
   return {splat.bits.begin(), splat.bits.begin() + static_cast<ptrdiff_t>(size_of(splat.type))};
@@ -144,6 +114,8 @@ class WindowReduction {
     std::vector<Ref> results;
     if (window.positions() <= kMaxPositions) {
       results = combine(values, window);
+    } else if (const auto prefix = as_prefix(window)) {
+      results = {lower_prefix(block_, region_, values[0], inits_[0], *prefix)};
     } else {
       results = by_dimension(values, window);
     }
@@ -172,6 +144,20 @@ class WindowReduction {
     auto found = view_at(padded, plain, position, bits_of(inits_[v]));
     check(found.has_value(), "[reduce_window] no view of a plain array");
     return *found;
+  }
+
+  // Whether the windows are all the prefixes (or suffixes) along one dimension, and the initial value changes nothing.
+  std::optional<Prefix> as_prefix(const Window& w) const {
+    std::optional<Prefix> found;
+    for (size_t d = 0; d < w.size.size(); ++d) {
+      if (w.strides[d] != 1 || w.base_dilations[d] != 1 || w.window_dilations[d] != 1) return std::nullopt;
+      if (w.size[d] == 1 && w.low[d] == 0 && w.high[d] == 0) continue;
+      const int64_t reach = w.size[d] - 1;
+      const bool forward = w.low[d] == reach && w.high[d] == 0, backward = w.low[d] == 0 && w.high[d] == reach;
+      if (found || w.size[d] != w.output[d] || (!forward && !backward)) return std::nullopt;
+      found = Prefix{d, backward};
+    }
+    return inits_.size() == 1 && is_identity(region_chain(region_), inits_[0]) ? found : std::nullopt;
   }
 
   // Copies the operand with its padding; `window` then needs none.

@@ -128,8 +128,14 @@ def _cumulative() -> list[Case]:
     if name != "cumlogsumexp":
       cases.append(Case(f"{name}-int32", "cumulative", bound, (arg((5, 33), I32),)))
     cases.append(Case(f"{name}-grad", "cumulative", gradient(bound), (arg((5, 33), F32, draw),), COMPOSED))
-  long = (arg((20_000,)),)
-  cases.append(Case("cumsum-long", "cumulative", lambda x: lax.cumsum(x), long, SUMMED))
+  # Cut into segments, padded where they do not come out even, one to three levels deep.
+  for shape, axis in (((20_000,), 0), ((65_536,), 0), ((2, 1_000_003), 1), ((3, 5_000, 7), 1), ((5_000, 300), 0)):
+    for reverse in (False, True):
+      title = f"{shape_name(shape)}-axis{axis}" + ("-reverse" if reverse else "")
+      bind = lambda f, axis=axis, reverse=reverse: lambda x: f(x, axis=axis, reverse=reverse)
+      cases.append(Case(f"cumsum-long-{title}", "cumulative", bind(lax.cumsum), (arg(shape),), SUMMED))
+      cases.append(Case(f"cummax-long-{title}", "cumulative", bind(lax.cummax), (arg(shape),), EQUAL))
+      cases.append(Case(f"cumprod-int32-long-{title}", "cumulative", bind(lax.cumprod), (arg(shape, I32),)))
   return cases
 
 

@@ -58,7 +58,7 @@ void expect_product(DataType type, Make make, Add add, bool interleaved = false)
       Block<S> sums = start;
       const auto as = a.pointers(), bs = right.pointers(), accs = sums.pointers();
       const std::vector<const std::byte*> left(as.begin(), as.end()), middle(bs.begin(), bs.end());
-      engine(simd).matmul[static_cast<size_t>(type)](left.data(), middle.data(), accs.data(), mt, nt, kt);
+      engine(simd).matmul[static_cast<size_t>(type)](left.data(), middle.data(), accs.data(), mt, nt, kt, 32);
       for (size_t i = 0; i < sums.tiles.size(); ++i) {
         if (std::memcmp(sums.tiles[i].data(), expected.tiles[i].data(), 1024 * sizeof(S)) != 0) {
           throw Failure(cat("matmul of ", name(type), " on ", name(simd), " differs in tile ", i, " of ", mt, "x", nt, "x", kt));
@@ -219,6 +219,23 @@ TEST(pairs_interleave_within_face_rows) {
         for (size_t n = 0; n < 16; ++n) {
           for (size_t i = 0; i < 2; ++i) EXPECT_EQ(out[face * 256 + p * 32 + 2 * n + i], face * 256 + (2 * p + i) * 16 + n);
         }
+      }
+    }
+  }
+}
+
+TEST(pairs_are_tilized_as_tiles_are_interleaved) {
+  std::vector<uint16_t> source(64 * 64), tile(1024), expected(1024), out(1024);
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint16_t>(i * 7 + 1);
+  const int64_t strides[][2] = {{32, 1}, {1, 32}, {64, 1}, {1, 64}, {37, 1}, {64, 2}, {2, 64}, {0, 1}, {1, 0}};
+  const size_t sizes[][2] = {{32, 32}, {16, 32}, {1, 32}, {32, 1}, {17, 19}, {31, 32}};
+  for (const Simd simd : host_simds()) {
+    for (const auto& [row_stride, col_stride] : strides) {
+      for (const auto& [rows, cols] : sizes) {
+        engine(simd).tilize(2, bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()));
+        engine(simd).interleave(tile.data(), expected.data());
+        engine(simd).tilize_pairs(source.data(), row_stride, col_stride, rows, cols, out.data());
+        EXPECT(out == expected);
       }
     }
   }

@@ -11,8 +11,8 @@
 namespace tt::dnn {
 namespace {
 
-constexpr int64_t kDstBlock = 8;    // tiles of one half of DST
-constexpr int64_t kPanelDepth = 8;  // tiles along k per call: what the host's first cache holds
+constexpr int64_t kDstBlock = 8;           // tiles of one half of DST
+constexpr int64_t kPanelBytes = 16 << 10;  // of B's tiles along k per call: what the host's first cache holds beside A's
 
 // One block of the output.
 struct Block {
@@ -101,8 +101,10 @@ namespace {
 // Adds one step's products to the partial sums of the block.
 void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t depth) {
   const int64_t rows = std::min(kDstBlock, block.height), columns = kDstBlock / rows;
-  for (int64_t k0 = 0; k0 < depth; k0 += kPanelDepth) {
-    const int64_t kt = std::min(kPanelDepth, depth - k0);
+  const int64_t panel = std::max<int64_t>(kPanelBytes / k.get_page_size(p.side_cbs[1]) / columns, 2);
+  const int64_t last_rows = std::min(p.m - (block.row + block.height - 1) * kTileSide, kTileSide);
+  for (int64_t k0 = 0; k0 < depth; k0 += panel) {
+    const int64_t kt = std::min(panel, depth - k0);
     for (int64_t r = 0; r < block.height; r += rows) {
       for (int64_t c = 0; c < block.width; c += columns) {
         const auto mt = static_cast<uint32_t>(std::min(rows, block.height - r)),
@@ -115,7 +117,7 @@ void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t 
         }
         k.matmul_block(p.side_cbs[0], p.side_cbs[1], static_cast<uint32_t>(r * p.kb + k0), static_cast<uint32_t>(p.kb),
                        static_cast<uint32_t>(k0 * p.nb + c), static_cast<uint32_t>(p.nb), 0, mt, nt, static_cast<uint32_t>(kt), p.operand,
-                       MathFidelity::kHiFi4);
+                       MathFidelity::kHiFi4, static_cast<uint32_t>(r + mt == block.height ? last_rows : kTileSide));
         k.tile_regs_release();
       }
     }

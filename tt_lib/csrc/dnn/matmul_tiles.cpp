@@ -135,6 +135,11 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       const int64_t row = i * kTileSide, column = j * kTileSide;
       const Window window{row, column, extent(view.rows - block.row, row), extent(view.columns - block.column, column)};
       const bool convert = matrix_.type != page_type_;
+      if (interleave_ && !convert && view.is_strided()) {
+        emulator::tilize_pairs(reinterpret_cast<const uint16_t*>(locate(window, block)), view.row_stride(), view.column_stride(),
+                               static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), reinterpret_cast<uint16_t*>(page));
+        continue;
+      }
       std::byte* tile = convert || interleave_ ? staged : page;
       fill(window, block, tile);
       if (convert) {
@@ -152,10 +157,15 @@ void TileReader::fill(const Window& window, const TileBlock& block, std::byte* t
   if (view.irregular)
     return fill_irregular({block.row + window.row, block.column + window.column, window.rows, window.columns}, block.batch, tile);
   if (!view.is_strided()) return fill_runs(window, tile);
+  emulator::tilize(element_, locate(window, block), view.row_stride(), view.column_stride(), static_cast<size_t>(window.rows),
+                   static_cast<size_t>(window.columns), tile);
+}
+
+const std::byte* TileReader::locate(const Window& window, const TileBlock& block) const {
+  const MatrixView& view = matrix_.view;
   const int64_t at = view.offset + moved_ + batch_.offset + (block.row + window.row) * view.row_stride() +
                      (block.column + window.column) * view.column_stride();
-  emulator::tilize(element_, k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_), view.row_stride(), view.column_stride(),
-                   static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
+  return k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_);
 }
 
 // The source offset of a run, and which of its elements [low, high) are backed.

@@ -40,6 +40,7 @@ class TileReader {
   };
   void charge(const TileBlock& block) const;
   void prepare(const TileBlock& block);
+  const std::byte* locate(const Window& window, const TileBlock& block) const;  // of a strided view
   void fill(const Window& window, const TileBlock& block, std::byte* tile);
   void fill_runs(const Window& window, std::byte* tile) const;
   void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;

@@ -32,15 +32,20 @@ DataType matmul_accumulator_type(DataType type) {
 void interleave_bf16_pairs(const uint16_t* tile, uint16_t* interleaved) { engine().interleave(tile, interleaved); }
 
 void matmul_block(DataType type, const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                  size_t kt) {
+                  size_t kt, size_t last_rows) {
   const MatmulFunction matmul = engine().matmul[static_cast<size_t>(type)];
   check(matmul != nullptr, "[matmul_block] ", name(type), " is no operand type: see matmul_operand_type");
-  matmul(a, b, acc, mt, nt, kt);
+  matmul(a, b, acc, mt, nt, kt, last_rows);
 }
 
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {
   check(is_element_size(element) && rows <= 32 && cols <= 32, "[tilize] ", rows, "x", cols, " elements of ", element, " bytes");
   engine().tilize(element, source, row_stride, col_stride, rows, cols, tile);
+}
+
+void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) {
+  check(rows <= 32 && cols <= 32, "[tilize] ", rows, "x", cols, " pairs");
+  engine().tilize_pairs(source, row_stride, col_stride, rows, cols, tile);
 }
 
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,

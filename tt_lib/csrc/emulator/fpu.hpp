@@ -21,12 +21,15 @@ void interleave_bf16_pairs(const uint16_t* tile, uint16_t* interleaved);
 // acc[m][n] += sum over k of a[m][k] * b[k][n] for an mt x nt x kt block of tiles. `a`, `b` and `acc` are arrays of tile pointers,
 // row-major: a has mt*kt entries, b kt*nt, acc mt*nt. `type` is an operand type from matmul_operand_type; bf16 b tiles are interleaved.
 // Each element's sum runs over k in order, in f32 with one fused multiply-add per term (bf16: per pair, as VDPBF16PS does).
+// Of the last row of A's tiles only the first `last_rows` rows count: the sums below are unspecified.
 void matmul_block(DataType type, const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                  size_t kt);
+                  size_t kt, size_t last_rows = 32);
 
 // Moves a row-major block of at most 32 x 32 elements into a tile in face order and back; what lies outside rows x cols is zero-filled
 // on the way in and skipped on the way out. Strides in elements. `element` is the element size in bytes: 1, 2, 4, 8 or 16.
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile);
+// tilize and interleave_bf16_pairs in one step.
+void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile);
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
               size_t cols);
 

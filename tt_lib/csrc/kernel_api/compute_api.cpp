@@ -42,7 +42,7 @@ void Compute::tile_regs_release() {
 }
 
 void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt,
-                           uint32_t nt, uint32_t kt, DataType type, MathFidelity fidelity) {
+                           uint32_t nt, uint32_t kt, DataType type, MathFidelity fidelity, uint32_t last_rows) {
   if (dst + mt * nt > emulator::kDstTiles) [[unlikely]] {
     fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] matmul_block writes DST tile ", dst + mt * nt - 1, ", there are ",
          emulator::kDstTiles);
@@ -67,7 +67,7 @@ void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t 
     acc[i] = core().dst_tile(static_cast<int>(dst + i));
     if (fresh) std::memset(acc[i], 0, bytes);
   }
-  emulator::matmul_block(type, a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt);
+  emulator::matmul_block(type, a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows);
 }
 
 void Compute::copy_tile(Cb cb, uint32_t tile, uint32_t dst) {

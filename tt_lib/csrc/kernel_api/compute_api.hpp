@@ -35,8 +35,9 @@ class Compute : public KernelContext {
   void tile_regs_release();
 
   // DST[dst + i*nt + j] += A[i][k] * B[k][j] over an mt x kt block of tiles at `a0` (rows `a_stride` apart) and a kt x nt block at `b0`.
+  // Of A's last row of tiles only the first `last_rows` rows count; what DST holds below them is unspecified.
   void matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt, uint32_t nt,
-                    uint32_t kt, DataType type, MathFidelity fidelity);
+                    uint32_t kt, DataType type, MathFidelity fidelity, uint32_t last_rows = 32);
   void copy_tile(Cb cb, uint32_t tile, uint32_t dst);  // DST[dst] views the page until release: partial sums are not copied
   void pack_tile(uint32_t dst, Cb cb, uint32_t tile);  // the raw registers
   const std::byte* dst(uint32_t i) const;              // Values only

@@ -30,7 +30,7 @@ using LoadFunction = void (*)(const std::byte* source, void* reg, size_t n);
 using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n);
 using RoundFunction = void (*)(void* reg, size_t n);
 using MatmulFunction = void (*)(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                                size_t kt);
+                                size_t kt, size_t last_rows);
 
 struct Engine {
   StepFunction steps[kNumTileOpcodes][kNumLanes] = {};  // null: not supported
@@ -39,6 +39,7 @@ struct Engine {
   RoundFunction round[kNumDataTypes] = {};              // null: every register value is representable
   MatmulFunction matmul[kNumDataTypes] = {};            // by operand type
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
+  void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) = nullptr;
   void (*tilize)(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols,
                  std::byte* tile) = nullptr;
   void (*untilize)(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,

@@ -126,12 +126,49 @@ void interleave(const uint16_t* tile, uint16_t* interleaved) {
   }
 }
 
+// Rows 2p and 2p + 1 of a face become one row of 32-bit words. Whole faces with unit strides go by vectors.
+void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) {
+  if (rows == kTile && cols == kTile && (col_stride == 1 || row_stride == 1)) {
+    constexpr size_t kFaceElements = kFace * kFace, kAhead = 2 * kTile;
+    for (size_t f = 0; f < 4; ++f) {
+      const auto r0 = static_cast<int64_t>(f / 2 * kFace), c0 = static_cast<int64_t>(f % 2 * kFace);
+      const uint16_t* block = source + r0 * row_stride + c0 * col_stride;
+      uint16_t* face = tile + f * kFaceElements;
+      if (col_stride == 1) {
+        for (int64_t pair = 0; pair < static_cast<int64_t>(kFace / 2); ++pair) {
+          using Row = Vec<uint16_t, kFace>;
+          const uint16_t* rows_of_pair = block + 2 * pair * row_stride;
+          const Row even = load<Row>(rows_of_pair), odd = load<Row>(rows_of_pair + row_stride);
+          __builtin_prefetch(rows_of_pair + kAhead);  // rows are far apart: the host does not see the pattern
+          __builtin_prefetch(rows_of_pair + row_stride + kAhead);
+          store(face + pair * 2 * static_cast<int64_t>(kFace),
+                __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                        28, 13, 29, 14, 30, 15, 31));
+        }
+      } else {  // pairs are words already: 16 columns of 8 words are transposed
+        using Words = Vec<uint32_t, kFace / 2>;
+        Words columns[kFace];
+        for (size_t c = 0; c < kFace; ++c) columns[c] = load<Words>(block + static_cast<int64_t>(c) * col_stride);
+        auto* words = reinterpret_cast<Packed<uint32_t>*>(face);
+        for (size_t p = 0; p < kFace / 2; ++p) {
+          for (size_t c = 0; c < kFace; ++c) words[p * kFace + c] = columns[c][p];
+        }
+      }
+    }
+    return;
+  }
+  alignas(64) std::byte staged[kTile * kTile * sizeof(uint16_t)];
+  tilize(sizeof(uint16_t), reinterpret_cast<const std::byte*>(source), row_stride, col_stride, rows, cols, staged);
+  interleave(reinterpret_cast<const uint16_t*>(staged), tile);
+}
+
 }  // namespace
 
 void install_layout(Engine& engine) {
   engine.tilize = tilize;
   engine.untilize = untilize;
   engine.interleave = interleave;
+  engine.tilize_pairs = tilize_pairs;
 }
 
 }  // namespace tt::emulator::TT_SIMD

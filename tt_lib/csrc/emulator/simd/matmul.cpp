@@ -45,23 +45,25 @@ struct Bf16Pairs {
 };
 
 [[gnu::noinline]] void matmul_bf16_pairs(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                                         size_t kt) {
-  matmul_blocked<Bf16Pairs>(a, b, acc, mt, nt, kt);
+                                         size_t kt, size_t last_rows) {
+  matmul_blocked<Bf16Pairs>(a, b, acc, mt, nt, kt, last_rows);
 }
-void matmul_bf16(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt) {
+void matmul_bf16(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
+                 size_t last_rows) {
 #if defined(__AVX512F__)
-  if (host_has_bf16_dot()) return matmul_bf16_dot(a, b, acc, mt, nt, kt);
+  if (host_has_bf16_dot()) return matmul_bf16_dot(a, b, acc, mt, nt, kt, last_rows);
 #endif
   constexpr unsigned kDenormalsAreZero = 0x8040;  // DAZ and FTZ, as the instruction always has them
   const unsigned control = _mm_getcsr();
   _mm_setcsr(control | kDenormalsAreZero);
-  matmul_bf16_pairs(a, b, acc, mt, nt, kt);
+  matmul_bf16_pairs(a, b, acc, mt, nt, kt, last_rows);
   _mm_setcsr(control);
 }
 
 template <class T>
-void matmul_dense(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt) {
-  matmul_blocked<Dense<T>>(a, b, acc, mt, nt, kt);
+void matmul_dense(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
+                  size_t last_rows) {
+  matmul_blocked<Dense<T>>(a, b, acc, mt, nt, kt, last_rows);
 }
 
 // Complex products are summed part by part: sum += (ar * br - ai * bi, ar * bi + ai * br), every step rounded.
@@ -97,8 +99,9 @@ struct ComplexDense {
   TT_INLINE static V accumulate(const Pair& a, const Pair& b, V sum) { return sum + (a.first * b.first + a.second * b.second); }
 };
 template <class P>
-void matmul_complex(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt) {
-  matmul_blocked<ComplexDense<P>>(a, b, acc, mt, nt, kt);
+void matmul_complex(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
+                    size_t last_rows) {
+  matmul_blocked<ComplexDense<P>>(a, b, acc, mt, nt, kt, last_rows);
 }
 
 }  // namespace

@@ -105,13 +105,14 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
 }
 
 template <class Arithmetic>
-TT_INLINE void matmul_blocked(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                              size_t kt) {
+TT_INLINE void matmul_blocked(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
+                              size_t last_rows) {
   constexpr size_t kColumns = kBlockVectors * Arithmetic::kColumns;
   for (size_t n = 0; n < nt; ++n) {
     for (size_t c0 = 0; c0 < kTile; c0 += kColumns) {
       for (size_t m = 0; m < mt; ++m) {
-        for (size_t r0 = 0; r0 < kTile; r0 += kBlockRows) {
+        const size_t rows = m + 1 == mt ? last_rows : kTile;
+        for (size_t r0 = 0; r0 < rows; r0 += kBlockRows) {
           matmul_register_block<Arithmetic>(a + m * kt, b + n, nt, acc[m * nt + n], r0, c0, kt);
         }
       }
@@ -120,6 +121,7 @@ TT_INLINE void matmul_blocked(const std::byte* const* a, const std::byte* const*
 }
 
 // In a source of its own: compiled for the bf16 dot product, which not every host with AVX-512 has.
-void matmul_bf16_dot(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt);
+void matmul_bf16_dot(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
+                     size_t last_rows);
 
 }  // namespace tt::emulator::TT_SIMD

@@ -25,8 +25,9 @@ struct Bf16Dot {
 
 }  // namespace
 
-void matmul_bf16_dot(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt) {
-  matmul_blocked<Bf16Dot>(a, b, acc, mt, nt, kt);
+void matmul_bf16_dot(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
+                     size_t last_rows) {
+  matmul_blocked<Bf16Dot>(a, b, acc, mt, nt, kt, last_rows);
 }
 
 }  // namespace tt::emulator::TT_SIMD

@@ -87,7 +87,12 @@ Kernel eltwise_compute(Compute k, Args a) {
     co_await k.tile_regs_acquire();
     for (uint32_t i = 0; i < pages; ++i) {
       for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
-      for (size_t s = 0; s < plan.sinks.size(); ++s) outputs[s] = k.new_page(plan.sinks[s].cb, i);
+      for (size_t s = 0; s < plan.sinks.size(); ++s) {
+        const Sink& sink = plan.sinks[s];
+        outputs[s] = plan.dynamic_sinks ? k.new_page(sink.cb, i)
+                                        : k.new_page_for(sink.cb, i, sink.slot, sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
+                                                         (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i));
+      }
       k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(plan.page_elements(page + i)));
     }
     k.tile_regs_release();

@@ -70,6 +70,16 @@ void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t 
   emulator::matmul_block(type, a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows);
 }
 
+std::byte* Compute::new_page_for(Cb cb, uint32_t index, Slot slot, const emulator::AccessMap& map, size_t element, int64_t start,
+                                 int64_t count) {
+  const emulator::BoundBuffer& target = core().run->buffers[slot];
+  const bool in_place = map.dims.size() == 1 && map.dims[0].stride == 1 && !map.dims[0].padded();
+  if (!values() || !in_place || (map.offset + start + count) * static_cast<int64_t>(element) > target.size) return new_page(cb, index);
+  std::byte* page = target.data + (map.offset + start) * static_cast<int64_t>(element);
+  buffer(cb).bind_back(index, page, nullptr);
+  return page;
+}
+
 void Compute::copy_tile(Cb cb, uint32_t tile, uint32_t dst) {
   if (!values()) return charge({0, cycles::kCopyTile});
   core().dst[dst] = const_cast<std::byte*>(page(cb, tile));

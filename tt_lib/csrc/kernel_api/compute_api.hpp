@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "emulator/access_map.hpp"
 #include "emulator/fpu.hpp"
 #include "emulator/tile_program.hpp"
 #include "kernel_api/kernel.hpp"
@@ -47,6 +48,10 @@ class Compute : public KernelContext {
                  uint32_t elements);
   // The same on pages of the caller's choice. In TimingOnly the pointers are not followed.
   void run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
+
+  // A new page whose content will be written to elements [start, start + count) of a map: where these lie side by side the page is made
+  // in place, and the writer has nothing to copy.
+  std::byte* new_page_for(Cb cb, uint32_t index, Slot slot, const emulator::AccessMap& map, size_t element, int64_t start, int64_t count);
 
   void charge(uint64_t cycles);  // engine time of a step that the kernel computes on its pages itself
   void charge(const TileProgramCost& cost);

@@ -88,7 +88,10 @@ void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const Ac
   if (!values()) {
     return transfer(map.offset * static_cast<int64_t>(element), count * static_cast<int64_t>(element), count_runs(map, start, count), true);
   }
-  scatter_mapped(map, element, page(cb, index), start, count, core().run->buffers[slot].data);
+  const std::byte* source = page(cb, index);
+  std::byte* destination = core().run->buffers[slot].data;
+  const bool in_place = map.dims.size() == 1 && source == destination + (map.offset + start) * static_cast<int64_t>(element);
+  if (!in_place) scatter_mapped(map, element, source, start, count, destination);
 }
 
 bool Dataflow::Barrier::await_ready() const { return !state.core->run->timing; }

@@ -26,22 +26,23 @@ double erf_inv(double x) {
 struct Function {
   TileOpcode code;
   double (*exact)(double);
+  double bound = 0.51;  // ULP; others are those of elementary_f32.hpp
   uint32_t step = 7919;
 };
 const Function kFunctions[] = {
-    {TileOpcode::kExp, [](double x) { return std::exp(x); }},
+    {TileOpcode::kExp, [](double x) { return std::exp(x); }, 1.1},
     {TileOpcode::kExpm1, [](double x) { return std::expm1(x); }},
-    {TileOpcode::kLog, [](double x) { return std::log(x); }},
-    {TileOpcode::kLog1p, [](double x) { return std::log1p(x); }},
+    {TileOpcode::kLog, [](double x) { return std::log(x); }, 0.9},
+    {TileOpcode::kLog1p, [](double x) { return std::log1p(x); }, 1.5},
     {TileOpcode::kSqrt, [](double x) { return std::sqrt(x); }},
     {TileOpcode::kRsqrt, rsqrt},
     {TileOpcode::kCbrt, [](double x) { return std::cbrt(x); }},
-    {TileOpcode::kLogistic, logistic},
-    {TileOpcode::kTanh, [](double x) { return std::tanh(x); }},
+    {TileOpcode::kLogistic, logistic, 2.4},
+    {TileOpcode::kTanh, [](double x) { return std::tanh(x); }, 1.5},
     {TileOpcode::kSin, [](double x) { return std::sin(x); }},
     {TileOpcode::kCos, [](double x) { return std::cos(x); }},
     {TileOpcode::kTan, [](double x) { return std::tan(x); }},
-    {TileOpcode::kErf, [](double x) { return std::erf(x); }},
+    {TileOpcode::kErf, [](double x) { return std::erf(x); }, 1.2},
     {TileOpcode::kErfc, [](double x) { return std::erfc(x); }},
     {TileOpcode::kAsin, [](double x) { return std::asin(x); }},
     {TileOpcode::kAcos, [](double x) { return std::acos(x); }},
@@ -53,7 +54,7 @@ const Function kFunctions[] = {
     {TileOpcode::kAtanh, [](double x) { return std::atanh(x); }},
     {TileOpcode::kRecip, recip},
     {TileOpcode::kGelu, gelu},
-    {TileOpcode::kErfInv, erf_inv, 199999},
+    {TileOpcode::kErfInv, erf_inv, 0.51, 199999},
 };
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {  // NaNs count as equal
@@ -63,13 +64,13 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {  // N
   return true;
 }
 
-TEST(f32_functions_are_rounded_almost_correctly_on_every_engine) {
+TEST(f32_functions_keep_their_error_bounds_on_every_engine) {
   for (const Function& function : kFunctions) {
     const std::vector<float> x = f32_sweep(function.step);
     const auto first = apply<float>(Simd::kPortable, function.code, DataType::kF32, DataType::kF32, {x});
     for (size_t i = 0; i < x.size(); ++i) {
       const double error = f32_ulps(first[i], function.exact(x[i]));
-      if (error > 0.51) throw Failure(cat(info(function.code).name, " of ", x[i], " is ", first[i], ", ", error, " ULP off"));
+      if (error > function.bound) throw Failure(cat(info(function.code).name, " of ", x[i], " is ", first[i], ", ", error, " ULP off"));
     }
     for (const Simd simd : host_simds()) {
       if (!same_bits(first, apply<float>(simd, function.code, DataType::kF32, DataType::kF32, {x}))) {

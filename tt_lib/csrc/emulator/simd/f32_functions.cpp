@@ -1,5 +1,6 @@
-// Elementary functions of f32 registers (errors: see elementary.hpp), powers included.
+// Elementary functions of f32 registers, powers included: the frequent ones in f32 lanes (elementary_f32.hpp), the others through double.
 #include "emulator/simd/elementary.hpp"
+#include "emulator/simd/elementary_f32.hpp"
 
 namespace tt::emulator::TT_SIMD {
 namespace {
@@ -70,13 +71,6 @@ TT_INLINE void through_double2(const StepArguments& s, F f) {
 template <class F>
 TT_INLINE VD odd(VD x, F f) {
   return with_sign(abs(f(abs(x))), sign_bit(x));
-}
-TT_INLINE VD logistic(VD x) { return 1.0 / (1.0 + exp(-x)); }
-TT_INLINE VD tanh(VD x) {
-  return odd(x, [](VD a) {
-    const VD e = expm1(min_not_nan(2.0 * a, 60.0));
-    return e / (e + 2.0);
-  });
 }
 TT_INLINE VD sinh(VD x) {
   return odd(x, [](VD a) {
@@ -163,18 +157,18 @@ TT_INLINE VD pow(VD x, VD y) {
 }
 
 constexpr StepRow kSteps[] = {
-    {TileOpcode::kExp, [](const StepArguments& s) { through_double(s, [](VD x) { return exp(x); }); }},
+    {TileOpcode::kExp, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return exp(x); }); }},
     {TileOpcode::kExpm1, [](const StepArguments& s) { through_double(s, [](VD x) { return x == 0.0 ? x : expm1(x); }); }},
-    {TileOpcode::kLog, [](const StepArguments& s) { through_double(s, [](VD x) { return log(x); }); }},
-    {TileOpcode::kLog1p, [](const StepArguments& s) { through_double(s, [](VD x) { return x == 0.0 ? x : log1p(x); }); }},
+    {TileOpcode::kLog, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return log(x); }); }},
+    {TileOpcode::kLog1p, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return log1p(x); }); }},
     {TileOpcode::kRsqrt, [](const StepArguments& s) { through_double(s, [](VD x) { return 1.0 / sqrt(x); }); }},
     {TileOpcode::kCbrt, [](const StepArguments& s) { through_double(s, [](VD x) { return cbrt(x); }); }},
-    {TileOpcode::kLogistic, [](const StepArguments& s) { through_double(s, [](VD x) { return logistic(x); }); }},
-    {TileOpcode::kTanh, [](const StepArguments& s) { through_double(s, [](VD x) { return tanh(x); }); }},
+    {TileOpcode::kLogistic, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return logistic(x); }); }},
+    {TileOpcode::kTanh, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return tanh(x); }); }},
     {TileOpcode::kSin, [](const StepArguments& s) { through_double(s, [](VD x) { return sin(x); }); }},
     {TileOpcode::kCos, [](const StepArguments& s) { through_double(s, [](VD x) { return cos(x); }); }},
     {TileOpcode::kTan, [](const StepArguments& s) { through_double(s, [](VD x) { return tan(x); }); }},
-    {TileOpcode::kErf, [](const StepArguments& s) { through_double(s, [](VD x) { return erf(x); }); }},
+    {TileOpcode::kErf, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return erf(x); }); }},
     {TileOpcode::kErfc, [](const StepArguments& s) { through_double(s, [](VD x) { return erfc(x); }); }},
     {TileOpcode::kErfInv, [](const StepArguments& s) { through_double(s, [](VD x) { return erf_inv(x); }); }},
     {TileOpcode::kGelu, [](const StepArguments& s) { through_double(s, [](VD x) { return gelu(x); }); }},

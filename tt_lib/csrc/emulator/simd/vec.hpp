@@ -59,6 +59,48 @@ TT_INLINE To convert(From from) {
   return __builtin_convertvector(from, To);
 }
 
+// a * b + c, rounded once.
+TT_INLINE Vec<double> multiply_add(Vec<double> a, Vec<double> b, Vec<double> c) {
+#if defined(__AVX512F__)
+  return bits<Vec<double>>(_mm512_fmadd_pd(bits<__m512d>(a), bits<__m512d>(b), bits<__m512d>(c)));
+#elif defined(__AVX2__)
+  return bits<Vec<double>>(_mm256_fmadd_pd(bits<__m256d>(a), bits<__m256d>(b), bits<__m256d>(c)));
+#else
+  Vec<double> sum;
+  for (size_t i = 0; i < lanes<Vec<double>>; ++i) sum[i] = __builtin_fma(a[i], b[i], c[i]);
+  return sum;
+#endif
+}
+
+#if !defined(__AVX2__)
+// A fused f32 multiply-add without the instruction: the product is exact in double, the sum is rounded to odd, so that the last rounding
+// to f32 is the only one that counts.
+TT_INLINE Vec<float, 2> fused_through_double(Vec<float, 2> a, Vec<float, 2> b, Vec<float, 2> c) {
+  using D = Vec<double>;
+  using I = Vec<int64_t>;
+  const D product = convert<D>(a) * convert<D>(b), addend = convert<D>(c);
+  const D sum = product + addend;
+  const D part = sum - product;
+  const D error = (product - (sum - part)) + (addend - part);
+  const I inexact = ((error > 0) | (error < 0)) & ((bits<I>(sum) & 1) == 0);
+  const I outward = (error > 0) == (sum > 0);
+  const I odd = bits<I>(sum) + (outward != 0 ? I{} + 1 : I{} - 1);
+  return convert<Vec<float, 2>>(inexact != 0 ? bits<D>(odd) : sum);
+}
+#endif
+TT_INLINE Vec<float> multiply_add(Vec<float> a, Vec<float> b, Vec<float> c) {
+#if defined(__AVX512F__)
+  return bits<Vec<float>>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
+#elif defined(__AVX2__)
+  return bits<Vec<float>>(_mm256_fmadd_ps(bits<__m256>(a), bits<__m256>(b), bits<__m256>(c)));
+#else
+  using H = Vec<float, 2>;
+  const H low = fused_through_double(H{a[0], a[1]}, H{b[0], b[1]}, H{c[0], c[1]});
+  const H high = fused_through_double(H{a[2], a[3]}, H{b[2], b[3]}, H{c[2], c[3]});
+  return Vec<float>{low[0], low[1], high[0], high[1]};
+#endif
+}
+
 // dst[i] = f(a[i]) and so on, a vector at a time over the padded length.
 template <class T, class R = T, class F>
 TT_INLINE void map1(const StepArguments& s, F f) {

@@ -7,6 +7,7 @@
 
 #include "emulator/fpu.hpp"
 #include "emulator/simd/engine.hpp"
+#include "emulator/tile_chain.hpp"
 
 namespace {
 
@@ -45,7 +46,8 @@ void bench_program(const Engine& engine, const char* label, const TileProgram& p
   }
   const std::byte* inputs[] = {in[0].bytes, in[1].bytes};
   std::byte* outputs[] = {out.bytes};
-  const double time = seconds([&] { run_tile_program(engine, program, inputs, outputs, kTileElements, scratch); });
+  const TileChain chain(program, engine);
+  const double time = seconds([&] { chain.run(inputs, outputs, kTileElements, scratch); });
   std::printf("  %-34s %7.3f ns/element %8.1f ns/page\n", label, time * 1e9 / kTileElements, time * 1e9);
 }
 

@@ -15,7 +15,7 @@ constexpr int64_t kTileBytes = 4096;  // 32 x 32 float32
 struct Args {
   int64_t first, count;  // tiles of this core
   Cb in, out;
-  const emulator::TileProgram* chain;
+  const emulator::TileChain* chain;
 };
 
 Kernel reader(Dataflow k, Args a) {
@@ -56,11 +56,11 @@ metal::Program exp_of_minus(int64_t tiles, const emulator::ChipSpec& chip) {
   program.add_input("x", tiles * kTileBytes);
   program.add_output("y", tiles * kTileBytes);
   const Cb in = program.add_circular_buffer(2, kTileBytes, "in"), out = program.add_circular_buffer(2, kTileBytes, "out");
-  const auto* chain = program.keep(emulator::TileProgram{{DataType::kF32},
-                                                         {{TileOpcode::kNegate, Lane::kF32, DataType::kF32, /*dst=*/1, /*a=*/0},
-                                                          {TileOpcode::kExp, Lane::kF32, DataType::kF32, /*dst=*/1, /*a=*/1}},
-                                                         {{/*reg=*/1, DataType::kF32}},
-                                                         /*num_registers=*/2});
+  const auto* chain = program.keep(emulator::TileChain({{DataType::kF32},
+                                                        {{TileOpcode::kNegate, Lane::kF32, DataType::kF32, /*dst=*/1, /*a=*/0},
+                                                         {TileOpcode::kExp, Lane::kF32, DataType::kF32, /*dst=*/1, /*a=*/1}},
+                                                        {{/*reg=*/1, DataType::kF32}},
+                                                        /*num_registers=*/2}));
   const int64_t half = tiles / 2;
   const std::vector<Args> args = {{0, half, in, out, chain}, {half, tiles - half, in, out, chain}};
   program.set_cores({{0, 0}, {1, 0}});

@@ -127,7 +127,7 @@ TEST(outputs_may_be_the_arrays_of_inputs) {
         const std::byte* inputs[] = {bytes_of(a), bytes_of(b)};
         auto *pa = reinterpret_cast<std::byte*>(a.data()), *pb = reinterpret_cast<std::byte*>(b.data());
         std::byte* outputs[] = {crossed ? pb : pa, crossed ? pa : pb};
-        run_tile_program(engine(simd), swap_sums(), inputs, outputs, n, scratch);
+        TileChain(swap_sums(), engine(simd)).run(inputs, outputs, n, scratch);
         for (size_t i = 0; i < n; ++i) {
           EXPECT_EQ((crossed ? b : a)[i], static_cast<float>(4 * i + 1));
           EXPECT_EQ((crossed ? a : b)[i], -static_cast<float>(2 * i + 1));
@@ -151,7 +151,7 @@ TEST(inputs_are_not_written_and_neighbours_of_outputs_stay) {
       std::vector<std::byte> out(n * 4 + 2, std::byte{0x5a});
       const std::byte* inputs[] = {bytes_of(x)};
       std::byte* outputs[] = {out.data() + 1};
-      run_tile_program(engine(simd), program, inputs, outputs, n, scratch);
+      TileChain(program, engine(simd)).run(inputs, outputs, n, scratch);
       EXPECT(x == std::vector<float>(n, 1.5f));
       EXPECT(out.front() == std::byte{0x5a} && out.back() == std::byte{0x5a});
       for (size_t i = 0; i < n; ++i) {
@@ -177,7 +177,7 @@ TEST(a_result_wider_than_its_operand_may_take_the_operands_register) {
     std::vector<double> out(2048);
     const std::byte* inputs[] = {bytes_of(x)};
     std::byte* outputs[] = {reinterpret_cast<std::byte*>(out.data())};
-    run_tile_program(engine(simd), program, inputs, outputs, 1024, scratch);
+    TileChain(program, engine(simd)).run(inputs, outputs, 1024, scratch);
     for (size_t i = 0; i < 2048; ++i) EXPECT_EQ(out[i], static_cast<double>(x[i / 2]));
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "emulator/simd/engine.hpp"
+#include "emulator/tile_chain.hpp"
 #include "test.hpp"
 
 namespace tt::test {
@@ -35,13 +36,14 @@ inline std::vector<std::byte> run_op(Simd simd, TileOp op, const std::vector<Dat
   program.num_registers = static_cast<uint16_t>(types.size() + 1);
   const auto result_size = static_cast<size_t>(size_of(op.type));
   std::vector<std::byte> result(n * result_size);
+  const TileChain chain(program, engine(simd));
   TileScratch scratch;
   for (size_t done = 0; done < n; done += kTileElements) {
     const size_t count = std::min(kTileElements, n - done);
     std::vector<const std::byte*> in;
     for (size_t i = 0; i < types.size(); ++i) in.push_back(operands[i] + done * static_cast<size_t>(size_of(types[i])));
     std::byte* out = result.data() + done * result_size;
-    run_tile_program(engine(simd), program, in.data(), &out, count, scratch);
+    chain.run(in.data(), &out, count, scratch);
   }
   return result;
 }

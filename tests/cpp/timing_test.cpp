@@ -118,7 +118,7 @@ struct Blocks {
   bool binary;
   uint32_t tiles;  // of a block
   uint32_t blocks;
-  const emulator::TileProgram* chain;
+  const emulator::TileChain* chain;
 };
 
 // Operands are in L1 already: pages appear without a transfer.
@@ -160,7 +160,7 @@ double modelled(TileOpcode code, uint32_t tiles, uint32_t blocks) {
   const emulator::TileOp op{code, emulator::Lane::kF32, DataType::kBF16, 0};
   const uint16_t result = code == TileOpcode::kCopy ? x : binary ? chain.apply(op, {x, y}) : chain.apply(op, {x});
   chain.output(result, DataType::kBF16);
-  const emulator::TileProgram steps = chain.finish();
+  const emulator::TileChain steps(chain.finish());
   metal::Program program("blocks");
   Blocks p{0, 0, 0, binary, tiles, blocks, &steps};
   p.a = program.add_circular_buffer(2 * tiles, 2048, "a");

@@ -25,7 +25,7 @@ struct Sink {
 struct Plan {
   int64_t elements;
   uint32_t block;  // pages per circular-buffer call
-  TileProgram chain;
+  TileChain chain;
   std::vector<Operand> operands;
   std::vector<Stream> streams;  // one per operand
   std::vector<Sink> sinks;
@@ -89,9 +89,10 @@ Kernel eltwise_compute(Compute k, Args a) {
       for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
       for (size_t s = 0; s < plan.sinks.size(); ++s) {
         const Sink& sink = plan.sinks[s];
-        outputs[s] = plan.dynamic_sinks ? k.new_page(sink.cb, i)
-                                        : k.new_page_for(sink.cb, i, sink.slot, sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
-                                                         (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i));
+        outputs[s] = plan.dynamic_sinks
+                         ? k.new_page(sink.cb, i)
+                         : k.new_page_for(sink.cb, i, sink.slot, sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
+                                          (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i));
       }
       k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(plan.page_elements(page + i)));
     }
@@ -151,7 +152,7 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
 
   const int64_t pages = div_up(spec.elements, static_cast<int64_t>(kTileElements));
   const std::vector<WorkRange> ranges = split_work(pages, 2, num_compute_cores(chip));
-  Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), spec.chain, spec.operands, {}, {}};
+  Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), TileChain(spec.chain), spec.operands, {}, {}};
   for (const Result& result : spec.results) plan.dynamic_sinks |= !result.indices.empty();
   for (size_t i = 0; i < spec.operands.size(); ++i) {
     Operand& operand = plan.operands[i];

@@ -21,17 +21,17 @@ TileProgram conversion(DataType from, DataType to) {
 }
 
 void set_epilogue(MatmulPlan& p, const MatmulSpec& spec) {
-  p.epilogue = spec.epilogue;
-  if (p.epilogue.outputs.empty()) {
+  TileProgram epilogue = spec.epilogue;
+  if (epilogue.outputs.empty()) {
     check(spec.results.size() == 1 && spec.extras.empty(), "[", spec.name,
           "] without an epilogue there is one result and no extra operand");
-    p.epilogue = conversion(p.accumulator, spec.results[0].type);
+    epilogue = conversion(p.accumulator, spec.results[0].type);
   }
-  check(p.epilogue.inputs.size() == 1 + spec.extras.size() && p.epilogue.inputs[0] == p.accumulator, "[", spec.name,
+  check(epilogue.inputs.size() == 1 + spec.extras.size() && epilogue.inputs[0] == p.accumulator, "[", spec.name,
         "] the epilogue takes the sum in ", name(p.accumulator), " and ", spec.extras.size(), " operands");
-  check(p.epilogue.outputs.size() == spec.results.size(), "[", spec.name, "] the epilogue's outputs differ from the results");
-  p.identity =
-      p.epilogue.ops.empty() && spec.extras.empty() && p.epilogue.outputs.size() == 1 && p.epilogue.outputs[0].type == p.accumulator;
+  check(epilogue.outputs.size() == spec.results.size(), "[", spec.name, "] the epilogue's outputs differ from the results");
+  p.identity = epilogue.ops.empty() && spec.extras.empty() && epilogue.outputs.size() == 1 && epilogue.outputs[0].type == p.accumulator;
+  p.epilogue = TileChain(std::move(epilogue));
 }
 
 void add_buffers(MatmulPlan& p, Program& program) {
@@ -90,7 +90,7 @@ void add_notes(const MatmulPlan& p, Program& program) {
                        name(p.accumulator)));
   program.add_note(cat("blocks of ", p.mb, " x ", p.nb, " tiles, ", p.kb, " along k; ", name(p.mode)));
   if (p.identity) return;
-  for (const std::string& line : lines(emulator::to_string(p.epilogue))) program.add_note(line);
+  for (const std::string& line : lines(emulator::to_string(p.epilogue.program()))) program.add_note(line);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct MatmulPlan {
   DataType operand{}, accumulator{};
   std::array<Matrix, 2> sides;  // A, B
   std::vector<Matrix> extras, results;
-  TileProgram epilogue;
+  TileChain epilogue;
   bool identity = false;  // the sums are the result
 
   int64_t m_tiles = 0, n_tiles = 0, k_tiles = 0;

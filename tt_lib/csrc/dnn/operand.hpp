@@ -8,7 +8,7 @@
 
 #include "emulator/access_map.hpp"
 #include "emulator/grayskull.hpp"
-#include "emulator/tile_program.hpp"
+#include "emulator/tile_chain.hpp"
 #include "kernel_api/dataflow_api.hpp"
 #include "metal/program.hpp"
 
@@ -18,6 +18,7 @@ using emulator::AccessMap;
 using emulator::ChipSpec;
 using emulator::kTileElements;
 using emulator::Role;
+using emulator::TileChain;
 using emulator::TileProgram;
 using metal::Program;
 

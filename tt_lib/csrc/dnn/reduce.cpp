@@ -19,6 +19,7 @@ constexpr size_t kMaxValues = 8;
 
 struct Plan {
   ReduceSpec spec;
+  TileChain prologue, combine;
   std::vector<Cb> in, init, out;
   Cb value = 0, accumulator = 0, spare = 0;      // pages that only the compute kernel uses: one per value
   std::optional<emulator::TileOpcode> row_fold;  // the engines reduce rows of this operation themselves
@@ -100,7 +101,7 @@ class Accumulators {
   void take(const std::byte* const* pages, bool first, int64_t count) {
     const std::byte* const* values = pages;
     if (!p_.identity) {
-      k_.run_tiles(p_.spec.prologue, pages, first ? accumulator_.data() : value_.data(), static_cast<uint32_t>(count));
+      k_.run_tiles(p_.prologue, pages, first ? accumulator_.data() : value_.data(), static_cast<uint32_t>(count));
       if (first) return;
       values = value_.data();
     } else if (first) {
@@ -162,7 +163,7 @@ class Accumulators {
     std::array<const std::byte*, 2 * kMaxValues> inputs{};
     std::copy_n(accumulators, p_.k(), inputs.begin());
     std::copy_n(values, p_.k(), inputs.begin() + static_cast<ptrdiff_t>(p_.k()));
-    k_.run_tiles(p_.spec.combine, inputs.data(), outputs, static_cast<uint32_t>(count));
+    k_.run_tiles(p_.combine, inputs.data(), outputs, static_cast<uint32_t>(count));
   }
 
   void pack(const Pages& from, Pages& to, int64_t batch, int64_t rows, int64_t first, int64_t count, int64_t width) {
@@ -255,6 +256,8 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
   Plan plan;
   plan.spec = spec;
+  plan.prologue = TileChain(spec.prologue);
+  plan.combine = TileChain(spec.combine);
   plan.identity = passes_on(spec.prologue);
   plan.row_fold = row_fold_opcode(spec.combine);
   const int64_t row = spec.reduced * spec.inner;

@@ -14,7 +14,7 @@ struct Plan {
   int64_t width;   // lanes of a page
   uint32_t block;  // steps per circular-buffer call
   std::vector<Operand> operands;
-  TileProgram combine;
+  TileChain combine;
   Result result;
   Slot out_slot;
   Cb in = 0, carry = 0, out = 0;
@@ -104,8 +104,10 @@ Program scan(const ScanSpec& spec, const ChipSpec& chip) {
   constexpr int64_t kMinWidth = 256, kSteps = 16;  // lanes of a page, steps of a block
   const int64_t page_elements = static_cast<int64_t>(kTileElements);
   const int64_t width = std::clamp(round_up(div_up(spec.lanes, num_compute_cores(chip)), kMinWidth), kMinWidth, page_elements);
-  Plan plan{spec.length,    spec.lanes,   width,       static_cast<uint32_t>(std::min(kSteps, spec.length)),
-            {spec.operand}, spec.combine, spec.result, static_cast<Slot>(spec.input_bytes.size())};
+  Plan plan{spec.length,    spec.lanes,
+            width,          static_cast<uint32_t>(std::min(kSteps, spec.length)),
+            {spec.operand}, TileChain(spec.combine),
+            spec.result,    static_cast<Slot>(spec.input_bytes.size())};
   plan.operands[0].map = spec.operand.map.coalesced();
   plan.result.map = spec.result.map.coalesced();
   const auto page_bytes = static_cast<uint32_t>(page_elements * size_of(type));

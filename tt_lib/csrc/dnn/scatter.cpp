@@ -16,7 +16,7 @@ constexpr size_t kNone = static_cast<size_t>(-1);
 
 struct Plan {
   std::vector<DataType> types;
-  TileProgram region;
+  TileChain region;
   Combine combine;
   Dims operand_dims;
   IndexVectors indices;
@@ -147,9 +147,9 @@ void update_range(Dataflow& k, const Plan& plan, WorkRange range) {
   updater->run();
 }
 
-double region_cycles(const TileProgram& region) {
+double region_cycles(const TileChain& region) {
   double cycles = 2;  // load and store
-  for (const emulator::TileOp& op : region.ops) cycles += emulator::info(op.code).riscv_cycles;
+  for (const emulator::TileOp& op : region.program().ops) cycles += emulator::info(op.code).riscv_cycles;
   return cycles;
 }
 
@@ -214,7 +214,7 @@ int64_t choose_cores(const Plan& plan, const ChipSpec& chip) {
 Plan make_plan(const ScatterSpec& spec, const ChipSpec& chip) {
   // A scalar operand gets a dimension that can be split.
   Plan plan{spec.types,
-            spec.region,
+            TileChain(spec.region),
             recognise_combine(spec.region, spec.types),
             spec.operand_dims,
             {spec.index_type, spec.indices_dims, spec.index_vector_dim},

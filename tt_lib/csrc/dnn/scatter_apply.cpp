@@ -129,7 +129,7 @@ std::string_view name(Combine combine) {
   return kNames[static_cast<size_t>(combine)];
 }
 
-UpdateApplier::UpdateApplier(const TileProgram& region, Combine combine, std::span<const DataType> types,
+UpdateApplier::UpdateApplier(const emulator::TileChain& region, Combine combine, std::span<const DataType> types,
                              std::span<std::byte* const> targets, std::span<const std::byte* const> updates, emulator::HostThread& host)
     : region_(region),
       combine_(combine),
@@ -180,7 +180,7 @@ void UpdateApplier::run_region(int64_t update, int64_t target, int64_t count) {
       inputs_[k + i] = updates_[i] + (update + done) * size_of(types_[i]);
     }
     const auto n = static_cast<size_t>(std::min<int64_t>(count - done, kTileElements));
-    emulator::run_tile_program(region_, inputs_.data(), outputs_.data(), n, host_.scratch);
+    region_.run(inputs_.data(), outputs_.data(), n, host_.scratch);
   }
 }
 
@@ -215,7 +215,7 @@ void UpdateApplier::flush_lanes() {
     inputs_[i] = outputs_[i] = current;
     inputs_[k + i] = update;
   }
-  emulator::run_tile_program(region_, inputs_.data(), outputs_.data(), lanes, host_.scratch);
+  region_.run(inputs_.data(), outputs_.data(), lanes, host_.scratch);
   for (size_t i = 0; i < k; ++i) copy_lanes(size_of(types_[i]), outputs_[i], targets_[i], nullptr, lane_targets_.data(), lanes);
   lane_updates_.clear();
   lane_targets_.clear();

@@ -25,7 +25,7 @@ struct WindowOffsets {
 // Applies windows in order; windows that overlap see each other's results.
 class UpdateApplier {
  public:
-  UpdateApplier(const emulator::TileProgram& region, Combine combine, std::span<const DataType> types, std::span<std::byte* const> targets,
+  UpdateApplier(const emulator::TileChain& region, Combine combine, std::span<const DataType> types, std::span<std::byte* const> targets,
                 std::span<const std::byte* const> updates, emulator::HostThread& host);
   // Windows of equal shape; from: updates, to: targets.
   void apply(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets);
@@ -37,7 +37,7 @@ class UpdateApplier {
   void flush_lanes();
   void reset_seen();
 
-  const emulator::TileProgram& region_;
+  const emulator::TileChain& region_;
   Combine combine_;
   std::span<const DataType> types_;
   std::span<std::byte* const> targets_;

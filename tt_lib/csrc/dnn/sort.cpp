@@ -14,7 +14,7 @@ namespace {
 
 struct Plan {
   std::vector<DataType> types;
-  TileProgram comparator;
+  TileChain comparator;
   std::optional<KeyOrder> keys;
   int64_t n;      // elements of a row
   int64_t inner;  // rows that interleave: elements of a row are this far apart
@@ -92,7 +92,7 @@ Cost cost_of(const Plan& plan) {
   }
   const auto levels = static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(plan.n)));
   double cycles = 8;
-  for (const emulator::TileOp& op : plan.comparator.ops) cycles += emulator::info(op.code).riscv_cycles;
+  for (const emulator::TileOp& op : plan.comparator.program().ops) cycles += emulator::info(op.code).riscv_cycles;
   return {levels * (levels + 1) / 2, cycles};
 }
 
@@ -122,7 +122,8 @@ Program sort(const SortSpec& spec, const ChipSpec& chip) {
   const auto d = static_cast<size_t>(spec.dimension);
   require(spec.dims[d] <= std::numeric_limits<uint32_t>::max(), "[", spec.name, "] rows of ", spec.dims[d],
           " elements, expected at most 2^32 - 1");
-  Plan plan{spec.types, spec.comparator, recognise_comparator(spec.comparator), spec.dims[d], volume(std::span(spec.dims).subspan(d + 1))};
+  Plan plan{spec.types, TileChain(spec.comparator), recognise_comparator(spec.comparator), spec.dims[d],
+            volume(std::span(spec.dims).subspan(d + 1))};
   const int64_t rows = plan.n == 0 ? 0 : volume(spec.dims) / plan.n;
 
   Program program(spec.name);

@@ -244,8 +244,8 @@ void NetworkSorter::push(size_t row, uint32_t low, uint32_t high) {
 
 // Operand i's elements at both ends of every lane: a_i in plane 2i, b_i in plane 2i + 1.
 void NetworkSorter::load(bool swapped) {
-  for (size_t plane = 0; plane < comparator_.inputs.size(); ++plane) {
-    const auto element = static_cast<size_t>(size_of(comparator_.inputs[plane]));
+  for (size_t plane = 0; plane < comparator_.program().inputs.size(); ++plane) {
+    const auto element = static_cast<size_t>(size_of(comparator_.program().inputs[plane]));
     std::byte* out = host_.staging.data() + plane * kTileElements * 16;
     const bool high = (plane % 2 == 1) != swapped;
     for (const Lane& lane : lanes_) {
@@ -260,17 +260,17 @@ void NetworkSorter::load(bool swapped) {
 // Exchanges where high comes before low, or neither does and high came first.
 void NetworkSorter::flush() {
   if (lanes_.empty()) return;
-  const size_t planes = comparator_.inputs.size();
+  const size_t planes = comparator_.program().inputs.size();
   host_.staging.resize(std::max(host_.staging.size(), planes * kTileElements * 16));
   std::vector<const std::byte*> inputs(planes);
   for (size_t i = 0; i < planes; ++i) inputs[i] = host_.staging.data() + i * kTileElements * 16;
   std::array<std::byte, kTileElements> low_first, high_first;
   std::byte* out = low_first.data();
   load(false);
-  emulator::run_tile_program(comparator_, inputs.data(), &out, lanes_.size(), host_.scratch);
+  comparator_.run(inputs.data(), &out, lanes_.size(), host_.scratch);
   out = high_first.data();
   load(true);
-  emulator::run_tile_program(comparator_, inputs.data(), &out, lanes_.size(), host_.scratch);
+  comparator_.run(inputs.data(), &out, lanes_.size(), host_.scratch);
   for (size_t i = 0; i < lanes_.size(); ++i) {
     uint32_t* order = order_ + static_cast<int64_t>(lanes_[i].row) * n_;
     uint32_t &low = order[lanes_[i].low], &high = order[lanes_[i].high];

@@ -28,7 +28,7 @@ void radix_sort(const SortKey& key, DataType type, const std::byte* in, int64_t 
 // order: rows x n.
 class NetworkSorter {
  public:
-  NetworkSorter(const emulator::TileProgram& comparator, emulator::HostThread& host) : comparator_(comparator), host_(host) {}
+  NetworkSorter(const emulator::TileChain& comparator, emulator::HostThread& host) : comparator_(comparator), host_(host) {}
   void run(std::span<const std::vector<RowView>> rows, int64_t n, uint32_t* order);
 
  private:
@@ -36,7 +36,7 @@ class NetworkSorter {
   void flush();
   void load(bool swapped);
 
-  const emulator::TileProgram& comparator_;
+  const emulator::TileChain& comparator_;
   emulator::HostThread& host_;
   std::span<const std::vector<RowView>> rows_;
   uint32_t* order_ = nullptr;

@@ -14,7 +14,7 @@
 
 #include "base/data_type.hpp"
 #include "emulator/grayskull.hpp"
-#include "emulator/tile_program.hpp"
+#include "emulator/tile_chain.hpp"
 
 namespace tt::emulator {
 

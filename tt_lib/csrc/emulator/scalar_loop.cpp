@@ -17,23 +17,6 @@ struct alignas(64) Register {
   std::array<std::byte, kLanePadding * 16> lanes{};
 };
 
-// Values keep what they are told: these operations need no rounding.
-bool is_exact(TileOpcode code) {
-  switch (code) {
-    case TileOpcode::kCopy:
-    case TileOpcode::kFill:
-    case TileOpcode::kBitcast:
-    case TileOpcode::kSelect:
-    case TileOpcode::kMax:
-    case TileOpcode::kMin:
-    case TileOpcode::kClamp:
-    case TileOpcode::kAnd:
-    case TileOpcode::kOr:
-    case TileOpcode::kXor: return true;
-    default: return false;
-  }
-}
-
 struct Call {
   StepFunction step;
   StepArguments arguments;

@@ -125,6 +125,23 @@ constexpr std::array<LaneInfo, kNumLanes> kLanes = {{
 }  // namespace
 
 const TileOpcodeInfo& info(TileOpcode code) { return kOpcodes[static_cast<size_t>(code)]; }
+
+bool is_exact(TileOpcode code) {
+  switch (code) {
+    case TileOpcode::kCopy:
+    case TileOpcode::kFill:
+    case TileOpcode::kBitcast:
+    case TileOpcode::kSelect:
+    case TileOpcode::kMax:
+    case TileOpcode::kMin:
+    case TileOpcode::kClamp:
+    case TileOpcode::kAnd:
+    case TileOpcode::kOr:
+    case TileOpcode::kXor: return true;
+    default: return false;
+  }
+}
+
 size_t lane_size(Lane lane) { return kLanes[static_cast<size_t>(lane)].size; }
 std::string_view name(Lane lane) { return kLanes[static_cast<size_t>(lane)].name; }
 

@@ -112,6 +112,7 @@ struct TileOpcodeInfo {
   float riscv_cycles;  // per element on a RISC-V core, for the types the engines cannot do (0: same op on 32-bit ints)
 };
 const TileOpcodeInfo& info(TileOpcode code);
+bool is_exact(TileOpcode code);             // results need no rounding: they come from operands, or are codes of the type already
 bool supports(TileOpcode code, Lane lane);  // is there an implementation for operands in this lane
 
 // One step. Registers are numbered; 0..inputs-1 hold the inputs.
@@ -138,25 +139,6 @@ struct TileProgram {
   bool operator==(const TileProgram&) const;
 };
 std::string to_string(const TileProgram& program);  // one step per line
-
-// Register storage of one host thread; grows on demand, never shrinks. 64-byte aligned.
-class TileScratch {
- public:
-  TileScratch() = default;
-  ~TileScratch();
-  TileScratch(const TileScratch&) = delete;
-  TileScratch& operator=(const TileScratch&) = delete;
-  std::byte* registers(size_t count);  // count registers of kTileElements * 16 bytes
-
- private:
-  std::byte* memory_ = nullptr;
-  size_t capacity_ = 0;
-};
-
-// Runs `program` on n <= kTileElements elements. inputs[i] and outputs[i] are arrays in their array type, any alignment; an output may
-// be the same array as an input (element j is read before element j is written). A null input is not allowed.
-void run_tile_program(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, size_t n,
-                      TileScratch& scratch);
 
 // Converts n elements between array types as kConvert does. Same type: a copy.
 void convert_elements(DataType from, const std::byte* source, DataType to, std::byte* destination, size_t n);

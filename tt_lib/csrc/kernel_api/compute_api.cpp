@@ -93,19 +93,19 @@ void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
 
 const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
 
-void Compute::run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs,
+void Compute::run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs,
                         uint32_t out_page, uint32_t elements) {
-  if (!values()) return charge(tile_program_cost(program, elements));
+  if (!values()) return charge(tile_program_cost(chain.program(), elements));
   std::array<const std::byte*, emulator::kMaxCircularBuffers> in;
   std::array<std::byte*, emulator::kMaxCircularBuffers> out;
   for (size_t i = 0; i < inputs.size(); ++i) in[i] = page(inputs[i], in_page);
   for (size_t i = 0; i < outputs.size(); ++i) out[i] = new_page(outputs[i], out_page);
-  emulator::run_tile_program(program, in.data(), out.data(), elements, core().thread->scratch);
+  chain.run(in.data(), out.data(), elements, core().thread->scratch);
 }
 
-void Compute::run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements) {
-  if (!values()) return charge(tile_program_cost(program, elements));
-  emulator::run_tile_program(program, inputs, outputs, elements, core().thread->scratch);
+void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements) {
+  if (!values()) return charge(tile_program_cost(chain.program(), elements));
+  chain.run(inputs, outputs, elements, core().thread->scratch);
 }
 
 void Compute::charge(uint64_t work) {

@@ -6,12 +6,13 @@
 
 #include "emulator/access_map.hpp"
 #include "emulator/fpu.hpp"
-#include "emulator/tile_program.hpp"
+#include "emulator/tile_chain.hpp"
 #include "kernel_api/kernel.hpp"
 #include "kernel_api/kernel_context.hpp"
 
 namespace tt {
 
+using emulator::TileChain;
 using emulator::TileProgram;
 
 enum class MathFidelity : uint8_t { kLoFi = 1, kHiFi2 = 2, kHiFi3 = 3, kHiFi4 = 4 };  // value: phases per product
@@ -44,10 +45,10 @@ class Compute : public KernelContext {
   const std::byte* dst(uint32_t i) const;              // Values only
 
   // A chain of copy_tile, SFPU/FPU steps and pack_tile, as data: page `in_page` of every input buffer -> page `out_page` of every output.
-  void run_tiles(const TileProgram& program, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,
+  void run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,
                  uint32_t elements);
   // The same on pages of the caller's choice. In TimingOnly the pointers are not followed.
-  void run_tiles(const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
+  void run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
 
   // A new page whose content will be written to elements [start, start + count) of a map: where these lie side by side the page is made
   // in place, and the writer has nothing to copy.

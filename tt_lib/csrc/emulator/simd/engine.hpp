@@ -34,6 +34,7 @@ using MatmulFunction = void (*)(const std::byte* const* a, const std::byte* cons
 
 struct Engine {
   StepFunction steps[kNumTileOpcodes][kNumLanes] = {};  // null: not supported
+  StepFunction bf16_steps[kNumTileOpcodes] = {};        // f32 lanes, results rounded to bf16 in the same pass; null: by steps and round
   LoadFunction load[kNumDataTypes] = {};                // array -> register
   StoreFunction store[kNumDataTypes] = {};              // register -> array, of values that round has made representable
   RoundFunction round[kNumDataTypes] = {};              // null: every register value is representable
@@ -50,9 +51,7 @@ bool host_supports(Simd simd);
 const Engine& engine(Simd simd);  // of a supported instruction set
 const Engine& engine();           // the one chosen at load
 
-// run_tile_program on a given engine.
-void run_tile_program(const Engine& engine, const TileProgram& program, const std::byte* const* inputs, std::byte* const* outputs, size_t n,
-                      TileScratch& scratch);
+// convert_elements on a given engine.
 void convert_elements(const Engine& engine, DataType from, const std::byte* source, DataType to, std::byte* destination, size_t n);
 
 namespace portable {

@@ -1,5 +1,6 @@
 // Arithmetic, comparisons, rounding and movement of f32 registers; selection in every lane.
 #include "emulator/float_formats.hpp"
+#include "emulator/simd/bf16_steps.hpp"
 #include "emulator/simd/floats.hpp"
 #include "emulator/simd/vec.hpp"
 
@@ -8,7 +9,7 @@ namespace {
 
 using V = Vec<float>;
 
-V square_root(V x) {
+TT_INLINE V square_root(V x) {
 #if defined(__AVX512F__)
   return bits<V>(_mm512_sqrt_ps(bits<__m512>(x)));
 #elif defined(__AVX2__)
@@ -66,8 +67,18 @@ void reduce_precision_of_f16(const StepArguments& s) {
   engine().load[kType](reinterpret_cast<const std::byte*>(code), s.dst, n);
 }
 
+constexpr Bf16Row kArithmetic[] = {
+    binary<[](V a, V b) { return a + b; }>(TileOpcode::kAdd), binary<[](V a, V b) { return a - b; }>(TileOpcode::kSub),
+    binary<[](V a, V b) { return a * b; }>(TileOpcode::kMul), binary<[](V a, V b) { return a / b; }>(TileOpcode::kDiv),
+    unary<[](V x) { return 1 / x; }>(TileOpcode::kRecip),     unary<square_root>(TileOpcode::kSqrt),
+};
+
+// a * b + c with both roundings.
+void mul_add_bf16(const StepArguments& s) {
+  map3<float>(s, [](V a, V b, V c) { return to_bf16(to_bf16(a * b) + c); });
+}
+
 constexpr StepRow kSteps[] = {
-    {TileOpcode::kSqrt, [](const StepArguments& s) { map1<float>(s, [](V x) { return square_root(x); }); }},
     {TileOpcode::kRem, rem},
     {TileOpcode::kReducePrecision, reduce_precision},
 };
@@ -114,6 +125,8 @@ void install_movement(Engine& engine, Lane lane) {
 void install_f32(Engine& engine) {
   install_floats<float>(engine, Lane::kF32);
   install(engine, Lane::kF32, kSteps);
+  install(engine, kArithmetic);
+  engine.bf16_steps[static_cast<size_t>(TileOpcode::kMulAdd)] = mul_add_bf16;
   for (const Lane lane : {Lane::kF32, Lane::kS32, Lane::kU32, Lane::kPred}) install_movement<uint32_t>(engine, lane);
   for (const Lane lane : {Lane::kF64, Lane::kS64, Lane::kU64, Lane::kC64}) install_movement<uint64_t>(engine, lane);
   install_movement<Wide>(engine, Lane::kC128);

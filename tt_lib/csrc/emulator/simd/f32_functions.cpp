@@ -1,4 +1,5 @@
 // Elementary functions of f32 registers, powers included: the frequent ones in f32 lanes (elementary_f32.hpp), the others through double.
+#include "emulator/simd/bf16_steps.hpp"
 #include "emulator/simd/elementary.hpp"
 #include "emulator/simd/elementary_f32.hpp"
 
@@ -156,19 +157,19 @@ TT_INLINE VD pow(VD x, VD y) {
   return (y_zero | (x == 1.0)) != 0 ? splat(1.0) : magnitude;
 }
 
+constexpr Bf16Row kFrequent[] = {
+    unary<[](V32 x) { return exp(x); }>(TileOpcode::kExp),     unary<[](V32 x) { return log(x); }>(TileOpcode::kLog),
+    unary<[](V32 x) { return log1p(x); }>(TileOpcode::kLog1p), unary<[](V32 x) { return logistic(x); }>(TileOpcode::kLogistic),
+    unary<[](V32 x) { return tanh(x); }>(TileOpcode::kTanh),   unary<[](V32 x) { return erf(x); }>(TileOpcode::kErf),
+};
+
 constexpr StepRow kSteps[] = {
-    {TileOpcode::kExp, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return exp(x); }); }},
     {TileOpcode::kExpm1, [](const StepArguments& s) { through_double(s, [](VD x) { return x == 0.0 ? x : expm1(x); }); }},
-    {TileOpcode::kLog, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return log(x); }); }},
-    {TileOpcode::kLog1p, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return log1p(x); }); }},
     {TileOpcode::kRsqrt, [](const StepArguments& s) { through_double(s, [](VD x) { return 1.0 / sqrt(x); }); }},
     {TileOpcode::kCbrt, [](const StepArguments& s) { through_double(s, [](VD x) { return cbrt(x); }); }},
-    {TileOpcode::kLogistic, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return logistic(x); }); }},
-    {TileOpcode::kTanh, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return tanh(x); }); }},
     {TileOpcode::kSin, [](const StepArguments& s) { through_double(s, [](VD x) { return sin(x); }); }},
     {TileOpcode::kCos, [](const StepArguments& s) { through_double(s, [](VD x) { return cos(x); }); }},
     {TileOpcode::kTan, [](const StepArguments& s) { through_double(s, [](VD x) { return tan(x); }); }},
-    {TileOpcode::kErf, [](const StepArguments& s) { map1<float>(s, [](V32 x) { return erf(x); }); }},
     {TileOpcode::kErfc, [](const StepArguments& s) { through_double(s, [](VD x) { return erfc(x); }); }},
     {TileOpcode::kErfInv, [](const StepArguments& s) { through_double(s, [](VD x) { return erf_inv(x); }); }},
     {TileOpcode::kGelu, [](const StepArguments& s) { through_double(s, [](VD x) { return gelu(x); }); }},
@@ -186,6 +187,9 @@ constexpr StepRow kSteps[] = {
 
 }  // namespace
 
-void install_f32_functions(Engine& engine) { install(engine, Lane::kF32, kSteps); }
+void install_f32_functions(Engine& engine) {
+  install(engine, Lane::kF32, kSteps);
+  install(engine, kFrequent);
+}
 
 }  // namespace tt::emulator::TT_SIMD

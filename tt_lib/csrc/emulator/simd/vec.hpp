@@ -107,6 +107,7 @@ TT_INLINE void map1(const StepArguments& s, F f) {
   constexpr size_t w = kVectorBytes / (sizeof(T) > sizeof(R) ? sizeof(T) : sizeof(R));
   const auto* a = static_cast<const T*>(s.a);
   auto* dst = static_cast<R*>(s.dst);
+#pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i)));
 }
 template <class T, class R = T, class F>
@@ -115,6 +116,7 @@ TT_INLINE void map2(const StepArguments& s, F f) {
   const auto* a = static_cast<const T*>(s.a);
   const auto* b = static_cast<const T*>(s.b);
   auto* dst = static_cast<R*>(s.dst);
+#pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i), load<Vec<T, w>>(b + i)));
 }
 template <class T, class F>
@@ -124,6 +126,7 @@ TT_INLINE void map3(const StepArguments& s, F f) {
   const auto* b = static_cast<const T*>(s.b);
   const auto* c = static_cast<const T*>(s.c);
   auto* dst = static_cast<T*>(s.dst);
+#pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) {
     store<Vec<T, w>>(dst + i, f(load<Vec<T, w>>(a + i), load<Vec<T, w>>(b + i), load<Vec<T, w>>(c + i)));
   }

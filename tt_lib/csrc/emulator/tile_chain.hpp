@@ -1,0 +1,45 @@
+// A tile program made ready to run: step functions are looked up and destinations known once, not page by page.
+#pragma once
+
+#include <memory>
+
+#include "emulator/tile_program.hpp"
+
+namespace tt::emulator {
+
+struct Engine;
+
+// Register storage of one host thread; grows on demand, never shrinks. 64-byte aligned.
+class TileScratch {
+ public:
+  TileScratch() = default;
+  ~TileScratch();
+  TileScratch(const TileScratch&) = delete;
+  TileScratch& operator=(const TileScratch&) = delete;
+  std::byte* registers(size_t bytes);
+
+ private:
+  std::byte* memory_ = nullptr;
+  size_t capacity_ = 0;
+};
+
+// Immutable; copies share the steps, and any number of threads may run them.
+class TileChain {
+ public:
+  TileChain() = default;                    // of no inputs and no outputs
+  explicit TileChain(TileProgram program);  // for the engine chosen at load
+  TileChain(TileProgram program, const Engine& engine);
+
+  const TileProgram& program() const { return *program_; }
+
+  // Runs on n <= kTileElements elements. inputs[i] and outputs[i] are arrays in their array type, any alignment; an output may be the
+  // same array as an input (element j is read before element j is written). A null input is not allowed.
+  void run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch) const;
+
+ private:
+  struct Plan;
+  std::shared_ptr<const TileProgram> program_ = std::make_shared<TileProgram>();
+  std::shared_ptr<const Plan> plan_;
+};
+
+}  // namespace tt::emulator

@@ -90,7 +90,7 @@ def test_arrays_of_no_elements(card, name):
 @pytest.mark.parametrize(
     "variable,value,message",
     [
-        ("JAX_TT_NO", "fusion", r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_dead_code'),
+        ("JAX_TT_NO", "fusion", r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_common_subexpressions, eliminate_dead_code, fuse_rows'),
         ("JAX_TT_DUMP", "/proc/nowhere", "[JAX_TT_DUMP] cannot make /proc/nowhere/"),
         ("JAX_TT_NUM_DEVICES", "0", "0 devices; JAX_TT_NUM_DEVICES must be between 1 and 64"),
         ("JAX_TT_SIMD", "neon", "neon"),
@@ -106,6 +106,6 @@ def test_dumps_are_written(tmp_path):
   assert done.returncode == 0, done.stderr
   folder = next(p for p in sorted(tmp_path.iterdir()) if "lambda" in p.name)
   names = sorted(p.name for p in folder.iterdir())
-  assert names == ["00_read.mlir", "01_inline_calls.mlir", "02_eliminate_dead_code.mlir", "programs.txt"]
+  assert names == ["00_read.mlir", "01_inline_calls.mlir", "02_eliminate_common_subexpressions.mlir", "03_eliminate_dead_code.mlir", "programs.txt"]
   assert "stablehlo.add" in (folder / "00_read.mlir").read_text()
   assert "program add_binary_tile" in (folder / "programs.txt").read_text()

@@ -279,13 +279,15 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
          " partitions; tt runs programs on one device so far");
   }
   ir::verify(*module);
+  const auto left_out = options.overrides.find("jax_tt_no");
+  const passes::Selection selection(left_out == options.overrides.end() ? std::string_view() : left_out->second);
   passes::Dump dump(*module);
-  passes::run_pipeline(*module, dump);
+  passes::run_pipeline(*module, selection, dump);
   const ir::Function& main = module->main();
   std::vector<uint8_t> donated;
   for (const ir::AttributeDict& attributes : main.argument_attributes) donated.push_back(is_donated(attributes));
   donated.resize(main.body->arguments().size(), 0);
-  Plan plan = lowering::lower(*module, donated, chip);
+  Plan plan = lowering::lower(*module, donated, {.fuse_rows = selection.has("fuse_rows")}, chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
   if (dump.is_on()) dump.write("programs.txt", executable->text());
   return executable;

@@ -19,7 +19,7 @@ struct Module;
 namespace tt::executable {
 
 struct CompileOptions {
-  std::map<std::string, std::string> overrides;  // jax.jit(compiler_options=...), e.g. {"numerics": "silicon"}
+  std::map<std::string, std::string> overrides;  // jax.jit(compiler_options=...): {"jax_tt_no": "fuse_rows"}
   int64_t num_replicas = 1;
   int64_t num_partitions = 1;
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "dnn/eltwise.hpp"
+#include "lowering/chain.hpp"
 
 namespace tt::lowering {
 
@@ -15,7 +16,7 @@ using ir::Op;
 ir::Type stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {}); }
 
 void BlockLowering::set(const ir::Value* value, Ref ref) {
-  if (const auto* id = std::get_if<NodeId>(&ref)) {
+  if (const auto* id = producer(ref)) {
     const auto found = context.uses.find(value);
     graph.add_uses(*id, (found == context.uses.end() ? 0 : found->second) - 1);
   }
@@ -153,6 +154,13 @@ void BlockLowering::refuse(const ir::Operation& operation, std::string_view reas
   }
 }
 
+// The branch of a select whose predicate is a constant; null: of no such select.
+const ir::Value* BlockLowering::chosen(const ir::Operation& operation) const {
+  if (operation.op() != Op::kSelect) return nullptr;
+  const auto* predicate = std::get_if<Splat>(&ref(operation.operand(0)));
+  return predicate == nullptr ? nullptr : operation.operand(predicate->bits[0] != std::byte{0} ? 1 : 2);
+}
+
 bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
   if (!ir::is_elementwise(operation.op())) return false;
   const ir::Type& type = operation.result()->type();
@@ -165,6 +173,10 @@ bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
     set(operation.result(), ref(operation.operand(0)));
     return true;
   }
+  if (const ir::Value* branch = chosen(operation); branch != nullptr) {
+    set(operation.result(), ref(branch));
+    return true;
+  }
   std::vector<Ref> operands;
   for (const ir::Value* value : operation.operands()) {
     Ref operand = ref(value);
@@ -172,6 +184,12 @@ bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
       if (!std::holds_alternative<Splat>(operand)) operand = *broadcast_in_dim(source(value), {}, type.dims);
     }
     operands.push_back(std::move(operand));
+  }
+  if (std::all_of(operands.begin(), operands.end(), [](const Ref& operand) { return std::holds_alternative<Splat>(operand); })) {
+    std::vector<Splat> constants;
+    for (const Ref& operand : operands) constants.push_back(std::get<Splat>(operand));
+    set(operation.result(), evaluate(*op, constants));
+    return true;
   }
   set(operation.result(), elementwise(*op, type.num_elements(), std::move(operands)));
   return true;

@@ -15,9 +15,10 @@ namespace tt::lowering {
 
 // What all blocks of one program share.
 struct Context {
-  explicit Context(const emulator::ChipSpec& chip) : builder(chip) {}
+  Context(const emulator::ChipSpec& chip, const Fusions& fusions) : builder(chip), fusions(fusions) {}
 
   PlanBuilder builder;
+  Fusions fusions;
   std::unordered_map<const ir::Value*, Ref> refs;
   std::unordered_map<const ir::Value*, int64_t> uses;
   std::vector<std::string> refusals;  // "stablehlo.fft at model.py:3: reason"
@@ -65,6 +66,7 @@ class BlockLowering {
  private:
   void lower(const ir::Operation& operation);
   bool lower_elementwise(const ir::Operation& operation);
+  const ir::Value* chosen(const ir::Operation& operation) const;
   StorageId own_storage(const Ref& ref, const ir::Type& type) const;
   std::vector<StorageId> taken_;  // by returned values
 };

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.hpp"
+#include "emulator/tile_chain.hpp"
 
 namespace tt::lowering {
 
@@ -126,6 +127,23 @@ Splat splat_of(const ir::DenseElements& elements, int64_t index) {
   const auto size = static_cast<size_t>(size_of(splat.type));
   std::memcpy(splat.bits.data(), elements.bytes->data() + (elements.splat ? 0 : static_cast<size_t>(index) * size), size);
   return splat;
+}
+
+Splat evaluate(const TileOp& op, std::span<const Splat> operands) {
+  ChainBuilder chain;
+  std::vector<uint16_t> registers;
+  std::vector<const std::byte*> inputs;
+  for (const Splat& operand : operands) {
+    registers.push_back(chain.input(operand.type));
+    inputs.push_back(operand.bits.data());
+  }
+  chain.output(chain.apply(op, registers), op.type);
+  Splat result;
+  result.type = op.type;
+  std::byte* outputs[1] = {result.bits.data()};
+  emulator::TileScratch scratch;
+  emulator::TileChain(chain.finish()).run(inputs.data(), outputs, 1, scratch);
+  return result;
 }
 
 uint16_t fill(ChainBuilder& chain, const Splat& splat) { return chain.fill(splat.type, splat.bits); }

@@ -12,9 +12,6 @@ namespace tt::lowering {
 using emulator::Lane;
 using emulator::TileOpcode;
 
-namespace {
-
-// The array type whose encoding is the register's own.
 DataType carrier(Lane lane) {
   switch (lane) {
     case Lane::kF32: return DataType::kF32;
@@ -37,8 +34,6 @@ bool same(const Source& a, const Source& b) {
   return a.storage == b.storage && a.type == b.type && a.map == b.map && a.pad == b.pad && a.indices.size() == b.indices.size() &&
          std::equal(a.indices.begin(), a.indices.end(), b.indices.begin(), same_index);
 }
-
-}  // namespace
 
 size_t BufferTable::buffer(StorageId storage) {
   const auto found = std::find(storages_.begin(), storages_.end(), storage);
@@ -101,19 +96,7 @@ void ClusterChain::add(NodeId id, const Node& node) {
   nodes_.emplace_back(id, &node);
 }
 
-bool ClusterChain::fits() const {
-  size_t count = sources_.size() + outputs_.size();
-  std::vector<NodeId> outside;
-  for (const auto& [id, node] : nodes_) {
-    for (const Ref& ref : node->operands) {
-      const auto* producer = std::get_if<NodeId>(&ref);
-      if (producer != nullptr && !position_.contains(*producer) && std::find(outside.begin(), outside.end(), *producer) == outside.end()) {
-        outside.push_back(*producer);
-      }
-    }
-  }
-  return count + outside.size() <= dnn::kMaxEltwiseBuffers;
-}
+bool ClusterChain::fits() const { return sources_.size() + outputs_.size() <= dnn::kMaxEltwiseBuffers; }
 
 emulator::TileProgram ClusterChain::finish() {
   // Roots may be leaves; find them before the registers are numbered.
@@ -164,24 +147,6 @@ std::string ClusterChain::name() const {
 }
 
 Step ClusterChain::step(PlanBuilder& builder, const std::vector<StorageId>& outputs) {
-  // Operands computed by earlier clusters are read from where these have stored them.
-  std::deque<Node> redirected;
-  for (auto& [id, node] : nodes_) {
-    bool outside = false;
-    for (const Ref& ref : node->operands) {
-      const auto* producer = std::get_if<NodeId>(&ref);
-      outside |= producer != nullptr && !position_.contains(*producer);
-    }
-    if (!outside) continue;
-    redirected.push_back(*node);
-    for (Ref& ref : redirected.back().operands) {
-      const auto* producer = std::get_if<NodeId>(&ref);
-      if (producer == nullptr || position_.contains(*producer)) continue;
-      ref = stored_(*producer);
-      source(std::get<Source>(ref));
-    }
-    node = &redirected.back();
-  }
   dnn::EltwiseSpec spec;
   spec.name = name();
   spec.elements = elements_;

@@ -25,15 +25,15 @@ class BufferTable {
   std::vector<StorageId> storages_;
 };
 
+bool same(const Source& a, const Source& b);
+DataType carrier(emulator::Lane lane);  // the array type whose encoding is the register's own
 dnn::Result dense_result(size_t buffer, DataType type, std::span<const int64_t> dims);
 
 class ClusterChain {
  public:
-  // `stored` gives the memory of a node operand that is not part of the chain.
-  ClusterChain(int64_t elements, bool splats_as_inputs, std::function<Source(NodeId)> stored = {})
-      : elements_(elements), splats_as_inputs_(splats_as_inputs && elements > 4096), stored_(std::move(stored)) {}
+  ClusterChain(int64_t elements, bool splats_as_inputs) : elements_(elements), splats_as_inputs_(splats_as_inputs && elements > 4096) {}
 
-  void add(NodeId id, const Node& node);  // operands before users
+  void add(NodeId id, const Node& node);  // operands before users; those of other chains as sources
   void output(NodeId id, DataType type) { outputs_.push_back({id, type}); }
   void output(const Ref& leaf, DataType type) { outputs_.push_back({leaf, type}); }  // a Source or Splat
   bool fits() const;                                                                 // few enough circular buffers
@@ -52,7 +52,6 @@ class ClusterChain {
 
   int64_t elements_;
   bool splats_as_inputs_;
-  std::function<Source(NodeId)> stored_;
   std::vector<std::pair<NodeId, const Node*>> nodes_;
   std::map<NodeId, size_t> position_;
   std::vector<Source> sources_;

@@ -3,13 +3,19 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 #include "base/error.hpp"
 #include "lowering/chain.hpp"
 #include "lowering/cluster.hpp"
+#include "lowering/grouping.hpp"
+#include "lowering/row_cluster.hpp"
 
 namespace tt::lowering {
+
+bool can_spread(DataType type) {
+  const emulator::Lane lane = emulator::lane_of(type);
+  return lane != emulator::Lane::kPred && emulator::lane_size(lane) <= 8;
+}
 
 StorageId PlanBuilder::add(Storage storage) {
   plan.storages.push_back(std::move(storage));
@@ -31,7 +37,7 @@ StorageId PlanBuilder::constant(std::shared_ptr<const std::vector<std::byte>> da
 NodeId Graph::add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands) {
   int level = 0;
   for (const Ref& ref : operands) {
-    if (const auto* id = std::get_if<NodeId>(&ref)) {
+    if (const auto* id = producer(ref)) {
       level = std::max(level, nodes_[*id].level);
     } else {
       level = std::max(level, level_of(ref));
@@ -41,8 +47,14 @@ NodeId Graph::add(emulator::TileOp op, int64_t elements, std::vector<Ref> operan
   return static_cast<NodeId>(nodes_.size() - 1);
 }
 
+NodeId Graph::add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand) {
+  const NodeId id = add(op, rows, {std::move(operand)});
+  nodes_[id].fold = length;
+  return id;
+}
+
 int Graph::level_of(const Ref& ref) const {
-  if (const auto* id = std::get_if<NodeId>(&ref)) return nodes_[*id].level + 1;
+  if (const auto* id = producer(ref)) return nodes_[*id].level + 1;
   const auto* source = std::get_if<Source>(&ref);
   if (source == nullptr) return 0;
   int level = source->storage == kNoStorage ? 0 : builder_.available(source->storage);
@@ -61,7 +73,22 @@ void Graph::store_in(NodeId id, StorageId storage) {
   builder_.set_available(storage, nodes_[id].level + 1);
 }
 
+Source Graph::stored(const Ref& ref) const {
+  const auto* spread = std::get_if<Spread>(&ref);
+  const Node& node = nodes_[*producer(ref)];
+  const int64_t rows[2] = {node.elements, spread == nullptr ? 1 : spread->times};
+  Source source = Source::dense(node.storage, node.op.type, std::span(rows).first(1));
+  if (spread != nullptr) source.map.dims.push_back({spread->times, 0});
+  return source;
+}
+
 Source Graph::as_source(const Ref& ref, DataType type, std::span<const int64_t> dims) {
+  if (const auto* spread = std::get_if<Spread>(&ref)) {
+    store(spread->node);
+    std::optional<Source> view = reshape(stored(ref), dims);
+    check(view.has_value(), "[graph] a value spread along rows is no view of what is stored");
+    return *view;
+  }
   if (const auto* source = std::get_if<Source>(&ref)) return *source;
   if (const auto* id = std::get_if<NodeId>(&ref)) return Source::dense(store(*id), type, dims);
   const Splat& splat = std::get<Splat>(ref);
@@ -94,9 +121,10 @@ struct Graph::Gathering {
 bool Graph::gather(const Ref& ref, std::span<const int64_t> dims, Gathering& into) {
   constexpr size_t kMaxSources = 10;
   if (std::holds_alternative<Splat>(ref)) return true;
+  if (std::holds_alternative<Spread>(ref)) return into.sources.size() < kMaxSources;
   if (const auto* id = std::get_if<NodeId>(&ref)) {
     const Node& node = nodes_[*id];
-    if (node.uses > 1 || node.storage != kNoStorage) return into.sources.size() < kMaxSources;
+    if (node.uses > 1 || node.storage != kNoStorage || node.fold != 0) return into.sources.size() < kMaxSources;
     for (const Ref& operand : node.operands) {
       if (!gather(operand, dims, into)) return false;
     }
@@ -116,6 +144,7 @@ Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> typ
   ClusterChain cluster(volume(dims), /*splats_as_inputs=*/false);
   auto leaf = [&](const Ref& ref, DataType type) -> Ref {
     if (const auto* id = std::get_if<NodeId>(&ref)) return Source::dense(store(*id), type, dims);
+    if (std::holds_alternative<Spread>(ref)) return as_source(ref, type, dims);
     if (const auto* source = std::get_if<Source>(&ref)) {
       if (auto view = reshape(*source, dims)) return *view;
       return Source::dense(dense(ref, type, dims), type, dims);
@@ -159,7 +188,7 @@ void Graph::sink() {
     }
     if (node.storage == kNoStorage && low[i] == high[i]) node.level = low[i];
     for (const Ref& operand : node.operands) {
-      if (const auto* id = std::get_if<NodeId>(&operand)) {
+      if (const auto* id = producer(operand)) {
         low[*id] = std::min(low[*id], node.level);
         high[*id] = std::max(high[*id], node.level);
       }
@@ -171,89 +200,68 @@ void Graph::store_crossings() {
   for (const Node& node : nodes_) {
     if (node.absorbed) continue;
     for (const Ref& operand : node.operands) {
-      const auto* id = std::get_if<NodeId>(&operand);
-      if (id != nullptr && nodes_[*id].level != node.level) store(*id);
+      const auto* id = producer(operand);
+      if (id != nullptr && (nodes_[*id].level != node.level || nodes_[*id].wave != node.wave)) store(*id);
     }
   }
 }
 
-std::vector<std::vector<NodeId>> Graph::clusters() {
-  constexpr auto kOnePage = static_cast<int64_t>(emulator::kTileElements);
-  std::vector<NodeId> parent(nodes_.size());
-  std::iota(parent.begin(), parent.end(), 0);
-  auto root = [&](NodeId id) {
-    while (parent[id] != id) id = parent[id] = parent[parent[id]];
-    return id;
-  };
-  // Siblings that read the same memory belong together as much as producer and consumer do.
-  std::map<std::tuple<int, int64_t, StorageId>, NodeId> readers;
-  for (NodeId i = 0; i < nodes_.size(); ++i) {
-    const Node& node = nodes_[i];
-    if (node.absorbed) continue;
-    if (node.elements <= kOnePage) {  // a page or less: starting a program costs more than the work
-      const auto [found, is_new] = readers.try_emplace({node.level, node.elements, kNoStorage}, i);
-      if (!is_new) parent[root(i)] = root(found->second);
-    }
-    for (const Ref& operand : node.operands) {
-      if (const auto* id = std::get_if<NodeId>(&operand)) {
-        if (nodes_[*id].level == node.level) parent[root(i)] = root(*id);
-      } else if (const auto* source = std::get_if<Source>(&operand); source != nullptr && source->storage != kNoStorage) {
-        const auto [found, is_new] = readers.try_emplace({node.level, node.elements, source->storage}, i);
-        if (!is_new) parent[root(i)] = root(found->second);
-      }
-    }
+// The node with what earlier groups have computed as sources.
+Node Graph::within(const Node& node, const std::unordered_set<NodeId>& group) const {
+  Node inside = node;
+  for (Ref& ref : inside.operands) {
+    const auto* id = producer(ref);
+    if (id != nullptr && !group.contains(*id)) ref = stored(ref);
   }
-  std::map<NodeId, size_t> index;
-  std::vector<std::vector<NodeId>> groups;
-  for (NodeId i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].absorbed) continue;
-    const auto [found, is_new] = index.try_emplace(root(i), groups.size());
-    if (is_new) groups.emplace_back();
-    groups[found->second].push_back(i);
-  }
-  std::stable_sort(groups.begin(), groups.end(), [&](const auto& a, const auto& b) { return nodes_[a[0]].level < nodes_[b[0]].level; });
-  return groups;
+  return inside;
 }
 
-void Graph::emit_cluster(std::span<const NodeId> cluster, Sequence& steps) {
+void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps) {
   constexpr size_t kMaxNodes = 256;
-  const int64_t elements = nodes_[cluster[0]].elements;
-  ClusterChain chain(elements, /*splats_as_inputs=*/true, [&](NodeId id) {
-    return Source::dense(nodes_[id].storage, nodes_[id].op.type, {&elements, 1});
-  });
-  for (NodeId id : cluster) chain.add(id, nodes_[id]);
-  for (NodeId id : cluster) {
-    if (nodes_[id].storage != kNoStorage) chain.output(id, nodes_[id].op.type);
+  const std::unordered_set<NodeId> members(group.begin(), group.end());
+  std::deque<Node> nodes;
+  ClusterChain chain(nodes_[group[0]].elements, /*splats_as_inputs=*/true);
+  std::vector<StorageId> outputs;
+  for (NodeId id : group) {
+    nodes.push_back(within(nodes_[id], members));
+    chain.add(id, nodes.back());
+    if (nodes_[id].storage == kNoStorage) continue;
+    outputs.push_back(nodes_[id].storage);
+    chain.output(id, nodes_[id].op.type);
   }
-  if (cluster.size() > 1 && (cluster.size() > kMaxNodes || !chain.fits())) {
-    const auto left = cluster.first(cluster.size() / 2), right = cluster.subspan(cluster.size() / 2);
+  if (group.size() > 1 && (group.size() > kMaxNodes || !chain.fits())) {
+    const auto left = group.first(group.size() / 2), right = group.subspan(group.size() / 2);
     for (NodeId id : right) {
       for (const Ref& operand : nodes_[id].operands) {
-        const auto* producer = std::get_if<NodeId>(&operand);
-        if (producer != nullptr && *producer < right[0]) store(*producer);
+        const auto* before = producer(operand);
+        if (before != nullptr && *before < right[0]) store(*before);
       }
     }
-    emit_cluster(left, steps);
-    emit_cluster(right, steps);
+    emit_chain(left, steps);
+    emit_chain(right, steps);
     return;
-  }
-  std::vector<StorageId> outputs;
-  for (NodeId id : cluster) {
-    if (nodes_[id].storage != kNoStorage) outputs.push_back(nodes_[id].storage);
   }
   if (!outputs.empty()) steps.push_back(chain.step(builder_, outputs));
 }
 
+void Graph::emit_group(const Group& group, Sequence& steps) {
+  if (group.length == 0) return emit_chain(group.nodes, steps);
+  const std::unordered_set<NodeId> members(group.nodes.begin(), group.nodes.end());
+  std::vector<std::pair<NodeId, Node>> nodes;
+  for (NodeId id : group.nodes) nodes.emplace_back(id, within(nodes_[id], members));
+  emit_rows(builder_, nodes, group.rows, group.length, steps);
+}
+
 Sequence Graph::emit() {
   sink();
+  const std::vector<Group> groups = group_nodes(nodes_);
   store_crossings();
-  const std::vector<std::vector<NodeId>> groups = clusters();
   std::stable_sort(steps_.begin(), steps_.end(), [](const Scheduled& a, const Scheduled& b) { return a.level < b.level; });
   Sequence sequence;
   size_t next_step = 0;
-  for (const std::vector<NodeId>& group : groups) {
-    while (next_step < steps_.size() && steps_[next_step].level <= nodes_[group[0]].level) steps_[next_step++].emit(sequence);
-    emit_cluster(group, sequence);
+  for (const Group& group : groups) {
+    while (next_step < steps_.size() && steps_[next_step].level <= nodes_[group.nodes[0]].level) steps_[next_step++].emit(sequence);
+    emit_group(group, sequence);
   }
   while (next_step < steps_.size()) steps_[next_step++].emit(sequence);
   return sequence;

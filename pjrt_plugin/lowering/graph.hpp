@@ -48,18 +48,37 @@ struct Splat {
 
 using NodeId = uint32_t;
 
-// Where a value is: in memory, the row-major result of a virtual operation, or a constant.
-using Ref = std::variant<Source, NodeId, Splat>;
+// Each element of a virtual operation's result, `times` times.
+struct Spread {
+  NodeId node;
+  int64_t times;
+};
+
+// Where a value is: in memory, the row-major result of a virtual operation (or that spread along rows), or a constant.
+using Ref = std::variant<Source, NodeId, Splat, Spread>;
+
+// The virtual operation that computes the value; null when none does.
+inline const NodeId* producer(const Ref& ref) {
+  const auto* spread = std::get_if<Spread>(&ref);
+  return spread != nullptr ? &spread->node : std::get_if<NodeId>(&ref);
+}
 
 struct Node {
-  emulator::TileOp op;  // its registers are not used
+  emulator::TileOp op;  // its registers are not used. Of a fold: the combination, and the type of the result
   std::vector<Ref> operands;
   int64_t elements;
   int level;
+  int64_t fold = 0;                // other than 0: folds rows of that many elements of its operand to one each
+  int wave = 0;                    // within the level: what cannot be one program with its producers comes in a later wave
   StorageId storage = kNoStorage;  // where the result must be stored, if anywhere
   int64_t uses = 1;                // readers in the whole block, whether lowered yet or not
   bool absorbed = false;           // computed by the step that consumes it
 };
+
+inline constexpr int64_t kMaxFusedRow = 8192;  // elements; longer rows are folded and spread by programs of their own
+bool can_spread(DataType type);                // elements that kernels repeat along rows: registers of 4 or 8 bytes that look like arrays
+
+struct Group;
 
 // Inputs and chain of a fused region: what a step needs to read its operands through their producers.
 struct Prologue {
@@ -72,6 +91,7 @@ class Graph {
   Graph(PlanBuilder& builder) : builder_(builder) {}
 
   NodeId add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands);
+  NodeId add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand);  // op: kAdd, kMul, kMax or kMin
   const Node& node(NodeId id) const { return nodes_[id]; }
   int level_of(const Ref& ref) const;                    // the first level at which a step can read it
   StorageId store(NodeId id);                            // asks for the result in memory
@@ -100,8 +120,10 @@ class Graph {
   bool gather(const Ref& ref, std::span<const int64_t> dims, Gathering& into);
   void sink();
   void store_crossings();
-  std::vector<std::vector<NodeId>> clusters();
-  void emit_cluster(std::span<const NodeId> cluster, Sequence& steps);
+  Source stored(const Ref& ref) const;  // a virtual operation's result where it has been stored
+  Node within(const Node& node, const std::unordered_set<NodeId>& group) const;
+  void emit_chain(std::span<const NodeId> group, Sequence& steps);
+  void emit_group(const Group& group, Sequence& steps);
 
   PlanBuilder& builder_;
   std::deque<Node> nodes_;  // chains under construction point to nodes

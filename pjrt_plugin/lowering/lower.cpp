@@ -24,9 +24,9 @@ void refuse_all(const Context& context) {
 
 }  // namespace
 
-Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const emulator::ChipSpec& chip) {
+Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip) {
   const ir::Function& main = module.main();
-  Context context(chip);
+  Context context(chip, fusions);
   count_uses(*main.body, context.uses);
   PlanBuilder& builder = context.builder;
   for (size_t i = 0; i < main.body->arguments().size(); ++i) {

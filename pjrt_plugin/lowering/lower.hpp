@@ -11,6 +11,6 @@ namespace tt::lowering {
 
 // The module's main function must be the only one left (passes::inline_calls). Fails with ONE Unimplemented error that lists every
 // operation it cannot lower, each with its Python line. `donated[i]`: parameter i may be overwritten.
-Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const emulator::ChipSpec& chip);
+Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip);
 
 }  // namespace tt::lowering

@@ -29,8 +29,33 @@ void set_view(BlockLowering& block, const ir::Operation& operation, const View& 
 
 void lower_reshape(BlockLowering& block, const ir::Operation& operation) {
   const Ref& operand = block.ref(operation.operand(0));
-  if (std::holds_alternative<NodeId>(operand)) return block.set(operation.result(), operand);
+  if (producer(operand) != nullptr) return block.set(operation.result(), operand);
   set_view(block, operation, [&](const Source& source) { return reshape(source, operation.result()->type().dims); });
+}
+
+// How often each element of the operand stands side by side in the result, when all of them do so in order; 0: they do not.
+int64_t times_along_rows(const Dims& operand, const Dims& dimensions, const Dims& result) {
+  size_t leading = 0;  // dimensions of the result that are those of the operand
+  for (size_t i = 0; i < operand.size(); ++i) {
+    const auto d = static_cast<size_t>(dimensions[i]);
+    if (operand[i] == 1) continue;
+    while (leading < d && result[leading] == 1) ++leading;
+    if (d != leading || operand[i] != result[d]) return 0;
+    ++leading;
+  }
+  return volume(std::span(result).subspan(leading));
+}
+
+void lower_broadcast(BlockLowering& block, const ir::Operation& operation) {
+  const ir::Value* operand = operation.operand(0);
+  const Dims& dims = operation.result()->type().dims;
+  if (const auto* id = std::get_if<NodeId>(&block.ref(operand));
+      id != nullptr && block.context.fusions.fuse_rows && can_spread(operand->type().element)) {
+    const int64_t times = times_along_rows(operand->type().dims, operation.ints(Attr::kBroadcastDimensions), dims);
+    if (times == 1) return block.set(operation.result(), *id);
+    if (times > 1 && times <= kMaxFusedRow && operand->type().num_elements() > 1) return block.set(operation.result(), Spread{*id, times});
+  }
+  set_view(block, operation, [&](const Source& s) { return broadcast_in_dim(s, operation.ints(Attr::kBroadcastDimensions), dims); });
 }
 
 void lower_constant(BlockLowering& block, const ir::Operation& operation) {
@@ -180,11 +205,7 @@ bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
     case Op::kConstant: lower_constant(block, operation); return true;
     case Op::kIota: lower_iota(block, operation); return true;
     case Op::kReshape: lower_reshape(block, operation); return true;
-    case Op::kBroadcastInDim:
-      set_view(block, operation, [&](const Source& s) {
-        return broadcast_in_dim(s, operation.ints(Attr::kBroadcastDimensions), operation.result()->type().dims);
-      });
-      return true;
+    case Op::kBroadcastInDim: lower_broadcast(block, operation); return true;
     case Op::kTranspose:
       set_view(block, operation, [&](const Source& s) { return transpose(s, operation.ints(Attr::kPermutation)); });
       return true;

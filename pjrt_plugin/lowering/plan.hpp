@@ -67,6 +67,11 @@ struct Plan {
   int64_t arena_bytes = 0;
 };
 
+// What lowering joins into one program; each can be left out by its name.
+struct Fusions {
+  bool fuse_rows = true;  // folds of rows, what is spread along them, and elementwise operations around them
+};
+
 // The programs of a sequence and of all that it contains, in order.
 template <class Visit>
 void for_each_run(const Sequence& steps, const Visit& visit) {

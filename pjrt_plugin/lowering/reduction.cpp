@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "dnn/reduce.hpp"
 #include "lowering/block.hpp"
+#include "lowering/region.hpp"
 
 namespace tt::lowering {
 
@@ -98,6 +99,59 @@ void emit_reduce(PlanBuilder& builder, dnn::ReduceSpec spec, const std::vector<S
   steps.push_back({std::move(run)});
 }
 
+// The operation that folds rows on the engines: one step on both elements, in f32, or exact in a narrower type.
+std::optional<emulator::TileOp> fold_of(const emulator::TileProgram& combine) {
+  if (combine.ops.size() != 1 || combine.inputs.size() != 2 || combine.outputs.size() != 1) return std::nullopt;
+  const emulator::TileOp& op = combine.ops[0];
+  const bool both = (op.a == 0 && op.b == 1) || (op.a == 1 && op.b == 0);
+  if (!both || combine.outputs[0].reg != op.dst || op.lane != emulator::Lane::kF32 || combine.inputs[0] != op.type) return std::nullopt;
+  const bool chooses = op.code == emulator::TileOpcode::kMax || op.code == emulator::TileOpcode::kMin;
+  const bool sums = op.code == emulator::TileOpcode::kAdd || op.code == emulator::TileOpcode::kMul;
+  return chooses || (sums && op.type == DataType::kF32) ? std::optional(op) : std::nullopt;
+}
+
+bool is_identity_splat(const BlockLowering& block, const ir::Value* init, const emulator::TileProgram& combine) {
+  const auto* splat = std::get_if<Splat>(&block.ref(init));
+  return splat != nullptr && is_identity(combine, *splat);
+}
+
+// The value with dimensions of size 1 left out or put in.
+Ref reshaped(BlockLowering& block, const ir::Value* value, const Dims& dims) {
+  const Ref& ref = block.ref(value);
+  if (const auto* source = std::get_if<Source>(&ref)) {
+    if (auto view = reshape(*source, dims)) return *std::move(view);
+    return Source::dense(block.dense(value), value->type().element, dims);
+  }
+  return ref;
+}
+
+// A reduction of whole rows stays virtual, so that it can become one program with what it reads and what reads it.
+bool lower_fold(BlockLowering& block, const ir::Operation& operation, const emulator::TileProgram& combine, const Order& order) {
+  const ir::Value *operand = operation.operand(0), *init = operation.operand(1);
+  const std::optional<emulator::TileOp> op = operation.results().size() == 1 ? fold_of(combine) : std::nullopt;
+  const bool in_order = std::is_sorted(order.permutation.begin(), order.permutation.end()) && order.inner == 1;
+  if (op && order.reduced == 1 && is_identity_splat(block, init, combine)) {  // nothing to combine
+    block.set(operation.result(), reshaped(block, operand, operation.result()->type().dims));
+    return true;
+  }
+  if (!block.context.fusions.fuse_rows || !op || !in_order || order.reduced < 2 || order.reduced > kMaxFusedRow) return false;
+  const Ref& ref = block.ref(operand);
+  const auto* source = std::get_if<Source>(&ref);
+  if (source == nullptr && !std::holds_alternative<NodeId>(ref)) return false;
+  if (source != nullptr && (source->storage == kNoStorage || lies_reduced_outer(*source, order))) return false;
+  const NodeId fold = block.graph.add_fold(*op, order.outer, order.reduced, ref);
+  const Ref& start = block.ref(init);
+  const auto* splat = std::get_if<Splat>(&start);
+  if (is_identity_splat(block, init, combine)) {
+    block.set(operation.result(), fold);
+    return true;
+  }
+  const Dims dims{order.outer};
+  const Ref first = splat != nullptr ? start : Ref(*broadcast_in_dim(block.source(init), {}, dims));
+  block.set(operation.result(), block.elementwise(*op, order.outer, {first, fold}));
+  return true;
+}
+
 void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
   const size_t k = operation.results().size();
   const ir::Type& type = operation.operand(0)->type();
@@ -124,6 +178,7 @@ void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
     }
     return;
   }
+  if (lower_fold(block, operation, combine, order)) return;
   std::vector<Source> inits;
   for (size_t v = 0; v < k; ++v) inits.push_back(block.source(operation.operand(k + v)));
   for (size_t v = 0; v < 2 * k; ++v) level = std::max(level, block.level_of(operation.operand(v)));

@@ -12,15 +12,26 @@ namespace tt::passes {
 
 struct Pass {
   std::string_view name;
-  void (*run)(ir::Module&);
-  bool required = false;  // lowering needs what it leaves
+  void (*run)(ir::Module&);  // null: a choice that lowering makes, named here so that it can be left out
+  bool required = false;     // lowering needs what it leaves
 };
 
-void inline_calls(ir::Module& module);         // leaves main alone, without calls and composites
+void inline_calls(ir::Module& module);  // leaves main alone, without calls and composites
+void eliminate_common_subexpressions(ir::Module& module);
 void eliminate_dead_code(ir::Module& module);  // operations without effect whose results nobody reads
 
 std::span<const Pass> pipeline();
-std::vector<std::string_view> switched_off();  // by JAX_TT_NO=pass,...; InvalidArgument on a name that is none
-void run_pipeline(ir::Module& module, Dump& dump);
+
+// The passes that are left out: their names, separated by commas. InvalidArgument on a name that is none of those.
+class Selection {
+ public:
+  explicit Selection(std::string_view left_out);
+  bool has(std::string_view pass) const;
+
+ private:
+  std::vector<std::string_view> off_;
+};
+
+void run_pipeline(ir::Module& module, const Selection& selection, Dump& dump);
 
 }  // namespace tt::passes

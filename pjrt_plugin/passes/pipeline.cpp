@@ -1,6 +1,5 @@
 // The pipeline.
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 
 #include "base/error.hpp"
@@ -11,18 +10,17 @@ namespace {
 
 constexpr Pass kPipeline[] = {
     {"inline_calls", inline_calls, /*required=*/true},
+    {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"eliminate_dead_code", eliminate_dead_code},
+    {"fuse_rows", nullptr},
 };
 
 }  // namespace
 
 std::span<const Pass> pipeline() { return kPipeline; }
 
-std::vector<std::string_view> switched_off() {
-  std::vector<std::string_view> off;
-  const char* names = std::getenv("JAX_TT_NO");
-  std::string_view rest = names == nullptr ? "" : names;
-  while (!rest.empty()) {
+Selection::Selection(std::string_view left_out) {
+  for (std::string_view rest = left_out; !rest.empty();) {
     const std::string_view name = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), name.size() + 1));
     const auto* const pass = std::find_if(std::begin(kPipeline), std::end(kPipeline), [&](const Pass& p) { return p.name == name; });
@@ -33,16 +31,16 @@ std::vector<std::string_view> switched_off() {
       }
       fail(ErrorCategory::kInvalidArgument, "[JAX_TT_NO] \"", name, "\" is no pass that can be left out; these can: ", known);
     }
-    off.push_back(pass->name);
+    off_.push_back(pass->name);
   }
-  return off;
 }
 
-void run_pipeline(ir::Module& module, Dump& dump) {
-  const std::vector<std::string_view> off = switched_off();
+bool Selection::has(std::string_view pass) const { return std::find(off_.begin(), off_.end(), pass) == off_.end(); }
+
+void run_pipeline(ir::Module& module, const Selection& selection, Dump& dump) {
   dump.write("read", module);
   for (const Pass& pass : kPipeline) {
-    if (std::find(off.begin(), off.end(), pass.name) != off.end()) continue;
+    if (pass.run == nullptr || !selection.has(pass.name)) continue;
     pass.run(module);
     dump.write(pass.name, module);
     if (dump.is_on()) ir::verify(module);  // what a pass leaves is as valid as what it found

@@ -1,5 +1,7 @@
 // A walk over the protocol buffer of compile options, and the numbering of element types.
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
 #include "pjrt/objects.hpp"
@@ -74,6 +76,19 @@ void read_build_options(std::string_view bytes, Options& options) {
   }
 }
 
+// Options of jax.jit(compiler_options={...}); each may come from an environment variable too.
+struct CompilerOption {
+  std::string_view name;
+  const char* variable;
+};
+constexpr CompilerOption kCompilerOptions[] = {{"jax_tt_no", "JAX_TT_NO"}};
+
+std::string list_compiler_options() {
+  std::string text;
+  for (const CompilerOption& option : kCompilerOptions) text += cat(text.empty() ? "" : ", ", option.name);
+  return text;
+}
+
 // map<string, OptionOverrideProto{string_field=1, bool_field=2, int_field=3, double_field=4}>
 void read_override(std::string_view bytes, Options& options) {
   std::string key, value;
@@ -82,6 +97,11 @@ void read_override(std::string_view bytes, Options& options) {
     if (entry.field != 2) continue;
     for (Fields f(entry.bytes); f.next();) value = f.field == 1 ? std::string(f.bytes) : cat(f.number);
   }
+  constexpr std::string_view kXla = "xla_";  // flags of XLA's own compilers mean nothing here
+  if (key.starts_with(kXla)) return;
+  const auto* const known =
+      std::find_if(std::begin(kCompilerOptions), std::end(kCompilerOptions), [&](const auto& o) { return o.name == key; });
+  require(known != std::end(kCompilerOptions), "[compile options] No such compile option: '", key, "'; tt knows ", list_compiler_options());
   options.compile.overrides[key] = value;
 }
 
@@ -103,6 +123,10 @@ Options read_options(std::string_view bytes) {
   for (Fields f(bytes); f.next();) {
     if (f.field == 3) read_build_options(f.bytes, options);
     if (f.field == 7) read_override(f.bytes, options);
+  }
+  for (const CompilerOption& option : kCompilerOptions) {
+    const char* value = std::getenv(option.variable);
+    if (value != nullptr) options.compile.overrides.try_emplace(std::string(option.name), value);
   }
   options.device_id = first_device(options.assignment);
   return options;

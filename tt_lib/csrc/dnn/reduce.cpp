@@ -9,7 +9,6 @@
 #include "base/error.hpp"
 #include "dnn/row_fold.hpp"
 #include "dnn/text.hpp"
-#include "emulator/cycles.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -155,8 +154,8 @@ class Accumulators {
   using Pages = std::array<std::byte*, kMaxValues>;
 
   void fold_each(int64_t count, int64_t length) {
-    k_.charge(static_cast<uint64_t>(emulator::cycles::kReduceTile));
-    if (k_.values()) fold_rows(*p_.row_fold, reinterpret_cast<float*>(accumulator_[0]), count, length);
+    k_.reduce_rows(*p_.row_fold, accumulator_[0], static_cast<uint32_t>(count), static_cast<uint32_t>(length), spare_[0]);
+    std::swap(accumulator_[0], spare_[0]);
   }
 
   void combine(const std::byte* const* accumulators, const std::byte* const* values, std::byte* const* outputs, int64_t count) {

@@ -54,4 +54,15 @@ void untilize(size_t element, const std::byte* tile, std::byte* destination, int
   engine().untilize(element, tile, destination, row_stride, col_stride, rows, cols);
 }
 
+void fold_rows(TileOpcode opcode, const float* rows, size_t count, size_t length, float* results) {
+  const FoldFunction fold = engine().fold_rows[static_cast<size_t>(opcode)];
+  check(fold != nullptr, "[fold_rows] of ", info(opcode).name);
+  fold(rows, count, length, results);
+}
+
+void repeat_elements(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to) {
+  check(element == 4 || element == 8, "[repeat_elements] of ", element, " bytes");
+  (element == 4 ? engine().repeat32 : engine().repeat64)(elements, count, times, to);
+}
+
 }  // namespace tt::emulator

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/data_type.hpp"
+#include "emulator/tile_program.hpp"
 
 namespace tt::emulator {
 
@@ -32,5 +33,11 @@ void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t
 void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile);
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
               size_t cols);
+
+// results[r] = rows[r * length] . ... . rows[r * length + length - 1], for kAdd, kMul, kMax or kMin of f32. The order of combination
+// depends on `length` alone (simd/rows.cpp).
+void fold_rows(TileOpcode opcode, const float* rows, size_t count, size_t length, float* results);
+// Each of `count` elements of 4 or 8 bytes, `times` times.
+void repeat_elements(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
 
 }  // namespace tt::emulator

@@ -108,6 +108,16 @@ void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, 
   chain.run(inputs, outputs, elements, core().thread->scratch);
 }
 
+void Compute::reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results) {
+  if (!values()) return charge({cycles::kReduceTile, 0});
+  emulator::fold_rows(opcode, reinterpret_cast<const float*>(page), count, length, reinterpret_cast<float*>(results));
+}
+
+void Compute::bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page) {
+  if (!values()) return charge({cycles::kCopyTile, 0});
+  emulator::repeat_elements(element, elements, count, length, page);
+}
+
 void Compute::charge(uint64_t work) {
   spend(work);
   if (!values()) core().run->report.compute_cycles += work;

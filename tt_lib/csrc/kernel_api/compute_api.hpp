@@ -50,6 +50,10 @@ class Compute : public KernelContext {
   // The same on pages of the caller's choice. In TimingOnly the pointers are not followed.
   void run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
 
+  // REDUCE_ROW: `count` rows of a page, side by side, to one element each; and its inverse, each element along a row of `length`.
+  void reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results);
+  void bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page);
+
   // A new page whose content will be written to elements [start, start + count) of a map: where these lie side by side the page is made
   // in place, and the writer has nothing to copy.
   std::byte* new_page_for(Cb cb, uint32_t index, Slot slot, const emulator::AccessMap& map, size_t element, int64_t start, int64_t count);

@@ -17,6 +17,7 @@ const Engine& engine() {
     install_converts(made);
     install_matmul(made);
     install_layout(made);
+    install_rows(made);
     return made;
   }();
   return table;

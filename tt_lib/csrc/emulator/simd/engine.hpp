@@ -29,16 +29,20 @@ using StepFunction = void (*)(const StepArguments&);
 using LoadFunction = void (*)(const std::byte* source, void* reg, size_t n);
 using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n);
 using RoundFunction = void (*)(void* reg, size_t n);
+using FoldFunction = void (*)(const float* rows, size_t count, size_t length, float* results);  // row by row, side by side
+using RepeatFunction = void (*)(const std::byte* elements, size_t count, size_t times, std::byte* to);
 using MatmulFunction = void (*)(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
                                 size_t kt, size_t last_rows);
 
 struct Engine {
-  StepFunction steps[kNumTileOpcodes][kNumLanes] = {};  // null: not supported
-  StepFunction bf16_steps[kNumTileOpcodes] = {};        // f32 lanes, results rounded to bf16 in the same pass; null: by steps and round
-  LoadFunction load[kNumDataTypes] = {};                // array -> register
-  StoreFunction store[kNumDataTypes] = {};              // register -> array, of values that round has made representable
-  RoundFunction round[kNumDataTypes] = {};              // null: every register value is representable
-  MatmulFunction matmul[kNumDataTypes] = {};            // by operand type
+  StepFunction steps[kNumTileOpcodes][kNumLanes] = {};    // null: not supported
+  StepFunction bf16_steps[kNumTileOpcodes] = {};          // f32 lanes, results rounded to bf16 in the same pass; null: by steps and round
+  LoadFunction load[kNumDataTypes] = {};                  // array -> register
+  StoreFunction store[kNumDataTypes] = {};                // register -> array, of values that round has made representable
+  RoundFunction round[kNumDataTypes] = {};                // null: every register value is representable
+  MatmulFunction matmul[kNumDataTypes] = {};              // by operand type
+  FoldFunction fold_rows[kNumTileOpcodes] = {};           // kAdd, kMul, kMax, kMin of f32
+  RepeatFunction repeat32 = nullptr, repeat64 = nullptr;  // elements of 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) = nullptr;
   void (*tilize)(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols,

@@ -14,6 +14,7 @@ struct FloatSteps {
   using Int = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
   using I = Vec<Int>;
   static constexpr Int kSign = std::numeric_limits<Int>::min();
+  static constexpr int kMaxOfTwo = 0x5, kMinOfTwo = 0x4;  // of VRANGEPS, with the sign of what was chosen
   static constexpr T kBig = sizeof(T) == 4 ? static_cast<T>(0x1p23) : static_cast<T>(0x1p52);  // from here on all values are integers
 
   TT_INLINE static V abs(V x) { return bits<V>(bits<I>(x) & ~kSign); }
@@ -45,11 +46,23 @@ struct FloatSteps {
     return x != x || x == 0 ? x : one;
   }
   TT_INLINE static V max(V a, V b) {  // NaN wins, +0 over -0
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      const __m512 x = bits<__m512>(a), y = bits<__m512>(b);
+      return bits<V>(_mm512_mask_add_ps(_mm512_range_ps(x, y, kMaxOfTwo), _mm512_cmp_ps_mask(x, y, _CMP_UNORD_Q), x, y));
+    }
+#endif
     V r = a > b ? a : b;
     r = a == b ? bits<V>(bits<I>(a) & bits<I>(b)) : r;
     return a != a ? a : r;
   }
   TT_INLINE static V min(V a, V b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      const __m512 x = bits<__m512>(a), y = bits<__m512>(b);
+      return bits<V>(_mm512_mask_add_ps(_mm512_range_ps(x, y, kMinOfTwo), _mm512_cmp_ps_mask(x, y, _CMP_UNORD_Q), x, y));
+    }
+#endif
     V r = a < b ? a : b;
     r = a == b ? bits<V>(bits<I>(a) | bits<I>(b)) : r;
     return a != a ? a : r;

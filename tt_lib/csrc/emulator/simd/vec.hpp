@@ -167,5 +167,6 @@ void install_formats(Engine& engine);
 void install_converts(Engine& engine);
 void install_matmul(Engine& engine);
 void install_layout(Engine& engine);
+void install_rows(Engine& engine);
 
 }  // namespace tt::emulator::TT_SIMD

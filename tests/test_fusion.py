@@ -1,0 +1,100 @@
+"""Fusions: fused against unfused (tight), against `cpu` (loose), and by the programs they leave."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+RNG = np.random.default_rng(0)
+ALL = "fuse_rows"
+
+
+def f32(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def bf16(*shape):
+    return f32(*shape).astype(jnp.bfloat16)
+
+
+def layer_norm(x, scale, bias):
+    mean = x.mean(-1, keepdims=True)
+    return (x - mean) * lax.rsqrt(x.var(-1, keepdims=True) + 1e-6) * scale + bias
+
+
+def rms_norm(x, scale):
+    return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-6) * scale
+
+
+def gradient(f, *wrt):
+    return jax.grad(lambda *args: (f(*args).astype(jnp.float32) ** 2).sum(), wrt)
+
+
+# name, function, arguments, programs that remain
+CASES = [
+    ("softmax", jax.nn.softmax, (f32(64, 128),), 1),
+    ("softmax_of_rows_that_fill_no_vectors", jax.nn.softmax, (f32(37, 101),), 1),
+    ("softmax_of_rows_over_several_pages", jax.nn.softmax, (f32(20, 3000),), 1),
+    ("softmax_of_rows_beyond_the_limit", jax.nn.softmax, (f32(4, 20000),), 7),
+    ("softmax_bf16", jax.nn.softmax, (bf16(64, 128),), 1),
+    ("softmax_of_a_transposed_array", lambda x: jax.nn.softmax(x.transpose(2, 0, 1)), (f32(4, 40, 33),), 2),
+    ("softmax_gradient", gradient(jax.nn.softmax, 0), (f32(64, 128),), 1),
+    ("log_softmax", jax.nn.log_softmax, (f32(64, 10),), 1),
+    ("log_softmax_gradient", gradient(jax.nn.log_softmax, 0), (f32(64, 10),), 1),
+    ("logsumexp", lambda x: jax.nn.logsumexp(x, axis=-1), (f32(64, 1280),), 1),
+    ("layer_norm", layer_norm, (f32(8, 16, 96), f32(96), f32(96)), 1),
+    ("layer_norm_of_wide_rows", layer_norm, (f32(16, 2000), f32(2000), f32(2000)), 1),
+    ("layer_norm_gradient", gradient(layer_norm, 0, 1, 2), (f32(8, 16, 96), f32(96), f32(96)), 3),
+    ("rms_norm", rms_norm, (f32(50, 768), f32(768)), 1),
+    ("rms_norm_gradient", gradient(rms_norm, 0, 1), (f32(50, 768), f32(768)), 2),
+    ("rows_scaled_by_a_parameter_per_row", lambda x, s: jnp.tanh(x * s[:, None]).sum(1), (f32(30, 70), f32(30)), 1),
+    ("maximum_and_sum", lambda x: (x.max(1), x.sum(1), x - x.min(1)[:, None]), (f32(100, 37),), 1),
+    ("shared_statistics", lambda x: (x - x.mean(1, keepdims=True), x.mean(1) * 2), (f32(100, 37),), 1),
+    ("two_row_lengths", lambda x, y: (x / x.sum(1)[:, None]).T @ (y / y.max(1)[:, None]), (f32(64, 32), f32(64, 48)), 3),
+    ("mean_of_a_small_loss", lambda x, y: ((x - y) ** 2).mean(), (f32(300), f32(300)), 1),
+]
+
+
+def compiled(function, args, **options):
+    args = jax.device_put(args, jax.devices("tt")[0])
+    made = jax.jit(function, compiler_options=options or None).lower(*args).compile()
+    return made, jax.tree.map(np.asarray, made(*args))
+
+
+def programs(made):
+    return len(re.findall(r"^ *program ", made.as_text(), re.MULTILINE))
+
+
+def close(got, expected, tolerance):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1.0, np.abs(b).max()))
+
+
+@pytest.mark.parametrize("name,function,args,remaining", CASES, ids=[case[0] for case in CASES])
+def test_fused_agrees_with_unfused_and_with_cpu(name, function, args, remaining):
+    fused, got = compiled(function, args)
+    unfused, apart = compiled(function, args, jax_tt_no=ALL)
+    narrow = any(a.dtype == jnp.bfloat16 for a in args)
+    close(got, apart, 2e-2 if narrow else 2e-6)
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 3e-2 if narrow else 2e-5)
+    assert programs(fused) == remaining, fused.as_text()
+    assert programs(fused) <= programs(unfused)
+
+
+def test_rows_of_nan_and_infinity_keep_them():
+    x = f32(20, 64)
+    x[3, 7], x[5, 9], x[6, 1] = np.nan, np.inf, -np.inf
+    _, got = compiled(lambda x: (x.max(1), x.min(1), x.sum(1), jax.nn.softmax(x)), (x,))
+    expected = jax.jit(lambda x: (x.max(1), x.min(1), x.sum(1), jax.nn.softmax(x)))(jax.device_put(x, jax.devices("cpu")[0]))
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_an_unknown_compiler_option_is_refused():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option: 'fast'; tt knows jax_tt_no"):
+        jax.jit(lambda x: x + 1, compiler_options={"fast": "yes"})(jax.device_put(np.float32(1), jax.devices("tt")[0]))

@@ -146,7 +146,8 @@ class RowCluster {
     if (!view) return add_operand(source);
     const auto &outer = view->map.dims[0], &along = view->map.dims[1];
     const bool repeats = along.stride == 0 && outer.stride != 0 && !view->map.is_padded() && source.storage != kNoStorage;
-    if (repeats && can_spread(source.type)) view->map.dims.pop_back();
+    if (repeats && can_spread(source.type) && size_of(source.type) >= 4)
+      view->map.dims.pop_back();  // narrower ones are repeated by the reader
     return add_operand(*view);
   }
   RowValue add_operand(const Source& view) {

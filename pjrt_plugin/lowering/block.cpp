@@ -101,7 +101,7 @@ StorageId BlockLowering::copy_to_result(const ir::Value* value, const ir::Value*
   const StorageId to = new_result(result, level);
   if (type.num_elements() == 0) return to;
   graph.at_level(level, [this, from, to, type](Sequence& steps) {
-    ClusterChain chain(type.num_elements(), false);
+    ClusterChain chain(type.num_elements());
     chain.output(Ref(Source::dense(from, type.element, {{type.num_elements()}})), type.element);
     steps.push_back(chain.step(builder, {to}));
   });

@@ -129,6 +129,21 @@ Splat splat_of(const ir::DenseElements& elements, int64_t index) {
   return splat;
 }
 
+DataType carrier(emulator::Lane lane) {
+  switch (lane) {
+    case emulator::Lane::kF32: return DataType::kF32;
+    case emulator::Lane::kF64: return DataType::kF64;
+    case emulator::Lane::kS32: return DataType::kS32;
+    case emulator::Lane::kU32: return DataType::kU32;
+    case emulator::Lane::kS64: return DataType::kS64;
+    case emulator::Lane::kU64: return DataType::kU64;
+    case emulator::Lane::kC64: return DataType::kC64;
+    case emulator::Lane::kC128: return DataType::kC128;
+    case emulator::Lane::kPred: return DataType::kPred;
+  }
+  return DataType::kF32;
+}
+
 Splat evaluate(const TileOp& op, std::span<const Splat> operands) {
   ChainBuilder chain;
   std::vector<uint16_t> registers;

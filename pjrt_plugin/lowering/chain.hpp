@@ -18,6 +18,8 @@ std::optional<emulator::TileOp> tile_op(const ir::Operation& operation);
 // The value of a constant's element in the encoding of `type`.
 Splat splat_of(const ir::DenseElements& elements, int64_t index = 0);
 
+DataType carrier(emulator::Lane lane);  // the array type whose encoding is the register's own
+
 // The operation on constants.
 Splat evaluate(const emulator::TileOp& op, std::span<const Splat> operands);
 

@@ -12,29 +12,6 @@ namespace tt::lowering {
 using emulator::Lane;
 using emulator::TileOpcode;
 
-DataType carrier(Lane lane) {
-  switch (lane) {
-    case Lane::kF32: return DataType::kF32;
-    case Lane::kF64: return DataType::kF64;
-    case Lane::kS32: return DataType::kS32;
-    case Lane::kU32: return DataType::kU32;
-    case Lane::kS64: return DataType::kS64;
-    case Lane::kU64: return DataType::kU64;
-    case Lane::kC64: return DataType::kC64;
-    case Lane::kC128: return DataType::kC128;
-    case Lane::kPred: return DataType::kPred;
-  }
-  return DataType::kF32;
-}
-
-bool same(const Source& a, const Source& b) {
-  const auto same_index = [](const SourceIndex& x, const SourceIndex& y) {
-    return x.storage == y.storage && x.element == y.element && x.stride == y.stride && x.limit == y.limit;
-  };
-  return a.storage == b.storage && a.type == b.type && a.map == b.map && a.pad == b.pad && a.indices.size() == b.indices.size() &&
-         std::equal(a.indices.begin(), a.indices.end(), b.indices.begin(), same_index);
-}
-
 size_t BufferTable::buffer(StorageId storage) {
   const auto found = std::find(storages_.begin(), storages_.end(), storage);
   if (found != storages_.end()) return static_cast<size_t>(found - storages_.begin());
@@ -64,82 +41,24 @@ dnn::Result dense_result(size_t buffer, DataType type, std::span<const int64_t> 
   return {buffer, type, AccessMap::contiguous(dims), {}};
 }
 
-size_t ClusterChain::source(const Source& source) {
-  for (size_t i = 0; i < sources_.size(); ++i) {
-    if (same(sources_[i], source)) return i;
-  }
-  sources_.push_back(source);
-  return sources_.size() - 1;
-}
+ClusterChain::ClusterChain(int64_t elements)
+    : elements_(elements),
+      assembly_(
+          [](const Ref& ref) {
+            const auto* source = std::get_if<Source>(&ref);
+            return source == nullptr ? std::optional<Source>() : *source;
+          },
+          [](const Source& source) { return source.type; }) {}
 
-// Constants live in registers of the lane that uses them, so that a chain does not convert them page by page.
-size_t ClusterChain::splat(const Splat& splat, Lane lane) {
-  Splat carried;
-  carried.type = carrier(lane);
-  emulator::convert_elements(splat.type, splat.bits.data(), carried.type, carried.bits.data(), 1);
-  for (size_t i = 0; i < splats_.size(); ++i) {
-    if (splats_[i].type == carried.type && splats_[i].bits == carried.bits) return i;
-  }
-  splats_.push_back(carried);
-  return splats_.size() - 1;
-}
+bool ClusterChain::fits() const { return sources().size() + assembly_.num_outputs() <= dnn::kMaxEltwiseBuffers; }
 
-void ClusterChain::add(NodeId id, const Node& node) {
-  for (const Ref& ref : node.operands) {
-    if (const auto* memory = std::get_if<Source>(&ref)) {
-      source(*memory);
-    } else if (const auto* constant = std::get_if<Splat>(&ref)) {
-      splat(*constant, emulator::lane_of(constant->type));
-    }
-  }
-  position_[id] = nodes_.size();
-  nodes_.emplace_back(id, &node);
-}
-
-bool ClusterChain::fits() const { return sources_.size() + outputs_.size() <= dnn::kMaxEltwiseBuffers; }
-
-emulator::TileProgram ClusterChain::finish() {
-  // Roots may be leaves; find them before the registers are numbered.
-  for (const Output& output : outputs_) {
-    if (const auto* memory = std::get_if<Source>(&output.ref)) source(*memory);
-    if (const auto* constant = std::get_if<Splat>(&output.ref)) splat(*constant, emulator::lane_of(constant->type));
-  }
-  constexpr size_t kMaxSplatInputs = 8;
-  const bool as_inputs = splats_as_inputs_ && splats_.size() <= kMaxSplatInputs &&
-                         sources_.size() + splats_.size() + outputs_.size() <= dnn::kMaxEltwiseBuffers;
-  ChainBuilder chain;
-  std::vector<uint16_t> source_registers, splat_registers;
-  for (const Source& memory : sources_) source_registers.push_back(chain.input(memory.type));
-  splats_as_inputs_ = as_inputs;
-  if (as_inputs) {
-    for (const Splat& constant : splats_) splat_registers.push_back(chain.input(constant.type));
-  } else {
-    for (const Splat& constant : splats_) splat_registers.push_back(fill(chain, constant));
-  }
-  std::vector<uint16_t> results(nodes_.size());
-  auto reg = [&](const Ref& ref) {
-    if (const auto* memory = std::get_if<Source>(&ref)) return source_registers[source(*memory)];
-    if (const auto* constant = std::get_if<Splat>(&ref)) return splat_registers[splat(*constant, emulator::lane_of(constant->type))];
-    return results[position_.at(std::get<NodeId>(ref))];
-  };
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    const Node& node = *nodes_[i].second;
-    uint16_t operands[3];
-    size_t n = 0;
-    for (const Ref& ref : node.operands) operands[n++] = reg(ref);
-    results[i] = node.op.code == TileOpcode::kCopy ? operands[0] : chain.apply(node.op, {operands, n});
-  }
-  for (const Output& output : outputs_) chain.output(reg(output.ref), output.type);
-  return chain.finish();
-}
-
-std::string ClusterChain::name() const {
+std::string name_of(std::span<const std::pair<NodeId, const Node*>> nodes) {
   constexpr size_t kNamed = 3;
   std::string text;
   size_t count = 0;
-  for (const auto& [id, node] : nodes_) {
+  for (const auto& [id, node] : nodes) {
     if (node->op.code == TileOpcode::kCopy) continue;
-    if (count < kNamed) text += (count ? "+" : "") + std::string(emulator::info(node->op.code).name);
+    if (count < kNamed) text += cat(count ? "+" : "", node->fold != 0 ? "reduce_row_" : "", emulator::info(node->op.code).name);
     ++count;
   }
   if (count == 0) return "copy";
@@ -148,25 +67,15 @@ std::string ClusterChain::name() const {
 
 Step ClusterChain::step(PlanBuilder& builder, const std::vector<StorageId>& outputs) {
   dnn::EltwiseSpec spec;
-  spec.name = name();
+  spec.name = name_of(assembly_.nodes());
   spec.elements = elements_;
   spec.chain = finish();
   BufferTable table(builder.plan);
-  for (const Source& memory : sources_) spec.operands.push_back(table.operand(memory));
-  if (splats_as_inputs_) {
-    for (const Splat& constant : splats_) {
-      const auto size = static_cast<ptrdiff_t>(size_of(constant.type));
-      Source scalar;
-      scalar.storage = builder.constant(std::make_shared<std::vector<std::byte>>(constant.bits.begin(), constant.bits.begin() + size));
-      scalar.type = constant.type;
-      scalar.map.dims = {{elements_, 0}};
-      spec.operands.push_back(table.operand(scalar));
-    }
-  }
+  for (const Source& memory : sources()) spec.operands.push_back(table.operand(memory));
   const int64_t dims[1] = {elements_};
   for (size_t i = 0; i < outputs.size(); ++i) {
-    spec.results.push_back(dense_result(i, outputs_[i].type, dims));
-    spec.output_bytes.push_back(elements_ * size_of(outputs_[i].type));
+    spec.results.push_back(dense_result(i, assembly_.output_type(i), dims));
+    spec.output_bytes.push_back(elements_ * size_of(assembly_.output_type(i)));
   }
   spec.input_bytes = table.bytes();
 

@@ -1,11 +1,12 @@
 // A cluster of virtual operations as one chain with its sources, and the eltwise program that runs it.
 #pragma once
 
-#include <map>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "dnn/operand.hpp"
-#include "lowering/chain.hpp"
+#include "lowering/assembly.hpp"
 #include "lowering/graph.hpp"
 
 namespace tt::lowering {
@@ -25,38 +26,25 @@ class BufferTable {
   std::vector<StorageId> storages_;
 };
 
-bool same(const Source& a, const Source& b);
-DataType carrier(emulator::Lane lane);  // the array type whose encoding is the register's own
 dnn::Result dense_result(size_t buffer, DataType type, std::span<const int64_t> dims);
 
+// Elementwise operations over `elements`, each once, from memory to memory.
 class ClusterChain {
  public:
-  ClusterChain(int64_t elements, bool splats_as_inputs) : elements_(elements), splats_as_inputs_(splats_as_inputs && elements > 4096) {}
+  explicit ClusterChain(int64_t elements);
 
-  void add(NodeId id, const Node& node);  // operands before users; those of other chains as sources
-  void output(NodeId id, DataType type) { outputs_.push_back({id, type}); }
-  void output(const Ref& leaf, DataType type) { outputs_.push_back({leaf, type}); }  // a Source or Splat
-  bool fits() const;                                                                 // few enough circular buffers
-  const std::vector<Source>& sources() const { return sources_; }
-  emulator::TileProgram finish();
+  void add(NodeId id, const Node& node) { assembly_.add(id, node); }  // operands before users; those of other chains as sources
+  void output(const Ref& ref, DataType type) { assembly_.output(ref, type); }
+  bool fits() const;  // few enough circular buffers
+  const std::vector<Source>& sources() const { return assembly_.inputs(); }
+  emulator::TileProgram finish() { return assembly_.finish(); }
   Step step(PlanBuilder& builder, const std::vector<StorageId>& outputs);
 
  private:
-  struct Output {
-    Ref ref;
-    DataType type;
-  };
-  size_t source(const Source& source);
-  size_t splat(const Splat& splat, emulator::Lane lane);
-  std::string name() const;
-
   int64_t elements_;
-  bool splats_as_inputs_;
-  std::vector<std::pair<NodeId, const Node*>> nodes_;
-  std::map<NodeId, size_t> position_;
-  std::vector<Source> sources_;
-  std::vector<Splat> splats_;
-  std::vector<Output> outputs_;
+  ChainAssembly<Source> assembly_;
 };
+
+std::string name_of(std::span<const std::pair<NodeId, const Node*>> nodes);  // its first operations
 
 }  // namespace tt::lowering

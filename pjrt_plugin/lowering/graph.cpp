@@ -141,7 +141,7 @@ Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> typ
   Gathering found;
   bool whole = true;
   for (const Ref& root : roots) whole = whole && gather(root, dims, found);
-  ClusterChain cluster(volume(dims), /*splats_as_inputs=*/false);
+  ClusterChain cluster(volume(dims));
   auto leaf = [&](const Ref& ref, DataType type) -> Ref {
     if (const auto* id = std::get_if<NodeId>(&ref)) return Source::dense(store(*id), type, dims);
     if (std::holds_alternative<Spread>(ref)) return as_source(ref, type, dims);
@@ -220,7 +220,7 @@ void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps) {
   constexpr size_t kMaxNodes = 256;
   const std::unordered_set<NodeId> members(group.begin(), group.end());
   std::deque<Node> nodes;
-  ClusterChain chain(nodes_[group[0]].elements, /*splats_as_inputs=*/true);
+  ClusterChain chain(nodes_[group[0]].elements);
   std::vector<StorageId> outputs;
   for (NodeId id : group) {
     nodes.push_back(within(nodes_[id], members));

@@ -21,7 +21,6 @@ using emulator::TileOpcode;
 using Kind = RowValue::Kind;
 
 constexpr int kBefore = -1;  // the stage of what is computed per row from memory alone
-constexpr size_t kMaxSplatOperands = 6;
 
 class RowCluster {
  public:
@@ -152,7 +151,7 @@ class RowCluster {
   }
   RowValue add_operand(const Source& view) {
     for (size_t i = 0; i < operand_sources_.size(); ++i) {
-      if (same(operand_sources_[i], view)) return {Kind::kOperand, i};
+      if (operand_sources_[i] == view) return {Kind::kOperand, i};
     }
     operand_sources_.push_back(view);
     spec_.operands.push_back(table_.operand(view));
@@ -184,86 +183,17 @@ class RowCluster {
   // The chain that computes `members` (and passes on what `wanted` names), over all elements or over one per row.
   void add_chain(RowStep::Kind kind, const std::vector<size_t>& members, const std::vector<std::pair<Ref, RowValue>>& wanted) {
     const bool per_row = kind == RowStep::Kind::kElements;
+    ChainAssembly<RowValue> assembly([&](const Ref& ref) { return outside(ref, members, per_row); },
+                                     [&](const RowValue& value) { return type_of(value); });
+    for (size_t i : members) assembly.add(nodes_[i].first, node(i));
     RowStep step{kind, {}, TileOpcode::kAdd, {}, {}};
-    ChainBuilder chain;
-    std::vector<uint16_t> input_registers;
-    const auto input = [&](const RowValue& value) {
-      const auto found = std::find(step.inputs.begin(), step.inputs.end(), value);
-      if (found != step.inputs.end()) return;
-      step.inputs.push_back(value);
-      input_registers.push_back(chain.input(type_of(value)));
-    };
-    std::vector<Splat> splats;
-    const auto note = [&](const Ref& ref) {
-      if (const auto value = outside(ref, members, per_row)) input(*value);
-      if (const auto* splat = std::get_if<Splat>(&ref)) splats.push_back(carried_splat(*splat));
-    };
-    for (size_t i : members) {
-      for (const Ref& ref : node(i).operands) note(ref);
-    }
-    for (const auto& [ref, to] : wanted) note(ref);
-    // Constants of long chains are operands: filled once, not page by page.
-    std::sort(splats.begin(), splats.end(),
-              [](const Splat& a, const Splat& b) { return std::tie(a.type, a.bits) < std::tie(b.type, b.bits); });
-    splats.erase(
-        std::unique(splats.begin(), splats.end(), [](const Splat& a, const Splat& b) { return a.type == b.type && a.bits == b.bits; }),
-        splats.end());
-    const bool as_operands = !per_row && splat_operands_ + splats.size() <= kMaxSplatOperands;
-    std::vector<uint16_t> splat_registers;
-    for (const Splat& splat : splats) {
-      if (!as_operands) break;
-      const RowValue value = splat_operand(splat);
-      input(value);
-      splat_registers.push_back(
-          input_registers[static_cast<size_t>(std::find(step.inputs.begin(), step.inputs.end(), value) - step.inputs.begin())]);
-    }
-    for (const Splat& splat : splats) {
-      if (!as_operands) splat_registers.push_back(fill(chain, splat));
-    }
-    std::unordered_map<size_t, uint16_t> computed;
-    const auto reg = [&](const Ref& ref) {
-      if (const auto* splat = std::get_if<Splat>(&ref)) {
-        const Splat wide = carried_splat(*splat);
-        const auto found =
-            std::find_if(splats.begin(), splats.end(), [&](const Splat& s) { return s.type == wide.type && s.bits == wide.bits; });
-        return splat_registers[static_cast<size_t>(found - splats.begin())];
-      }
-      if (const auto value = outside(ref, members, per_row)) {
-        return input_registers[static_cast<size_t>(std::find(step.inputs.begin(), step.inputs.end(), *value) - step.inputs.begin())];
-      }
-      return computed.at(position_.at(std::get<NodeId>(ref)));
-    };
-    for (size_t i : members) {
-      uint16_t operands[3];
-      size_t count = 0;
-      for (const Ref& ref : node(i).operands) operands[count++] = reg(ref);
-      computed[i] = node(i).op.code == TileOpcode::kCopy ? operands[0] : chain.apply(node(i).op, {operands, count});
-    }
     for (const auto& [ref, to] : wanted) {
+      assembly.output(ref, type_of(to));
       step.outputs.push_back(to);
-      chain.output(reg(ref), type_of(to));
     }
-    step.chain = chain.finish();
+    step.chain = assembly.finish();
+    step.inputs = assembly.inputs();
     spec_.steps.push_back(std::move(step));
-  }
-
-  static Splat carried_splat(const Splat& splat) {
-    Splat wide;
-    wide.type = carrier(emulator::lane_of(splat.type));
-    emulator::convert_elements(splat.type, splat.bits.data(), wide.type, wide.bits.data(), 1);
-    return wide;
-  }
-
-  RowValue splat_operand(const Splat& splat) {
-    const auto size = static_cast<ptrdiff_t>(size_of(splat.type));
-    Source scalar;
-    scalar.storage = builder_.constant(std::make_shared<std::vector<std::byte>>(splat.bits.begin(), splat.bits.begin() + size));
-    scalar.type = splat.type;
-    scalar.map.dims = {{spec_.rows, 0}, {spec_.n, 0}};
-    const size_t before = spec_.operands.size();
-    const RowValue value = add_operand(scalar);
-    splat_operands_ += spec_.operands.size() - before;
-    return value;
   }
 
   void add_pages(int stage) {
@@ -320,15 +250,9 @@ class RowCluster {
   }
 
   std::string name() const {
-    constexpr size_t kNamed = 4;
-    std::string text = "rows:";
-    size_t count = 0;
-    for (const auto& [id, node] : nodes_) {
-      if (node.op.code == TileOpcode::kCopy) continue;
-      if (count < kNamed) text += cat(count ? "+" : "", node.fold != 0 ? "reduce_row_" : "", emulator::info(node.op.code).name);
-      ++count;
-    }
-    return count > kNamed ? cat(text, "+", count - kNamed, " more") : text;
+    std::vector<std::pair<NodeId, const Node*>> nodes;
+    for (const auto& [id, node] : nodes_) nodes.emplace_back(id, &node);
+    return "rows:" + name_of(nodes);
   }
 
   PlanBuilder& builder_;
@@ -339,7 +263,6 @@ class RowCluster {
   std::vector<std::optional<RowValue>> values_;
   std::map<size_t, RowValue> also_stored_, folded_sources_;
   std::vector<Source> operand_sources_;
-  size_t splat_operands_ = 0;
   RowSpec spec_;
   BufferTable table_;
   std::vector<StorageId> outputs_;

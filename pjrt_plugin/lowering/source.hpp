@@ -20,6 +20,7 @@ struct SourceIndex {
   DataType type;
   int64_t stride;
   int64_t limit;
+  bool operator==(const SourceIndex&) const = default;
 };
 
 struct Source {
@@ -28,6 +29,7 @@ struct Source {
   AccessMap map;  // one dimension per dimension of the value
   std::vector<std::byte> pad = {};
   std::vector<SourceIndex> indices = {};
+  bool operator==(const Source&) const = default;
 
   static Source dense(StorageId storage, DataType type, std::span<const int64_t> dims);
   bool is_dense() const;  // the whole value, row-major, from the start of the storage; the caller compares sizes

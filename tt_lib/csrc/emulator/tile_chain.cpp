@@ -46,6 +46,9 @@ struct TileChain::Plan {
     StoreFunction store;
     size_t size;
   };
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
   struct Step {
     StepFunction step;
     RoundFunction round;  // null: nothing is left to round
@@ -55,6 +58,7 @@ struct TileChain::Plan {
     bool spare = false;          // goes through the spare register: results are wider than the operands they would overwrite
     bool two_roundings = false;  // kMulAdd of a narrow type
     size_t result_size;
+    std::unique_ptr<std::byte[], Free> constant = {};  // of kFill: what the register holds, made once
   };
 
   const Engine& engine;
@@ -101,6 +105,11 @@ struct TileChain::Plan {
     const size_t read_size = op.code == TileOpcode::kSelect ? 4 : lane_size(op.lane);
     const bool overwrites = (operands > 0 && op.a == op.dst) || (operands > 1 && op.b == op.dst) || (operands > 2 && op.c == op.dst);
     made.spare = overwrites && made.result_size != read_size;
+    if (op.code == TileOpcode::kFill) {
+      made.constant.reset(static_cast<std::byte*>(std::aligned_alloc(64, kTileElements * made.result_size)));
+      if (made.constant == nullptr) throw std::bad_alloc();
+      made.step({made.constant.get(), nullptr, nullptr, nullptr, kTileElements, op.type, op.imm, op.imm2});
+    }
     return made;
   }
 
@@ -111,7 +120,7 @@ struct TileChain::Plan {
     for (size_t i = steps.size(); i-- > 0;) {
       Step& step = steps[i];
       if (step.op.dst != reg) continue;
-      if (step.op.type != type || step.target >= 0) return;
+      if (step.op.type != type || step.target >= 0 || step.constant != nullptr) return;
       step.target = static_cast<int>(o);
       step.in_place = i + 1 == steps.size() && lane_size(step.op.lane) == step.result_size && step.op.code != TileOpcode::kSelect;
       return;
@@ -146,6 +155,10 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
   }
   for (const Plan::Step& step : p.steps) {
     const TileOp& op = step.op;
+    if (step.constant != nullptr) {
+      at[op.dst] = step.constant.get();
+      continue;
+    }
     std::byte* dst = own(op.dst);
     if (step.target >= 0 && whole) {
       const auto o = static_cast<size_t>(step.target);

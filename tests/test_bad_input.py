@@ -90,7 +90,7 @@ def test_arrays_of_no_elements(card, name):
 @pytest.mark.parametrize(
     "variable,value,message",
     [
-        ("JAX_TT_NO", "fusion", r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_common_subexpressions, eliminate_dead_code, fuse_rows'),
+        ("JAX_TT_NO", "fusion", r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_common_subexpressions, eliminate_dead_code, fuse_epilogues, fuse_rows'),
         ("JAX_TT_DUMP", "/proc/nowhere", "[JAX_TT_DUMP] cannot make /proc/nowhere/"),
         ("JAX_TT_NUM_DEVICES", "0", "0 devices; JAX_TT_NUM_DEVICES must be between 1 and 64"),
         ("JAX_TT_SIMD", "neon", "neon"),

@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 RNG = np.random.default_rng(0)
-ALL = "fuse_rows"
+ALL = "fuse_epilogues,fuse_rows"
 
 
 def f32(*shape):
@@ -27,6 +27,10 @@ def layer_norm(x, scale, bias):
 
 def rms_norm(x, scale):
     return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-6) * scale
+
+
+def conv(x, w):
+    return lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def gradient(f, *wrt):
@@ -54,6 +58,16 @@ CASES = [
     ("maximum_and_sum", lambda x: (x.max(1), x.sum(1), x - x.min(1)[:, None]), (f32(100, 37),), 1),
     ("shared_statistics", lambda x: (x - x.mean(1, keepdims=True), x.mean(1) * 2), (f32(100, 37),), 1),
     ("two_row_lengths", lambda x, y: (x / x.sum(1)[:, None]).T @ (y / y.max(1)[:, None]), (f32(64, 32), f32(64, 48)), 3),
+    ("dense_layer", lambda x, w, b: jax.nn.relu(x @ w + b), (f32(64, 128), f32(128, 256), f32(256)), 1),
+    ("dense_layer_bf16", lambda x, w, b: jax.nn.relu(x @ w + b), (bf16(64, 128), bf16(128, 256), bf16(256)), 1),
+    ("product_with_two_results", lambda x, w: (x @ w, jnp.tanh(x @ w)), (f32(40, 50), f32(50, 60)), 1),
+    ("gated_products", lambda x, w, v: jax.nn.silu(x @ w) * (x @ v), (f32(64, 128), f32(128, 256), f32(128, 256)), 2),
+    ("product_of_batches_with_a_mask", lambda x, y, m: jnp.where(m > 0, x @ y, -1e9), (f32(3, 20, 30), f32(3, 30, 40), f32(20, 40)), 2),
+    ("product_read_transposed", lambda x, w, r: (x @ w).T + r, (f32(40, 50), f32(50, 60), f32(60, 40)), 2),
+    ("product_with_an_iota", lambda x, w: x @ w + jnp.arange(60.0), (f32(40, 50), f32(50, 60)), 2),
+    ("residual_and_layer_norm", lambda x, w, s, b: layer_norm(x + x @ w, s, b), (f32(64, 128), f32(128, 128), f32(128), f32(128)), 2),
+    ("convolution_layer", lambda x, w, b: jax.nn.relu(conv(x, w) + b), (f32(2, 9, 8, 16), f32(3, 3, 16, 32), f32(32)), 1),
+    ("convolution_with_residual", lambda x, w: x + jnp.tanh(conv(x, w)), (f32(2, 9, 8, 16), f32(3, 3, 16, 16)), 1),
     ("mean_of_a_small_loss", lambda x, y: ((x - y) ** 2).mean(), (f32(300), f32(300)), 1),
 ]
 

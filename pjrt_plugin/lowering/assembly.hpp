@@ -25,6 +25,7 @@ class ChainAssembly {
   void start_with_sum(NodeId product, DataType accumulator) { product_ = {product, accumulator}; }
   void add(NodeId id, const Node& node) {  // operands before users
     nodes_.emplace_back(id, &node);
+    if (product_ && id == product_->first) return;
     for (const Ref& ref : node.operands) note(ref);
   }
   void output(const Ref& ref, DataType type) {

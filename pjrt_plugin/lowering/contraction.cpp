@@ -4,7 +4,9 @@
 #include "base/error.hpp"
 #include "dnn/conv.hpp"
 #include "dnn/matmul.hpp"
+#include "emulator/fpu.hpp"
 #include "lowering/block.hpp"
+#include "lowering/product.hpp"
 
 namespace tt::lowering {
 
@@ -28,34 +30,100 @@ Source permuted(BlockLowering& block, const ir::Value* value, const Dims& permut
   return source.storage == kNoStorage ? packed(block, source) : source;
 }
 
-int available(const BlockLowering& block, const Source& source) {
-  int level = block.builder.available(source.storage);
-  for (const SourceIndex& index : source.indices) level = std::max(level, block.builder.available(index.storage));
-  return level;
-}
-
 DataType compute_type(const ir::Operation& operation) {
   const DataType a = operation.operand(0)->type().element, b = operation.operand(1)->type().element;
   return a == b ? a : operation.result()->type().element;
 }
 
-// Binds the operands' buffers and schedules the program that `build` makes of the completed spec.
-template <class Spec, class Build>
-void run_product(BlockLowering& block, const ir::Operation& operation, Spec spec, const Source& lhs, dnn::Operand Spec::*a,
-                 const Source& rhs, dnn::Operand Spec::*b, AccessMap result, Build build) {
+// A product whose spec lacks its operands' buffers, its epilogue and its results.
+template <class Spec>
+class ProductOf : public Product {
+ public:
+  ProductOf(Spec spec, Source lhs, Source rhs) : spec_(std::move(spec)), lhs_(std::move(lhs)), rhs_(std::move(rhs)) {}
+
+  DataType accumulator() const override { return emulator::matmul_accumulator_type(spec_.compute_type); }
+
+  Step build(PlanBuilder& builder, const Epilogue& epilogue, std::span<const StorageId> results) const override {
+    BufferTable table(builder.plan);
+    Spec spec = spec_;
+    bind(spec, table.operand(lhs_), table.operand(rhs_));
+    for (const Source& extra : epilogue.extras) spec.extras.push_back(table.operand(extra));
+    spec.epilogue = epilogue.chain;
+    for (size_t i = 0; i < results.size(); ++i) {
+      spec.results.push_back({i, epilogue.types[i], result_map(), {}});
+      spec.output_bytes.push_back(builder.plan.storages[results[i]].bytes);
+    }
+    spec.input_bytes = table.bytes();
+    spec.name += epilogue.name;
+    RunStep run;
+    run.slots = table.storages();
+    run.slots.insert(run.slots.end(), results.begin(), results.end());
+    run.program = std::make_shared<const metal::Program>(make(spec, builder.chip));
+    return {std::move(run)};
+  }
+
+ protected:
+  virtual void bind(Spec& spec, dnn::Operand lhs, dnn::Operand rhs) const = 0;
+  virtual AccessMap result_map() const = 0;
+  virtual metal::Program make(const Spec& spec, const emulator::ChipSpec& chip) const = 0;
+
+  Spec spec_;
+
+ private:
+  Source lhs_, rhs_;
+};
+
+class MatrixProduct : public ProductOf<dnn::MatmulSpec> {
+ public:
+  using ProductOf::ProductOf;
+
+  std::optional<Source> extra(const Source& source) const override {
+    return source.storage == kNoStorage ? std::nullopt : reshape(source, dims());
+  }
+
+ protected:
+  void bind(dnn::MatmulSpec& spec, dnn::Operand lhs, dnn::Operand rhs) const override {
+    spec.a = std::move(lhs);
+    spec.b = std::move(rhs);
+  }
+  AccessMap result_map() const override { return AccessMap::contiguous(dims()); }
+  metal::Program make(const dnn::MatmulSpec& spec, const emulator::ChipSpec& chip) const override { return dnn::matmul(spec, chip); }
+
+ private:
+  Dims dims() const { return {spec_.batch, spec_.m, spec_.n}; }
+};
+
+// `dims` are those of the result as the program has it, `order` puts them as the spec has them.
+class Convolution : public ProductOf<dnn::ConvSpec> {
+ public:
+  Convolution(dnn::ConvSpec spec, Source input, Source kernel, Dims dims, Dims order)
+      : ProductOf(std::move(spec), std::move(input), std::move(kernel)), dims_(std::move(dims)), order_(std::move(order)) {}
+
+  std::optional<Source> extra(const Source& source) const override {
+    std::optional<Source> view = source.storage == kNoStorage ? std::nullopt : reshape(source, dims_);
+    if (view) view = transpose(*view, order_);
+    return view && dnn::takes_extra(spec_, view->map) ? view : std::nullopt;
+  }
+
+ protected:
+  void bind(dnn::ConvSpec& spec, dnn::Operand lhs, dnn::Operand rhs) const override {
+    spec.input = std::move(lhs);
+    spec.kernel = std::move(rhs);
+  }
+  AccessMap result_map() const override { return transpose(Source::dense(kNoStorage, DataType::kF32, dims_), order_)->map; }
+  metal::Program make(const dnn::ConvSpec& spec, const emulator::ChipSpec& chip) const override { return dnn::conv(spec, chip); }
+
+ private:
+  Dims dims_, order_;
+};
+
+// The product stays virtual, so that what reads it can become its epilogue; or it is stored at once.
+void set_product(BlockLowering& block, const ir::Operation& operation, std::shared_ptr<const Product> product, const Source& lhs,
+                 const Source& rhs) {
   const ir::Type& type = operation.result()->type();
-  const int level = std::max(available(block, lhs), available(block, rhs));
-  const StorageId out = block.new_result(operation.result(), level);
-  BufferTable table(block.builder.plan);
-  spec.*a = table.operand(lhs);
-  spec.*b = table.operand(rhs);
-  spec.input_bytes = table.bytes();
-  spec.output_bytes = {type.num_bytes()};
-  spec.compute_type = compute_type(operation);
-  spec.results = {{0, type.element, std::move(result), {}}};
-  std::vector<StorageId> slots = table.storages();
-  slots.push_back(out);
-  block.run_at(level, build(spec, block.builder.chip), std::move(slots));
+  const NodeId node = block.graph.add_product(std::move(product), type.element, type.num_elements(), {lhs, rhs});
+  if (block.context.fusions.fuse_epilogues) return block.set(operation.result(), node);
+  block.set(operation.result(), Source::dense(block.graph.store(node), type.element, type.dims));
 }
 
 Dims joined(const Dims& a, const Dims& b, const Dims& c) {
@@ -99,9 +167,8 @@ void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
   }
   if (spec.k == 0) return block.set(operation.result(), Splat{operation.result()->type().element, {}});
   const Source a = permuted(block, lhs, joined(lb, lf, lc)), b = permuted(block, rhs, joined(rb, rc, rf));
-  const int64_t dims[3] = {spec.batch, spec.m, spec.n};
-  run_product(block, operation, std::move(spec), a, &dnn::MatmulSpec::a, b, &dnn::MatmulSpec::b, AccessMap::contiguous(dims),
-              [](const dnn::MatmulSpec& s, const emulator::ChipSpec& chip) { return dnn::matmul(s, chip); });
+  spec.compute_type = compute_type(operation);
+  set_product(block, operation, std::make_shared<MatrixProduct>(std::move(spec), a, b), a, b);
 }
 
 void lower_convolution(BlockLowering& block, const ir::Operation& operation) {
@@ -146,13 +213,9 @@ void lower_convolution(BlockLowering& block, const ir::Operation& operation) {
                            joined(kernel_spatial, {operation.integer(Attr::kKernelInputFeatureDimension)},
                                   {operation.integer(Attr::kKernelOutputFeatureDimension)}));
   if (kernel.map.is_padded()) kernel = packed(block, kernel);
-  const Dims strides = row_major_strides(result.dims);
-  AccessMap map;
-  for (int64_t d : joined({operation.integer(Attr::kOutputBatchDimension)}, out_spatial, {out_feature})) {
-    map.dims.push_back({at(result.dims, d), at(strides, d)});
-  }
-  run_product(block, operation, std::move(spec), input, &dnn::ConvSpec::input, kernel, &dnn::ConvSpec::kernel, std::move(map),
-              [](const dnn::ConvSpec& s, const emulator::ChipSpec& chip) { return dnn::conv(s, chip); });
+  spec.compute_type = compute_type(operation);
+  const Dims order = joined({operation.integer(Attr::kOutputBatchDimension)}, out_spatial, {out_feature});
+  set_product(block, operation, std::make_shared<Convolution>(std::move(spec), input, kernel, result.dims, order), input, kernel);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "lowering/chain.hpp"
 #include "lowering/cluster.hpp"
 #include "lowering/grouping.hpp"
+#include "lowering/product.hpp"
 #include "lowering/row_cluster.hpp"
 
 namespace tt::lowering {
@@ -45,6 +46,12 @@ NodeId Graph::add(emulator::TileOp op, int64_t elements, std::vector<Ref> operan
   }
   nodes_.push_back({op, std::move(operands), elements, level});
   return static_cast<NodeId>(nodes_.size() - 1);
+}
+
+NodeId Graph::add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands) {
+  const NodeId id = add({emulator::TileOpcode::kCopy, emulator::lane_of(type), type, 0}, elements, std::move(operands));
+  nodes_[id].product = std::move(product);
+  return id;
 }
 
 NodeId Graph::add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand) {
@@ -124,7 +131,7 @@ bool Graph::gather(const Ref& ref, std::span<const int64_t> dims, Gathering& int
   if (std::holds_alternative<Spread>(ref)) return into.sources.size() < kMaxSources;
   if (const auto* id = std::get_if<NodeId>(&ref)) {
     const Node& node = nodes_[*id];
-    if (node.uses > 1 || node.storage != kNoStorage || node.fold != 0) return into.sources.size() < kMaxSources;
+    if (node.uses > 1 || node.storage != kNoStorage || node.fold != 0 || node.product != nullptr) return into.sources.size() < kMaxSources;
     for (const Ref& operand : node.operands) {
       if (!gather(operand, dims, into)) return false;
     }
@@ -245,11 +252,25 @@ void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps) {
 }
 
 void Graph::emit_group(const Group& group, Sequence& steps) {
-  if (group.length == 0) return emit_chain(group.nodes, steps);
   const std::unordered_set<NodeId> members(group.nodes.begin(), group.nodes.end());
-  std::vector<std::pair<NodeId, Node>> nodes;
-  for (NodeId id : group.nodes) nodes.emplace_back(id, within(nodes_[id], members));
-  emit_rows(builder_, nodes, group.rows, group.length, steps);
+  const auto inside = [&](std::span<const NodeId> ids) {
+    std::vector<std::pair<NodeId, Node>> nodes;
+    for (NodeId id : ids) nodes.emplace_back(id, within(nodes_[id], members));
+    return nodes;
+  };
+  if (group.length != 0) return emit_rows(builder_, inside(group.nodes), group.rows, group.length, steps);
+  const auto product = std::find_if(group.nodes.begin(), group.nodes.end(), [&](NodeId id) { return nodes_[id].product != nullptr; });
+  if (product == group.nodes.end()) return emit_chain(group.nodes, steps);
+  if (std::optional<Step> step = emit_product(builder_, inside(group.nodes))) {
+    steps.push_back(*std::move(step));
+    return;
+  }
+  // The epilogue cannot read something: the product is stored, the others are a chain of their own.
+  std::vector<NodeId> others = group.nodes;
+  std::erase(others, *product);
+  store(*product);
+  steps.push_back(*emit_product(builder_, inside({&*product, 1})));
+  emit_chain(others, steps);
 }
 
 Sequence Graph::emit() {

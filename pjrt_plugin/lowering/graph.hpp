@@ -63,12 +63,15 @@ inline const NodeId* producer(const Ref& ref) {
   return spread != nullptr ? &spread->node : std::get_if<NodeId>(&ref);
 }
 
+class Product;
+
 struct Node {
   emulator::TileOp op;  // its registers are not used. Of a fold: the combination, and the type of the result
   std::vector<Ref> operands;
   int64_t elements;
   int level;
-  int64_t fold = 0;                // other than 0: folds rows of that many elements of its operand to one each
+  std::shared_ptr<const Product> product = nullptr;  // of a matrix product; its operands are sources
+  int64_t fold = 0;                                  // other than 0: folds rows of that many elements of its operand to one each
   int wave = 0;                    // within the level: what cannot be one program with its producers comes in a later wave
   StorageId storage = kNoStorage;  // where the result must be stored, if anywhere
   int64_t uses = 1;                // readers in the whole block, whether lowered yet or not
@@ -91,6 +94,7 @@ class Graph {
   Graph(PlanBuilder& builder) : builder_(builder) {}
 
   NodeId add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands);
+  NodeId add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands);
   NodeId add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand);  // op: kAdd, kMul, kMax or kMin
   const Node& node(NodeId id) const { return nodes_[id]; }
   int level_of(const Ref& ref) const;                    // the first level at which a step can read it

@@ -3,6 +3,7 @@
 #include "lowering/grouping.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -15,11 +16,16 @@ namespace {
 constexpr auto kOnePage = static_cast<int64_t>(emulator::kTileElements);
 constexpr size_t kMaxRowSources = 18;  // of a program over rows: one circular buffer each, beside those of results and constants
 constexpr size_t kMaxRowNodes = 200;
+constexpr size_t kMaxEpilogueSources = 12;  // of a product's epilogue
+constexpr size_t kMaxEpilogueNodes = 60;
+constexpr int kNever = std::numeric_limits<int>::max();
 
 // What is known of a group under construction.
 struct Form {
   int64_t elements = 0;          // of every member, or, of a program over rows, rows * length
   int64_t rows = 0, length = 0;  // other than 0: a program over rows
+  size_t products = 0;           // 1: the others are its epilogue
+  size_t iotas = 0;              // values made from indices, which epilogues do not have
   size_t sources = 0, nodes = 1;
 };
 
@@ -27,8 +33,15 @@ std::optional<Form> joined(const Form& a, const Form& b) {
   const Form& shaped = a.length != 0 ? a : b;
   const Form& other = a.length != 0 ? b : a;
   Form both = shaped;
+  both.products = a.products + b.products;
+  both.iotas = a.iotas + b.iotas;
   both.sources = a.sources + b.sources;
   both.nodes = a.nodes + b.nodes;
+  if (both.products > 0) {
+    const bool epilogue = both.products == 1 && shaped.length == 0 && a.elements == b.elements && both.iotas == 0 &&
+                          both.sources <= kMaxEpilogueSources && both.nodes <= kMaxEpilogueNodes;
+    return epilogue ? std::optional(both) : std::nullopt;
+  }
   if (shaped.length == 0) return a.elements == b.elements ? std::optional(both) : std::nullopt;
   const bool same = other.length != 0 ? other.rows == shaped.rows && other.length == shaped.length
                                       : other.elements == shaped.elements || other.elements == shaped.rows;
@@ -37,7 +50,7 @@ std::optional<Form> joined(const Form& a, const Form& b) {
 
 class Grouper {
  public:
-  explicit Grouper(std::deque<Node>& nodes) : nodes_(nodes), parent_(nodes.size()), forms_(nodes.size()) {
+  explicit Grouper(std::deque<Node>& nodes) : nodes_(nodes), parent_(nodes.size()), groups_(nodes.size()) {
     std::iota(parent_.begin(), parent_.end(), 0);
   }
 
@@ -50,6 +63,12 @@ class Grouper {
   }
 
  private:
+  struct Growing {
+    Form form;
+    std::vector<NodeId> members;
+    int read_in = kNever;  // the first wave of this level in which another group reads a member
+  };
+
   NodeId root(NodeId id) {
     while (parent_[id] != id) id = parent_[id] = parent_[parent_[id]];
     return id;
@@ -59,51 +78,94 @@ class Grouper {
   template <class Visit>
   void for_each_producer(const Node& node, const Visit& visit) const {
     for (const Ref& ref : node.operands) {
-      if (const auto* id = std::get_if<NodeId>(&ref)) {
-        if (nodes_[*id].level == node.level) visit(*id, int64_t{0});
-      } else if (const auto* spread = std::get_if<Spread>(&ref)) {
-        if (nodes_[spread->node].level == node.level) visit(spread->node, spread->times);
-      }
+      const auto* id = producer(ref);
+      if (id != nullptr && nodes_[*id].level == node.level) visit(*id);
     }
+  }
+
+  Form form_of(const Node& node) const {
+    Form form{node.elements};
+    if (node.fold != 0) {
+      form.elements = node.elements * node.fold;
+      form.rows = node.elements;
+      form.length = node.fold;
+    }
+    form.products = node.product != nullptr;
+    for (const Ref& ref : node.operands) {
+      const auto* source = std::get_if<Source>(&ref);
+      if (source == nullptr || node.product != nullptr) continue;
+      (source->storage == kNoStorage ? form.iotas : form.sources) += 1;
+    }
+    return form;
+  }
+
+  // The form of the node with what `taken` compute: spreads from those make it a program over rows.
+  std::optional<Form> form_with(const Node& node, const std::vector<NodeId>& taken) {
+    std::optional<Form> form = form_of(node);
+    for (const Ref& ref : node.operands) {
+      const auto* spread = std::get_if<Spread>(&ref);
+      if (spread == nullptr || !form || std::find(taken.begin(), taken.end(), root(spread->node)) == taken.end()) continue;
+      form = joined(*form, {node.elements, nodes_[spread->node].elements, spread->times, 0, 0, 0, 0});
+    }
+    for (NodeId group : taken) {
+      if (form) form = joined(*form, groups_[group].form);
+    }
+    return form;
   }
 
   void place(NodeId i) {
     Node& node = nodes_[i];
     node.wave = 0;
-    for_each_producer(node, [&](NodeId id, int64_t) { node.wave = std::max(node.wave, nodes_[id].wave); });
-    Form alone{node.elements, 0, 0, 0, 1};
-    if (node.fold != 0) alone = {node.elements * node.fold, node.elements, node.fold, 0, 1};
-    for (const Ref& ref : node.operands) {
-      const auto* source = std::get_if<Source>(&ref);
-      alone.sources += source != nullptr && source->storage != kNoStorage;
-    }
-    std::optional<Form> form = alone;
-    std::vector<NodeId> producers;
-    for_each_producer(node, [&](NodeId id, int64_t times) {
-      if (nodes_[id].wave != node.wave) return;
-      if (times != 0 && form) form = joined(*form, {node.elements, nodes_[id].elements, times, 0, 0});
+    for_each_producer(node, [&](NodeId id) { node.wave = std::max(node.wave, nodes_[id].wave); });
+    std::vector<NodeId> producers;  // groups of the last wave
+    for_each_producer(node, [&](NodeId id) {
       const NodeId group = root(id);
-      if (std::find(producers.begin(), producers.end(), group) != producers.end()) return;
-      producers.push_back(group);
-      if (form) form = joined(*form, forms_[group]);
+      if (nodes_[id].wave == node.wave && std::find(producers.begin(), producers.end(), group) == producers.end())
+        producers.push_back(group);
     });
+    std::vector<NodeId> taken = producers;
+    std::optional<Form> form = form_with(node, taken);
     if (!form) {
+      // Not all of them can be one program with the node: it waits for the next wave, and so do those that can.
       ++node.wave;
-      forms_[i] = alone;
-      return;
+      taken.clear();
+      std::stable_sort(producers.begin(), producers.end(),
+                       [&](NodeId a, NodeId b) { return groups_[a].form.products > groups_[b].form.products; });
+      for (NodeId group : producers) {
+        taken.push_back(group);
+        if (groups_[group].read_in <= node.wave || !form_with(node, taken)) taken.pop_back();
+      }
+      form = form_with(node, taken);
     }
-    for (NodeId group : producers) parent_[group] = i;
-    forms_[i] = *form;
+    groups_[i] = {*form, {i}};
+    for (NodeId group : taken) {
+      for (NodeId member : groups_[group].members) nodes_[member].wave = node.wave;
+      absorb(group, i);
+    }
+    for_each_producer(node, [&](NodeId id) {
+      if (root(id) != i) groups_[root(id)].read_in = std::min(groups_[root(id)].read_in, node.wave);
+    });
+  }
+
+  // `from` becomes part of `into`.
+  void absorb(NodeId from, NodeId into) {
+    parent_[from] = into;
+    Growing &a = groups_[from], &b = groups_[into];
+    if (a.members.size() > b.members.size()) std::swap(a.members, b.members);
+    b.members.insert(b.members.end(), a.members.begin(), a.members.end());
+    b.read_in = std::min(a.read_in, b.read_in);
+    a.members.clear();
   }
 
   void join(NodeId a, NodeId b) {
     a = root(a);
     b = root(b);
-    if (a == b) return;
-    const auto form = joined(forms_[a], forms_[b]);
-    if (!form || (forms_[a].length == 0) != (forms_[b].length == 0)) return;
-    parent_[a] = b;
-    forms_[b] = *form;
+    const Form &x = groups_[a].form, &y = groups_[b].form;
+    if (a == b || (x.length == 0) != (y.length == 0) || x.products + y.products > 0) return;
+    const auto form = joined(x, y);
+    if (!form) return;
+    absorb(a, b);
+    groups_[b].form = *form;
   }
 
   // Siblings that read the same memory belong together as much as producer and consumer do; and so do operations on a page or less, where
@@ -118,7 +180,7 @@ class Grouper {
     };
     for (NodeId i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i];
-      if (node.absorbed) continue;
+      if (node.absorbed || node.product != nullptr) continue;
       if (node.elements <= kOnePage && node.fold == 0) meet(i, kNoStorage);
       for (const Ref& ref : node.operands) {
         if (const auto* source = std::get_if<Source>(&ref); source != nullptr && source->storage != kNoStorage) meet(i, source->storage);
@@ -133,7 +195,7 @@ class Grouper {
       if (nodes_[i].absorbed) continue;
       const NodeId leader = root(i);
       const auto [found, is_new] = index.try_emplace(leader, groups.size());
-      if (is_new) groups.push_back({{}, forms_[leader].rows, forms_[leader].length});
+      if (is_new) groups.push_back({{}, groups_[leader].form.rows, groups_[leader].form.length});
       groups[found->second].nodes.push_back(i);
     }
     const auto before = [&](const Group& a, const Group& b) {
@@ -146,7 +208,7 @@ class Grouper {
 
   std::deque<Node>& nodes_;
   std::vector<NodeId> parent_;
-  std::vector<Form> forms_;
+  std::vector<Growing> groups_;
 };
 
 }  // namespace

@@ -69,7 +69,8 @@ struct Plan {
 
 // What lowering joins into one program; each can be left out by its name.
 struct Fusions {
-  bool fuse_rows = true;  // folds of rows, what is spread along them, and elementwise operations around them
+  bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them
+  bool fuse_rows = true;       // folds of rows, what is spread along them, and elementwise operations around them
 };
 
 // The programs of a sequence and of all that it contains, in order.

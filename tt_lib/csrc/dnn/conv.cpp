@@ -72,6 +72,8 @@ class Lowering {
     return p;
   }
 
+  bool takes(const AccessMap& map) const { return split_dims(map, result_sizes()).has_value(); }
+
  private:
   // Groups of few channels are multiplied several at a time, by a kernel whose blocks off the diagonal are zero.
   void merge_groups() {
@@ -186,11 +188,16 @@ class Lowering {
     return view;
   }
 
-  // A map over [image, spatial..., feature] as one over [group, rows, feature].
-  AccessMap result_order(const AccessMap& map) const {
+  std::vector<int64_t> result_sizes() const {
     std::vector<int64_t> sizes{images_};
     for (const ConvSpec::Spatial& d : s_.spatial) sizes.push_back(d.output);
     sizes.insert(sizes.end(), {groups_, merged_ * features_});
+    return sizes;
+  }
+
+  // A map over [image, spatial..., feature] as one over [group, rows, feature].
+  AccessMap result_order(const AccessMap& map) const {
+    const std::vector<int64_t> sizes = result_sizes();
     if (volume(sizes) == 0) return map;
     const std::vector<MapDims> dims = split(map, sizes, "result");
     MapDims positions;
@@ -212,6 +219,8 @@ class Lowering {
 };
 
 }  // namespace
+
+bool takes_extra(const ConvSpec& spec, const AccessMap& map) { return Lowering(spec).takes(map); }
 
 Program conv(const ConvSpec& spec, const ChipSpec& chip) {
   MatmulSpec product{spec.name,     0,           0,           0, 0, spec.input_bytes, spec.output_bytes, spec.compute_type, {}, {},

@@ -30,6 +30,7 @@ struct ConvSpec {
   std::vector<Result> results;       // over the same
 };
 
+bool takes_extra(const ConvSpec& spec, const AccessMap& map);  // whether an extra operand may have this map
 Program conv(const ConvSpec& spec, const ChipSpec& chip);
 
 }  // namespace tt::dnn

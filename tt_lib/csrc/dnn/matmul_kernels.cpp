@@ -12,7 +12,7 @@ namespace tt::dnn {
 namespace {
 
 constexpr int64_t kDstBlock = 8;           // tiles of one half of DST
-constexpr int64_t kPanelBytes = 16 << 10;  // of B's tiles along k per call: what the host's first cache holds beside A's
+constexpr int64_t kPanelBytes = 32 << 10;  // of a column of B's tiles per call: what stays in the host's first cache while A's rows pass
 
 // One block of the output.
 struct Block {
@@ -100,8 +100,8 @@ namespace {
 
 // Adds one step's products to the partial sums of the block.
 void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t depth) {
-  const int64_t rows = std::min(kDstBlock, block.height), columns = kDstBlock / rows;
-  const int64_t panel = std::max<int64_t>(kPanelBytes / k.get_page_size(p.side_cbs[1]) / columns, 2);
+  const int64_t rows = std::min(kDstBlock / 2, block.height), columns = kDstBlock / rows;
+  const int64_t panel = std::max<int64_t>(kPanelBytes / k.get_page_size(p.side_cbs[1]), 2);
   const int64_t last_rows = std::min(p.m - (block.row + block.height - 1) * kTileSide, kTileSide);
   for (int64_t k0 = 0; k0 < depth; k0 += panel) {
     const int64_t kt = std::min(panel, depth - k0);

@@ -57,7 +57,11 @@ void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, 
       const auto* block = from + static_cast<int64_t>(r0) * row_stride + static_cast<int64_t>(c0) * col_stride;
       auto* face = to + tile_offset(r0, c0);
       if (col_stride == 1 && width == kFace) {
-        for (size_t r = 0; r < height; ++r) std::memcpy(face + r * kFace, block + static_cast<int64_t>(r) * row_stride, kFace * sizeof(T));
+        for (size_t r = 0; r < height; ++r) {
+          const auto* row = block + static_cast<int64_t>(r) * row_stride;
+          __builtin_prefetch(row + kTile);  // rows are far apart: the host does not see that the next tile's come next
+          std::memcpy(face + r * kFace, row, kFace * sizeof(T));
+        }
       } else if (row_stride == 1 && height == kFace && width == kFace) {
         transpose_face<T>(block, col_stride, face, kFace);
       } else {

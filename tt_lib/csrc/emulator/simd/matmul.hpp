@@ -20,14 +20,24 @@ TT_INLINE Vec<uint64_t> multiply_add(Vec<uint64_t> a, Vec<uint64_t> b, Vec<uint6
 inline constexpr size_t kBlockRows = kVectorBytes == 64 ? 8 : 4;
 inline constexpr size_t kBlockVectors = 2;
 
-// One register block: rows r0.. and columns c0.. of tile (m, n), over all of K. `b` advances by `stride` tiles per k tile.
+// Tiles lie in pages of their own, most of them beyond the host's second cache, and its hardware prefetches within a page only.
+TT_INLINE void prefetch(const std::byte* from, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
+}
+
+// One register block: rows r0.. and columns c0.. of tile (m, n), over all of K. `b` advances by `stride` tiles per k tile; `first`: nobody
+// has read its tiles in this call.
 template <class Arithmetic>
 TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte* const* b, size_t stride, std::byte* acc, size_t r0,
-                                     size_t c0, size_t kt) {
+                                     size_t c0, size_t kt, bool first) {
   using Sum = typename Arithmetic::Sum;
   using V = typename Arithmetic::V;
   constexpr size_t kElement = Arithmetic::kElement;
   auto* sums = reinterpret_cast<Sum*>(acc);
+  if (r0 + kBlockRows < kTile) {
+    for (const size_t face : {size_t{0}, kFace})
+      prefetch(acc + tile_offset(r0 + kBlockRows, face) * sizeof(Sum), kBlockRows * kFace * sizeof(Sum));
+  }
   V sum[kBlockRows][kBlockVectors];
 #pragma GCC unroll 16
   for (size_t r = 0; r < kBlockRows; ++r) {
@@ -35,6 +45,10 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
     for (size_t v = 0; v < kBlockVectors; ++v) sum[r][v] = load<V>(sums + tile_offset(r0 + r, c0 + v * Arithmetic::kColumns));
   }
   for (size_t t = 0; t < kt; ++t) {
+    if (t + 1 < kt) {
+      for (const size_t face : {size_t{0}, kFace}) prefetch(a[t + 1] + tile_offset(r0, face) * kElement, kBlockRows * kFace * kElement);
+      if (first) prefetch(b[(t + 1) * stride], kTile * kTile * kElement);
+    }
     for (size_t face = 0; face < 2; ++face) {
       const std::byte* left = a[t] + tile_offset(r0, face * kFace) * kElement;
       const std::byte* right[kBlockVectors];
@@ -73,7 +87,7 @@ TT_INLINE void matmul_blocked(const std::byte* const* a, const std::byte* const*
       for (size_t m = 0; m < mt; ++m) {
         const size_t rows = m + 1 == mt ? last_rows : kTile;
         for (size_t r0 = 0; r0 < rows; r0 += kBlockRows) {
-          matmul_register_block<Arithmetic>(a + m * kt, b + n, nt, acc[m * nt + n], r0, c0, kt);
+          matmul_register_block<Arithmetic>(a + m * kt, b + n, nt, acc[m * nt + n], r0, c0, kt, m == 0 && r0 == 0 && c0 == 0);
         }
       }
     }

@@ -23,36 +23,66 @@ inline void pause() {
 
 }  // namespace
 
+// One word says it all: which section it is, whether it still takes workers, and how many are in it. A worker that wakes up late finds the
+// section closed and stays out; the caller waits only for those that came in.
 struct ThreadPool::Impl {
+  static constexpr uint64_t kInside = 0xffff, kOpen = 1 << 16, kSection = 1 << 17;
+
   std::vector<std::thread> workers;
   std::mutex mutex;
   std::condition_variable wake;
-  std::atomic<uint64_t> generation = 0;
-  std::atomic<int> running = 0;
+  std::atomic<uint64_t> state = 0;
   std::atomic<bool> stopping = false;
   const std::function<void(int)>* task = nullptr;
+
+  // Joins the open section, if there is one that this worker has not seen.
+  bool enter(uint64_t& seen) {
+    uint64_t now = state.load(std::memory_order_acquire);
+    while ((now & kOpen) != 0 && now / kSection != seen) {
+      if (state.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) {
+        seen = now / kSection;
+        return true;
+      }
+    }
+    return false;
+  }
 
   void work(int index) {
     uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i) pause();
-      if (generation.load(std::memory_order_acquire) == seen) {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return generation.load(std::memory_order_acquire) != seen; });
+      bool inside = enter(seen);
+      for (int i = 0; i < kSpins && !inside; ++i) {
+        pause();
+        inside = enter(seen);
       }
-      seen = generation.load(std::memory_order_acquire);
+      if (!inside) {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [&] { return stopping || (inside = enter(seen)); });
+      }
       if (stopping) return;
       (*task)(index);
-      running.fetch_sub(1, std::memory_order_release);
+      state.fetch_sub(1, std::memory_order_release);
     }
   }
 
-  void publish() {
+  void open() {
     {
-      std::lock_guard lock(mutex);
-      generation.fetch_add(1, std::memory_order_release);
+      std::lock_guard lock(mutex);  // a worker on its way to sleep sees the section or is woken
+      const uint64_t section = state.load(std::memory_order_relaxed) / kSection;
+      state.store((section + 1) * kSection | kOpen, std::memory_order_release);
     }
     wake.notify_all();
+  }
+
+  void close() {
+    state.fetch_and(~kOpen, std::memory_order_acq_rel);
+    for (int spins = 0; (state.load(std::memory_order_acquire) & kInside) != 0; ++spins) {
+      if (spins < kSpins) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
   }
 };
 
@@ -61,8 +91,11 @@ ThreadPool::ThreadPool(int num_threads) : impl_(std::make_unique<Impl>()) {
 }
 
 ThreadPool::~ThreadPool() {
-  impl_->stopping = true;
-  impl_->publish();
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->wake.notify_all();
   for (std::thread& worker : impl_->workers) worker.join();
 }
 
@@ -71,16 +104,9 @@ int ThreadPool::size() const { return static_cast<int>(impl_->workers.size()) + 
 void ThreadPool::run(const std::function<void(int)>& task) {
   if (impl_->workers.empty()) return task(0);
   impl_->task = &task;
-  impl_->running.store(static_cast<int>(impl_->workers.size()), std::memory_order_release);
-  impl_->publish();
+  impl_->open();
   task(0);
-  for (int spins = 0; impl_->running.load(std::memory_order_acquire) != 0; ++spins) {
-    if (spins < kSpins) {
-      pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+  impl_->close();
 }
 
 int default_num_threads() {

@@ -15,7 +15,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const;
-  // Runs task(0) .. task(size() - 1), task 0 on the calling thread; returns when all have returned. A task must not throw.
+  // Runs task(0) on the calling thread and task(i) on each worker i that comes before it returns; returns when all have returned. The tasks
+  // take their shares from a common source, so that it does not matter who comes. A task must not throw.
   void run(const std::function<void(int)>& task);
 
  private:

@@ -99,13 +99,3 @@ def test_arrays_of_no_elements(card, name):
 def test_variables_of_no_meaning_are_refused(variable, value, message):
   done = _python("import jax, jax.numpy as jnp; print(jax.jit(lambda x: x + 1)(jnp.float32(1)))", JAX_PLATFORMS="tt", **{variable: value})
   assert done.returncode == 1 and message in done.stderr, done.stderr
-
-
-def test_dumps_are_written(tmp_path):
-  done = _python("import jax; jax.jit(lambda x: x + 1)(1.0)", JAX_PLATFORMS="tt", JAX_TT_DUMP=str(tmp_path))
-  assert done.returncode == 0, done.stderr
-  folder = next(p for p in sorted(tmp_path.iterdir()) if "lambda" in p.name)
-  names = sorted(p.name for p in folder.iterdir())
-  assert names == ["00_read.mlir", "01_inline_calls.mlir", "02_eliminate_common_subexpressions.mlir", "03_eliminate_dead_code.mlir", "programs.txt"]
-  assert "stablehlo.add" in (folder / "00_read.mlir").read_text()
-  assert "program add_binary_tile" in (folder / "programs.txt").read_text()

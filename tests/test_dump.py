@@ -30,6 +30,11 @@ def dumped(tmp_path, monkeypatch):
     return run
 
 
+def _side_effect(x):
+    jax.ffi.ffi_call("nobody.knows", (), has_side_effect=True)(x, alpha=1.5)
+    return x
+
+
 def _by_name(x):
     with jax.named_scope("outer"):
         return jax.nn.relu(x) @ x.T
@@ -44,6 +49,7 @@ PROGRAMS = {
     "window": lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2, 2), (1, 1), "SAME"),
     "calls": lambda x: jax.random.normal(jax.random.key(0), x.shape) + jax.jit(_by_name)(x),
     "gradient": jax.grad(lambda x: (_by_name(x) ** 2).mean()),
+    "custom call without results": _side_effect,
 }
 
 

@@ -87,12 +87,18 @@ def test_arrays_of_no_elements(card, name):
     np.testing.assert_array_equal(a, b)
 
 
+def test_flags_of_xla_are_passed_over(card):
+  x = jax.device_put(np.float32(1), card)
+  assert float(jax.jit(lambda x: x + 3, compiler_options={"xla_embed_ir_in_executable": True})(x)) == 4
+
+
 @pytest.mark.parametrize(
     "variable,value,message",
     [
         ("JAX_TT_NO", "fusion", r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_common_subexpressions, eliminate_dead_code, fuse_epilogues, fuse_rows'),
         ("JAX_TT_DUMP", "/proc/nowhere", "[JAX_TT_DUMP] cannot make /proc/nowhere/"),
         ("JAX_TT_NUM_DEVICES", "0", "0 devices; JAX_TT_NUM_DEVICES must be between 1 and 64"),
+        ("JAX_TT_NUM_THREADS", "all", '[threads] JAX_TT_NUM_THREADS is "all", expected a number of 1 or more'),
         ("JAX_TT_SIMD", "neon", "neon"),
     ],
 )

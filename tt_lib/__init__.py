@@ -24,7 +24,7 @@ def _find_core() -> None:
   except importlib.metadata.PackageNotFoundError:
     installed = here
   if not any(installed.glob("_C.*.so")):
-    raise ImportError(f"[tt_lib] the compiled core is neither in {here} nor installed; run `pip install .` in the checkout")
+    raise ImportError(f"[tt_lib] the compiled core is neither in {here} nor installed; `pip install .` in the checkout brings it")
   __path__.append(str(installed))
 
 

@@ -41,6 +41,8 @@ __all__ = [
 if TYPE_CHECKING:
   import jax
 
+  def __getattr__(name: str) -> Any: ...  # the elementwise ops, which come from the core's table
+
 _NUMPY = {
     DataType.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
     DataType.BOOL: np.dtype(bool),

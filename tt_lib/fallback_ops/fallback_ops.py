@@ -28,7 +28,10 @@ def _op(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _pair(value: Pair) -> tuple[int, int]:
-  return (value, value) if isinstance(value, int) else tuple(value)
+  if isinstance(value, int):
+    return value, value
+  first, second = value
+  return first, second
 
 
 def _require(condition: bool, message: str) -> None:
@@ -176,7 +179,7 @@ class GroupNorm:
 
   def __init__(self, weights: Any, biases: Any, num_groups: int, num_channels: int, eps: float = 1e-05, affine: bool = True):
     _require(num_channels % num_groups == 0, f"[GroupNorm] {num_channels} channels cannot be divided into {num_groups} groups")
-    self._weights, self._biases = (weights, biases) if affine else (None, None)
+    self._weights, self._biases = (weights if affine else None), (biases if affine else None)
     self._num_groups, self._eps = num_groups, eps
 
   def __call__(self, input: Tensor) -> Tensor:
@@ -187,7 +190,7 @@ class LayerNorm:
   """layer_norm with its weights: call it with one tensor."""
 
   def __init__(self, weights: Any, biases: Any, normalized_shape: int | Sequence[int], eps: float = 1e-05, elementwise_affine: bool = True):
-    self._weights, self._biases = (weights, biases) if elementwise_affine else (None, None)
+    self._weights, self._biases = (weights if elementwise_affine else None), (biases if elementwise_affine else None)
     self._shape, self._eps = normalized_shape, eps
 
   def __call__(self, input: Tensor) -> Tensor:

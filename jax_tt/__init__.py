@@ -20,7 +20,7 @@ def _library(name: str) -> str:
     except importlib.metadata.PackageNotFoundError:
         installed = beside
     if not installed.exists():
-        raise ImportError(f"[jax_tt] {name} is neither in {beside.parent} nor installed; run `pip install .` in the checkout")
+        raise ImportError(f"[jax_tt] {name} is neither in {beside.parent} nor installed; `pip install .` in the checkout brings it")
     return str(installed)
 
 

@@ -51,5 +51,5 @@ def _show_kernel_programs(platform: str) -> None:
             return original(self)
         return executable.cost_analysis()["kernel programs"]
 
-    as_text.shows_kernel_programs = True
-    stages.Compiled.as_text = as_text
+    as_text.shows_kernel_programs = True  # type: ignore[attr-defined]
+    stages.Compiled.as_text = as_text  # type: ignore[method-assign]

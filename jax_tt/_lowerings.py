@@ -31,7 +31,7 @@ def _lu(ctx: mlir.LoweringRuleContext, a: ir.Value) -> list[ir.Value]:
 
 def _eigh(ctx: mlir.LoweringRuleContext, a: ir.Value, *, lower, sort_eigenvalues, subset_by_index, algorithm) -> list[ir.Value]:
     del sort_eigenvalues, algorithm  # always sorted, always by Jacobi rotations
-    (aval,) = ctx.avals_in
+    aval: Any = ctx.avals_in[0]
     n = aval.shape[-1]
     v_aval, w_aval = ctx.avals_out
     v, w = _call(ctx, "Eigh", a, [aval, w_aval.update(shape=aval.shape[:-1])], str(int(lower)))

@@ -1,6 +1,6 @@
 """Trains a Flax CNN on scikit-learn's handwritten digits, on the `tt` device, from plain `jax.jit` code.
 
-    python -m models.digits_cnn [--epochs N] [--platform tt]
+python -m models.digits_cnn [--epochs N] [--platform tt]
 """
 
 import argparse

@@ -8,11 +8,11 @@ FAMILIES = ("elementwise", "movement", "reduction", "contraction", "window", "in
 
 
 def _all_cases() -> list[Case]:
-  cases = [case for family in FAMILIES for case in importlib.import_module(f"tests.cases.{family}").CASES]
-  ids = [case.id for case in cases]
-  twice = {i for i in ids if ids.count(i) > 1}
-  assert not twice, f"two cases share an id: {sorted(twice)}"
-  return cases
+    cases = [case for family in FAMILIES for case in importlib.import_module(f"tests.cases.{family}").CASES]
+    ids = [case.id for case in cases]
+    twice = {i for i in ids if ids.count(i) > 1}
+    assert not twice, f"two cases share an id: {sorted(twice)}"
+    return cases
 
 
 CASES = _all_cases()

@@ -13,48 +13,50 @@ from jax import lax
 
 @pytest.fixture
 def card():
-  return jax.devices("tt")[0]
+    return jax.devices("tt")[0]
 
 
 @pytest.fixture(autouse=True)
 def the_next_program_runs(card):
-  yield
-  assert float(jax.jit(lambda x: x * 2 + 1)(jax.device_put(np.float32(3), card))) == 7
+    yield
+    assert float(jax.jit(lambda x: x * 2 + 1)(jax.device_put(np.float32(3), card))) == 7
 
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess:
-  return subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def test_a_deleted_array_cannot_be_used(card):
-  x = jax.device_put(np.ones(100, np.float32), card)
-  x.delete()
-  with pytest.raises(RuntimeError, match="deleted"):
-    jax.jit(lambda x: x + 1)(x)
+    x = jax.device_put(np.ones(100, np.float32), card)
+    x.delete()
+    with pytest.raises(RuntimeError, match="deleted"):
+        jax.jit(lambda x: x + 1)(x)
 
 
 def test_a_donated_array_cannot_be_used_again(card):
-  x = jax.device_put(np.ones(1000, np.float32), card) + 1
-  step = jax.jit(lambda x: x + 1, donate_argnums=0)
-  step(x)
-  with pytest.raises((RuntimeError, ValueError), match="deleted|donated"):
+    x = jax.device_put(np.ones(1000, np.float32), card) + 1
+    step = jax.jit(lambda x: x + 1, donate_argnums=0)
     step(x)
-  with pytest.raises(RuntimeError, match="deleted"):
-    np.asarray(x)
+    with pytest.raises((RuntimeError, ValueError), match="deleted|donated"):
+        step(x)
+    with pytest.raises(RuntimeError, match="deleted"):
+        np.asarray(x)
 
 
 def test_a_result_that_does_not_fit_names_what_was_asked_and_what_is_free(card):
-  with pytest.raises(jax.errors.JaxRuntimeError, match=r"RESOURCE_EXHAUSTED.*asked for 17179869184 bytes, free \d+"):
-    jax.jit(lambda x: jnp.broadcast_to(x, (1 << 32,)))(jax.device_put(np.float32(1), card))
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"RESOURCE_EXHAUSTED.*asked for 17179869184 bytes, free \d+"):
+        jax.jit(lambda x: jnp.broadcast_to(x, (1 << 32,)))(jax.device_put(np.float32(1), card))
 
 
 def test_temporaries_that_do_not_fit(card):
-  def chain(x):
-    big = lax.sort(jnp.broadcast_to(x, (1 << 31,)))
-    return lax.sort(big * 2)[0]
+    def chain(x):
+        big = lax.sort(jnp.broadcast_to(x, (1 << 31,)))
+        return lax.sort(big * 2)[0]
 
-  with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
-    jax.block_until_ready(jax.jit(chain)(jax.device_put(np.float32(1), card)))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        jax.block_until_ready(jax.jit(chain)(jax.device_put(np.float32(1), card)))
 
 
 ZERO_SIZE = {
@@ -78,34 +80,34 @@ ZERO_SIZE = {
 
 @pytest.mark.parametrize("name", ZERO_SIZE)
 def test_arrays_of_no_elements(card, name):
-  x = np.zeros((0, 5), np.float32)
-  got = jax.jit(ZERO_SIZE[name])(jax.device_put(x, card))
-  with jax.default_device(jax.devices("cpu")[0]):
-    expected = jax.jit(ZERO_SIZE[name])(jax.device_put(x, jax.devices("cpu")[0]))
-  for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-    assert (a.shape, a.dtype) == (b.shape, b.dtype)
-    np.testing.assert_array_equal(a, b)
+    x = np.zeros((0, 5), np.float32)
+    got = jax.jit(ZERO_SIZE[name])(jax.device_put(x, card))
+    with jax.default_device(jax.devices("cpu")[0]):
+        expected = jax.jit(ZERO_SIZE[name])(jax.device_put(x, jax.devices("cpu")[0]))
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_flags_of_xla_are_passed_over(card):
+    x = jax.device_put(np.float32(1), card)
+    assert float(jax.jit(lambda x: x + 3, compiler_options={"xla_embed_ir_in_executable": True})(x)) == 4
 
 
 @pytest.mark.parametrize(
     "variable,value,message",
     [
-        ("JAX_TT_NO", "fusion", r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_common_subexpressions, eliminate_dead_code, fuse_epilogues, fuse_rows'),
+        (
+            "JAX_TT_NO",
+            "fusion",
+            r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: eliminate_common_subexpressions, eliminate_dead_code, fuse_epilogues, fuse_rows',
+        ),
         ("JAX_TT_DUMP", "/proc/nowhere", "[JAX_TT_DUMP] cannot make /proc/nowhere/"),
         ("JAX_TT_NUM_DEVICES", "0", "0 devices; JAX_TT_NUM_DEVICES must be between 1 and 64"),
+        ("JAX_TT_NUM_THREADS", "all", '[threads] JAX_TT_NUM_THREADS is "all", expected a number of 1 or more'),
         ("JAX_TT_SIMD", "neon", "neon"),
     ],
 )
 def test_variables_of_no_meaning_are_refused(variable, value, message):
-  done = _python("import jax, jax.numpy as jnp; print(jax.jit(lambda x: x + 1)(jnp.float32(1)))", JAX_PLATFORMS="tt", **{variable: value})
-  assert done.returncode == 1 and message in done.stderr, done.stderr
-
-
-def test_dumps_are_written(tmp_path):
-  done = _python("import jax; jax.jit(lambda x: x + 1)(1.0)", JAX_PLATFORMS="tt", JAX_TT_DUMP=str(tmp_path))
-  assert done.returncode == 0, done.stderr
-  folder = next(p for p in sorted(tmp_path.iterdir()) if "lambda" in p.name)
-  names = sorted(p.name for p in folder.iterdir())
-  assert names == ["00_read.mlir", "01_inline_calls.mlir", "02_eliminate_common_subexpressions.mlir", "03_eliminate_dead_code.mlir", "programs.txt"]
-  assert "stablehlo.add" in (folder / "00_read.mlir").read_text()
-  assert "program add_binary_tile" in (folder / "programs.txt").read_text()
+    done = _python("import jax, jax.numpy as jnp; print(jax.jit(lambda x: x + 1)(jnp.float32(1)))", JAX_PLATFORMS="tt", **{variable: value})
+    assert done.returncode == 1 and message in done.stderr, done.stderr

@@ -107,7 +107,12 @@ CASES = [
     ("permutation", random(lambda k: jax.random.permutation(k, 100)), (key(),), EXACT),
     ("random_bits", lambda k: lax.rng_bit_generator(k, (10, 7)), (np.array([1, 2, 3, 4], np.uint32),), EXACT),
     ("fft", lambda x: (jnp.abs(jnp.fft.fft(x)), jnp.abs(jnp.fft.rfft2(x)), jnp.fft.irfft(x)), (f32(4, 15),), SUMS),
-    ("mlp_gradients", lambda a, b, c, x, y: jax.value_and_grad(mlp_loss)((a, b, c), x, y), (f32(10, 32), f32(32), f32(32, 3), f32(64, 10), f32(64, 3)), SUMS),
+    (
+        "mlp_gradients",
+        lambda a, b, c, x, y: jax.value_and_grad(mlp_loss)((a, b, c), x, y),
+        (f32(10, 32), f32(32), f32(32, 3), f32(64, 10), f32(64, 3)),
+        SUMS,
+    ),
     ("attention", jax.nn.dot_product_attention, (f32(2, 8, 4, 16), f32(2, 8, 4, 16), f32(2, 8, 4, 16)), SUMS),
     (
         "cross_entropy_gradient",

@@ -274,7 +274,7 @@ bool is_donated(const ir::AttributeDict& attributes) {
 
 std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options, const emulator::ChipSpec& chip,
                                           std::string fingerprint) {
-  if (options.num_replicas * options.num_partitions != 1) {
+  if (options.num_replicas != 1 || options.num_partitions != 1) {
     fail(ErrorCategory::kUnimplemented, "[compile] ", options.num_replicas, " replicas of ", options.num_partitions,
          " partitions; tt runs programs on one device so far");
   }

@@ -8,14 +8,10 @@
 
 namespace tt::ir {
 
-std::string to_string(const Location& location) {
-  std::string out = location.file.empty() ? "" : cat(location.file, ":", location.line);
-  if (location.name.empty()) return out;
-  return out.empty() ? location.name : cat(out, " (", location.name, ")");
-}
+const Location& Value::location() const { return definer_ != nullptr ? definer_->location() : *location_; }
 
-Value* Block::add_argument(Type type) {
-  arguments_.push_back(std::make_unique<Value>(std::move(type), nullptr, this, static_cast<int>(arguments_.size())));
+Value* Block::add_argument(Type type, const Location& location) {
+  arguments_.push_back(std::make_unique<Value>(std::move(type), this, static_cast<int>(arguments_.size()), location));
   return arguments_.back().get();
 }
 
@@ -24,10 +20,10 @@ Operation* Block::append(std::unique_ptr<Operation> operation) {
   return operations_.back().get();
 }
 
-Operation::Operation(Op op, std::vector<Value*> operands, std::vector<Type> result_types, Location location)
-    : op_(op), operands_(std::move(operands)), location_(std::make_shared<const Location>(std::move(location))) {
+Operation::Operation(Op op, std::vector<Value*> operands, std::vector<Type> result_types, const Location& location)
+    : op_(op), operands_(std::move(operands)), location_(&location) {
   for (size_t i = 0; i < result_types.size(); ++i) {
-    results_.push_back(std::make_unique<Value>(std::move(result_types[i]), this, nullptr, static_cast<int>(i)));
+    results_.push_back(std::make_unique<Value>(std::move(result_types[i]), this, static_cast<int>(i)));
   }
 }
 
@@ -106,8 +102,7 @@ std::unique_ptr<Operation> copy_operation(const Operation& from, ValueMap& map) 
   for (Value* value : from.operands()) operands.push_back(mapped(map, value));
   std::vector<Type> types;
   for (const auto& result : from.results()) types.push_back(result->type());
-  auto copy = std::make_unique<Operation>(from.op(), std::move(operands), std::move(types));
-  copy->set_location(from.shared_location());
+  auto copy = std::make_unique<Operation>(from.op(), std::move(operands), std::move(types), from.location());
   for (const auto& [key, value] : from.attributes()) copy->set(key, value);
   copy->discardable() = from.discardable();
   for (const auto& region : from.regions()) copy_block(*region, copy->add_region(), map);
@@ -116,30 +111,11 @@ std::unique_ptr<Operation> copy_operation(const Operation& from, ValueMap& map) 
 }
 
 void copy_block(const Block& from, Block& to, ValueMap& map) {
-  for (const auto& argument : from.arguments()) map[argument.get()] = to.add_argument(argument->type());
+  for (const auto& argument : from.arguments()) map[argument.get()] = to.add_argument(argument->type(), argument->location());
   for (const auto& operation : from.operations()) to.append(copy_operation(*operation, map));
 }
 
 }  // namespace
-
-std::unique_ptr<Module> clone(const Module& module) {
-  auto copy = std::make_unique<Module>();
-  copy->name = module.name;
-  copy->attributes = module.attributes;
-  copy->meshes = module.meshes;
-  for (const auto& function : module.functions) {
-    auto& added = copy->functions.emplace_back(std::make_unique<Function>());
-    added->name = function->name;
-    added->visibility = function->visibility;
-    added->result_types = function->result_types;
-    added->argument_attributes = function->argument_attributes;
-    added->result_attributes = function->result_attributes;
-    added->body = std::make_unique<Block>();
-    ValueMap map;
-    copy_block(*function->body, *added->body, map);
-  }
-  return copy;
-}
 
 std::vector<Value*> inline_block(const Block& from, std::span<Value* const> arguments, Block& to) {
   ValueMap map;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/location.hpp"
 #include "ir/op_table.hpp"
 #include "ir/types.hpp"
 
@@ -16,18 +17,12 @@ namespace tt::ir {
 class Operation;
 class Block;
 
-// Where in the user's Python a thing came from; empty when the payload does not say.
-struct Location {
-  std::string file;
-  int64_t line = 0;
-  std::string name;  // JAX's op path, e.g. "jit(f)/dot_general"
-};
-std::string to_string(const Location& location);  // "model.py:12 (jit(f)/dot_general)"
-
 // An SSA value: a result of an operation or an argument of a block. Its address is its identity.
 class Value {
  public:
-  Value(Type type, Operation* definer, Block* owner, int index) : type_(std::move(type)), definer_(definer), owner_(owner), index_(index) {}
+  Value(Type type, Operation* definer, int index) : type_(std::move(type)), definer_(definer), index_(index) {}
+  Value(Type type, Block* owner, int index, const Location& location)
+      : type_(std::move(type)), owner_(owner), location_(&location), index_(index) {}
   Value(const Value&) = delete;
   Value& operator=(const Value&) = delete;
 
@@ -36,11 +31,13 @@ class Value {
   Operation* definer() const { return definer_; }      // null for a block argument
   Block* block_of_argument() const { return owner_; }  // null for a result
   int index() const { return index_; }                 // among the results or arguments
+  const Location& location() const;
 
  private:
   Type type_;
-  Operation* definer_;
-  Block* owner_;
+  Operation* definer_ = nullptr;
+  Block* owner_ = nullptr;
+  const Location* location_ = nullptr;  // of an argument
   int index_;
 };
 
@@ -50,7 +47,7 @@ class Block {
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
-  Value* add_argument(Type type);
+  Value* add_argument(Type type, const Location& location = kUnknownLocation);
   std::span<const std::unique_ptr<Value>> arguments() const { return arguments_; }
   std::vector<std::unique_ptr<Operation>>& operations() { return operations_; }
   const std::vector<std::unique_ptr<Operation>>& operations() const { return operations_; }
@@ -64,14 +61,12 @@ class Block {
 
 class Operation {
  public:
-  Operation(Op op, std::vector<Value*> operands, std::vector<Type> result_types, Location location = {});
+  Operation(Op op, std::vector<Value*> operands, std::vector<Type> result_types, const Location& location = kUnknownLocation);
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
 
   Op op() const { return op_; }
   const Location& location() const { return *location_; }
-  std::shared_ptr<const Location> shared_location() const { return location_; }
-  void set_location(std::shared_ptr<const Location> location) { location_ = std::move(location); }
 
   std::span<Value* const> operands() const { return operands_; }
   Value* operand(size_t i) const { return operands_[i]; }
@@ -107,7 +102,7 @@ class Operation {
   std::vector<std::pair<Attr, Attribute>> attributes_;
   AttributeDict discardable_;
   std::vector<std::unique_ptr<Block>> regions_;
-  std::shared_ptr<const Location> location_;
+  const Location* location_;
 };
 
 struct Function {
@@ -118,6 +113,7 @@ struct Function {
   std::vector<AttributeDict> argument_attributes;  // e.g. tf.aliasing_output, jax.buffer_donor, mhlo.sharding
   std::vector<AttributeDict> result_attributes;    // e.g. jax.result_info
   std::unique_ptr<Block> body;
+  const Location* location = &kUnknownLocation;
 };
 
 // A device mesh of the program (Shardy): what its sharding annotations refer to.
@@ -125,9 +121,12 @@ struct Mesh {
   std::string name;
   std::string text;  // <["x"=2]>
   AttributeDict attributes;
+  const Location* location = &kUnknownLocation;
 };
 
 struct Module {
+  Locations locations;  // of all that is inside
+  const Location* location = &kUnknownLocation;
   std::string name;
   std::vector<Mesh> meshes;
   AttributeDict attributes;  // mhlo.num_partitions, mhlo.num_replicas
@@ -137,11 +136,11 @@ struct Module {
   Function& main() const;                           // fails with InvalidArgument when absent
 };
 
-std::unique_ptr<Module> clone(const Module& module);
 // Copies the operations of `from` (all but its terminator) to the end of `to`, its arguments replaced by `arguments`;
 std::vector<Value*> inline_block(const Block& from, std::span<Value* const> arguments, Block& to);  // returns what it returned
 
-std::string print(const Module& module);  // StableHLO text as MLIR's pretty printer writes it
+std::string print(const Module& module);                        // StableHLO text as MLIR's pretty printer writes it
+std::string print(const Module& module, LocationNames& names);  // with locations; the first module printed gives them their names
 std::string print(const Operation& operation);
 void verify(const Module& module);  // fails with InvalidArgument, naming the op, its location and the rule it breaks
 

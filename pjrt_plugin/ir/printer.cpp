@@ -75,18 +75,22 @@ enum class Where { kFunction, kRegion, kManual };  // which decides how calls an
 
 class Printer {
  public:
+  explicit Printer(LocationNames* locations = nullptr) : locations_(locations) {}
+
   std::string module(const Module& module) {
+    add_location(*module.location);
     out_ = "module";
     if (!module.name.empty()) out_ += " " + symbol_text(module.name);
     if (!module.attributes.empty()) out_ += " attributes " + to_string(module.attributes);
     out_ += " {\n";
     for (const Mesh& mesh : module.meshes) {
+      add_location(*mesh.location);
       out_ += cat("  sdy.mesh ", symbol_text(mesh.name), " = ", mesh.text);
       if (!mesh.attributes.empty()) out_ += " " + to_string(mesh.attributes);
-      out_ += "\n";
+      out_ += trailing(*mesh.location) + "\n";
     }
     for (const auto& function : module.functions) print_function(*function);
-    return out_ + "}\n";
+    return out_ + "}" + trailing(*module.location) + "\n";
   }
 
   std::string alone(const Operation& op) {
@@ -97,7 +101,23 @@ class Printer {
   }
 
  private:
+  // MLIR visits a thing before its parts, and writes its location after them.
+  void add_location(const Location& location) {
+    if (locations_ != nullptr) locations_->add(location, /*may_wait=*/true);
+  }
+  std::string trailing(const Location& location) const {
+    return locations_ == nullptr ? "" : " loc(" + locations_->name_or_text(location) + ")";
+  }
+  // MLIR does not use the name of an argument's location, but defines it first of all.
+  std::string argument(const Value* value, const std::string& attributes = "") {
+    std::string out = names_.of(value) + ": " + to_string(value->type()) + attributes;
+    if (locations_ == nullptr) return out;
+    locations_->add(value->location(), /*may_wait=*/false);
+    return out + " loc(" + locations_->text(value->location()) + ")";
+  }
+
   void print_function(const Function& function) {
+    add_location(*function.location);
     names_.name_region(*function.body, nullptr);
     out_ += "  func.func ";
     if (!function.visibility.empty()) out_ += function.visibility + " ";
@@ -106,8 +126,8 @@ class Printer {
       return i < all.size() && !all[i].empty() ? " " + to_string(all[i]) : std::string();
     };
     for (size_t i = 0; i < function.body->arguments().size(); ++i) {
-      const Value* argument = function.body->arguments()[i].get();
-      out_ += cat(i ? ", " : "", names_.of(argument), ": ", to_string(argument->type()), with_attributes(function.argument_attributes, i));
+      const std::string attributes = with_attributes(function.argument_attributes, i);
+      out_ += (i ? ", " : "") + argument(function.body->arguments()[i].get(), attributes);
     }
     out_ += ")";
     const size_t count = function.result_types.size();
@@ -119,7 +139,7 @@ class Printer {
     if (count > 0) out_ += bare ? " -> " + results : " -> (" + results + ")";
     out_ += " {\n";
     print_operations(*function.body, 4, Where::kFunction);
-    out_ += "  }\n";
+    out_ += "  }" + trailing(*function.location) + "\n";
   }
 
   void print_operations(const Block& block, int indent, Where where) {
@@ -127,13 +147,14 @@ class Printer {
   }
 
   void print_operation(const Operation& op, int indent, Where where) {
+    add_location(op.location());
     out_ += std::string(static_cast<size_t>(indent), ' ') + names_.results(op);
     if (is_one_of(op.op(), kGeneric)) {
       print_generic(op, indent);
     } else {
       print_custom(op, indent, where);
     }
-    out_ += "\n";
+    out_ += trailing(op.location()) + "\n";
   }
 
   std::string operands(std::span<Value* const> values) {
@@ -194,8 +215,7 @@ class Printer {
   std::string arguments(const Block& block, size_t first, size_t step) {
     std::string out;
     for (size_t i = first; i < block.arguments().size(); i += step) {
-      const Value* argument = block.arguments()[i].get();
-      out += cat(out.empty() ? "" : ", ", names_.of(argument), ": ", to_string(argument->type()));
+      out += (out.empty() ? "" : ", ") + argument(block.arguments()[i].get());
     }
     return out;
   }
@@ -364,12 +384,19 @@ class Printer {
   }
 
   ValueNames names_;
+  LocationNames* locations_;
   std::string out_;
 };
 
 }  // namespace
 
 std::string print(const Module& module) { return Printer().module(module); }
+std::string print(const Module& module, LocationNames& names) {
+  if (!names.are_given()) Printer(&names).module(module);
+  names.number();
+  return names.before() + Printer(&names).module(module) + names.after();
+}
+
 std::string print(const Operation& operation) { return Printer().alone(operation); }
 
 }  // namespace tt::ir

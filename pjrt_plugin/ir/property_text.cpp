@@ -30,6 +30,11 @@ bool is_empty(const Attribute& value) {
   return false;
 }
 
+bool is_absent_or_empty(const Operation& operation, Attr attr) {
+  const Attribute* value = operation.find(attr);
+  return value == nullptr || is_empty(*value);
+}
+
 template <class T>
 bool is_value(const Attribute& value, const T& wanted) {
   const auto* have = std::get_if<T>(&value.value);
@@ -110,9 +115,10 @@ bool goes_without_saying(const Operation& operation, Attr attr, const Attribute&
     case Attr::kBackendConfig:
     case Attr::kCalledComputations:
     case Attr::kOutputOperandAliases:
-    case Attr::kOperandLayouts:
-    case Attr::kResultLayouts:
     case Attr::kCompositeAttributes: return is_empty(value);
+    case Attr::kOperandLayouts:
+    case Attr::kResultLayouts:  // one is shown when the other is
+      return is_absent_or_empty(operation, Attr::kOperandLayouts) && is_absent_or_empty(operation, Attr::kResultLayouts);
     case Attr::kChannelHandle:
     case Attr::kVersion: return is_value(value, int64_t{0});
     default: return false;

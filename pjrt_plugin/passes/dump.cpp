@@ -40,7 +40,7 @@ Dump::Dump(const ir::Module& module) {
 }
 
 void Dump::write(std::string_view step, const ir::Module& module) {
-  if (is_on()) write(numbered(next_++, 2, cat(step, ".mlir")), ir::print(module));
+  if (is_on()) write(numbered(next_++, 2, cat(step, ".mlir")), ir::print(module, names_));
 }
 
 void Dump::write(std::string_view file, std::string_view text) const {

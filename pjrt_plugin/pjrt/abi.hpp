@@ -1,5 +1,6 @@
 // The binary interface of the PJRT C API, version 0.112: the structs that cross the border between JAX and the plugin, field by field.
-// Every argument struct begins with its size and a chain of extensions; fields after the "out" mark are ours to fill.
+// Every argument struct begins with its size and a chain of extensions; fields after the "out" mark are ours to fill. Fields at the end
+// of a struct that are of no use to us are left out, so that hosts of older versions may leave them out too.
 #pragma once
 
 #include <cstddef>
@@ -121,7 +122,6 @@ struct ClientCreate : Head {
   size_t num_options;
   void *kv_get, *kv_get_user, *kv_put, *kv_put_user;  // garbage unless distributed: never touched
   Client* client;                                     // out
-  void *kv_try_get, *kv_try_get_user;
 };
 
 struct LookupDevice : Head {
@@ -244,7 +244,6 @@ struct ExecuteOptions : Head {
   int launch_id;
   const int64_t* non_donatable_inputs;
   size_t num_non_donatable_inputs;
-  // The rest is of no use to one device.
 };
 
 struct Execute : Head {
@@ -258,11 +257,6 @@ struct Execute : Head {
   Device* execute_device;
 };
 static_assert(sizeof(Execute) == 80);
-
-struct OptimizedProgram : Head {
-  ExecutableHandle* executable;
-  Program* program;
-};
 
 struct CompiledMemoryStats : Head {
   ExecutableHandle* executable;
@@ -278,25 +272,8 @@ struct OutputDimensions : Head {
   const size_t* ranks;
 };
 
-struct MemoryKinds : Head {
-  ExecutableHandle* executable;
-  size_t count;
-  const char* const* kinds;
-  const size_t* kind_sizes;
-};
-
 struct LogicalIds {
   int replica, partition;
-};
-
-struct Deserialize : Head {
-  Client* client;
-  const char* bytes;
-  size_t size;
-  LoadedExecutable* executable;  // out
-  const char* options;
-  size_t options_size;
-  void* load_options;
 };
 
 }  // namespace tt::pjrt

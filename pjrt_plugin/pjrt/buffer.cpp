@@ -8,9 +8,25 @@ namespace tt::pjrt {
 
 std::shared_ptr<metal::Buffer> Buffer::use(const char* call) const {
   std::lock_guard lock(mutex);
+  must_be_there(call);
+  return data;
+}
+
+std::shared_ptr<metal::Buffer> Buffer::take(const char* call) {
+  std::lock_guard lock(mutex);
+  must_be_there(call);
+  gone = "donated";
+  return std::move(data);
+}
+
+void Buffer::give_back(std::shared_ptr<metal::Buffer> taken) {
+  std::lock_guard lock(mutex);
+  data = std::move(taken);
+}
+
+void Buffer::must_be_there(const char* call) const {
   require(data != nullptr, "[", call, "] the array ", to_string(type), " has been ", gone == nullptr ? "deleted" : gone,
           " and can no longer be used; keep a copy of what you need, or do not donate it");
-  return data;
 }
 
 void Buffer::drop(const char* how) {
@@ -47,7 +63,16 @@ void is_deleted(Get<Buffer, bool>& args) {
   args.value = args.object->data == nullptr;
 }
 
-void ready_event(Get<Buffer, Event*>& args) { args.value = new Event{args.object->use("block_until_ready")->ready()}; }
+// Of an array that is gone: an event that has failed.
+void ready_event(Get<Buffer, Event*>& args) {
+  try {
+    args.value = new Event{args.object->use("block_until_ready")->ready()};
+  } catch (const tt::Error& error) {
+    const metal::Event failed = metal::Event::pending();
+    failed.fail(error);
+    args.value = new Event{failed};
+  }
+}
 
 // Runs `copy` once the buffer is there; the event follows it, or carries the buffer's error.
 Event* after(const std::shared_ptr<metal::Buffer>& buffer, std::function<void()> copy) {

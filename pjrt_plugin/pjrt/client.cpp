@@ -105,8 +105,11 @@ void memories(GetList<Client, Memory* const*>& args) {
 void lookup_device(LookupDevice& args) { args.device = &args.client->lookup(args.id); }
 
 void default_assignment(DefaultDeviceAssignment& args) {
-  const int count = args.num_replicas * args.num_partitions;
-  require(count >= 0 && static_cast<size_t>(count) <= args.size, "[device assignment] ", count, " devices do not fit in ", args.size);
+  const int64_t count = int64_t{args.num_replicas} * args.num_partitions;
+  require(args.num_replicas > 0 && args.num_partitions > 0 && count <= static_cast<int64_t>(args.client->devices.size()),
+          "[device assignment] ", args.num_replicas, " replicas of ", args.num_partitions, " partitions; tt has ",
+          args.client->devices.size(), " devices");
+  require(static_cast<size_t>(count) <= args.size, "[device assignment] ", count, " devices do not fit in ", args.size);
   for (int i = 0; i < count; ++i) args.assignment[i] = i;
 }
 
@@ -185,14 +188,25 @@ bool is_dense(std::span<const int64_t> dims, std::span<const int64_t> strides, i
   return true;
 }
 
+int64_t checked_bytes(std::span<const int64_t> dims, int64_t element) {
+  int64_t bytes = element;
+  for (const int64_t dim : dims) {
+    require(dim >= 0 && !__builtin_mul_overflow(bytes, dim, &bytes), "[buffer_from_host] no array has the dimensions ",
+            tt::to_string(dims));
+  }
+  return bytes;
+}
+
 void buffer_from_host(BufferFromHost& args) {
   constexpr int64_t kAdoptBytes = 64 << 10;  // smaller arrays are cheaper to copy
   const DataType type = data_type(args.type);
   const std::span<const int64_t> dims(args.dims, args.num_dims);
   require(args.layout == nullptr || args.layout->type == 0, "[buffer_from_host] device layouts by strides are not supported");
   Device& device = args.memory != nullptr ? *args.memory->device : args.device != nullptr ? *args.device : args.client->lookup(0);
-  const int64_t element = size_of(type), bytes = volume(dims) * element;
+  const int64_t element = size_of(type), bytes = checked_bytes(dims, element);
   const std::span<const int64_t> strides(args.byte_strides, args.num_byte_strides);
+  require(strides.empty() || strides.size() == dims.size(), "[buffer_from_host] ", strides.size(), " strides for an array ",
+          tt::to_string(dims));
   const bool dense = strides.empty() || bytes == 0 || is_dense(dims, strides, element);
   const bool may_adopt = args.semantics == HostSemantics::kImmutableZeroCopy || args.semantics == HostSemantics::kMutableZeroCopy;
   auto buffer = std::make_unique<Buffer>();

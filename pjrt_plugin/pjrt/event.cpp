@@ -7,9 +7,8 @@ namespace {
 void destroy(One<Event>& args) { delete args.object; }
 void is_ready(Get<Event, bool>& args) { args.value = args.object->event.is_ready(); }
 
-Error* error(One<Event>* args) noexcept {
-  const std::shared_ptr<const tt::Error> failure = args->object->event.error();
-  return failure == nullptr ? nullptr : to_error(*failure);
+void error(One<Event>& args) {
+  if (const std::shared_ptr<const tt::Error> failure = args.object->event.error()) throw *failure;
 }
 
 void await(One<Event>& args) { args.object->event.wait(); }
@@ -26,7 +25,7 @@ void on_ready(EventOnReady& args) {
 void install_events(Api& api) {
   install<&destroy>(api, Slot::kEventDestroy);
   install<&is_ready>(api, Slot::kEventIsReady);
-  api.slots[static_cast<size_t>(Slot::kEventError)] = reinterpret_cast<void*>(&error);
+  install<&error>(api, Slot::kEventError);
   install<&await>(api, Slot::kEventAwait);
   install<&on_ready>(api, Slot::kEventOnReady);
 }

@@ -95,51 +95,84 @@ void device_assignment(GetOwnedBytes<LoadedExecutable>& args) {
 void delete_loaded(One<LoadedExecutable>& args) { args.object->deleted = true; }
 void is_deleted(Get<LoadedExecutable, bool>& args) { args.value = args.object->deleted; }
 
+// The arguments of one run. Donated arrays lose their memory at once, so that no two runs get it; a run that does not start gives it back.
+class Arguments {
+ public:
+  Arguments(const executable::Executable& program, const Execute& args)
+      : program_(program),
+        given_(args.arguments[0]),
+        count_(args.num_arguments),
+        many_(count_ > kFew ? count_ : 0),
+        many_flags_(many_.size()) {}
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+  ~Arguments() {
+    for (size_t i = 0; i < count_; ++i) {
+      if (flags()[i] & kTaken) given_[i]->give_back(std::move(data()[i]));
+    }
+  }
+
+  void bind(const Device& device, std::span<const int64_t> kept) {
+    const std::vector<uint8_t>& donated = program_.donated_parameters();
+    for (size_t i = 0; i < count_; ++i) {
+      if (donated[i] && std::find(kept.begin(), kept.end(), static_cast<int64_t>(i)) == kept.end()) donate(i);
+    }
+    for (size_t i = 0; i < count_; ++i) {
+      if ((flags()[i] & kTaken) == 0) data()[i] = given_[i]->use("execute");
+      const ir::Type &type = given_[i]->type, &expected = program_.parameters()[i];
+      require(type == expected, "[execute] argument ", i, " of ", program_.name(), " is ", to_string(type), ", expected ",
+              to_string(expected));
+      require(given_[i]->device == &device, "[execute] argument ", i, " of ", program_.name(), " is on device ", given_[i]->device->id,
+              ", the program runs on device ", device.id);
+    }
+  }
+
+  executable::Execution run(metal::Device& card) {
+    std::array<uint8_t, kFew> few{};
+    std::vector<uint8_t> many(many_.size());
+    uint8_t* may_donate = many.empty() ? few.data() : many.data();
+    for (size_t i = 0; i < count_; ++i) may_donate[i] = (flags()[i] & kTaken) != 0 && given_[i]->external_references.load() == 0;
+    executable::Execution execution = program_.execute(card, {data(), count_}, {may_donate, count_});
+    std::fill_n(flags(), count_, uint8_t{0});
+    return execution;
+  }
+
+ private:
+  static constexpr size_t kFew = 16;  // so many need no memory of their own
+  static constexpr uint8_t kTaken = 1;
+
+  std::shared_ptr<metal::Buffer>* data() { return many_.empty() ? few_.data() : many_.data(); }
+  uint8_t* flags() { return many_.empty() ? few_flags_.data() : many_flags_.data(); }
+
+  void donate(size_t i) {
+    for (size_t j = 0; j < count_; ++j) {
+      require(i == j || given_[i] != given_[j], "[execute] ", program_.name(), " donates argument ", i,
+              ", but the same array is also argument ", j, "; pass a copy, or do not donate it");
+    }
+    data()[i] = given_[i]->take("execute");
+    flags()[i] = kTaken;
+  }
+
+  const executable::Executable& program_;
+  Buffer* const* given_;
+  size_t count_;
+  std::array<std::shared_ptr<metal::Buffer>, kFew> few_;
+  std::array<uint8_t, kFew> few_flags_{};
+  std::vector<std::shared_ptr<metal::Buffer>> many_;
+  std::vector<uint8_t> many_flags_;
+};
+
 void execute(Execute& args) {
   LoadedExecutable& loaded = *args.executable;
   const executable::Executable& program = *loaded.compiled;
   require(!loaded.deleted, "[execute] ", program.name(), " was deleted");
   require(args.num_devices == 1, "[execute] ", program.name(), " was compiled for one device, the call names ", args.num_devices);
-  const auto parameters = program.parameters();
-  require(args.num_arguments == parameters.size(), "[execute] ", program.name(), " takes ", parameters.size(), " arguments, ",
-          args.num_arguments, " were given");
+  require(args.num_arguments == program.parameters().size(), "[execute] ", program.name(), " takes ", program.parameters().size(),
+          " arguments, ", args.num_arguments, " were given");
   Device& device = args.execute_device != nullptr ? *args.execute_device : *loaded.device;
-  Buffer* const* given = args.arguments[0];
-  const std::vector<uint8_t>& donated = program.donated_parameters();
-
-  constexpr size_t kFew = 16;
-  std::array<std::shared_ptr<metal::Buffer>, kFew> few;
-  std::array<uint8_t, kFew> few_flags{};
-  std::vector<std::shared_ptr<metal::Buffer>> many(args.num_arguments > kFew ? args.num_arguments : 0);
-  std::vector<uint8_t> many_flags(many.size());
-  std::shared_ptr<metal::Buffer>* arguments = many.empty() ? few.data() : many.data();
-  uint8_t* may_donate = many.empty() ? few_flags.data() : many_flags.data();
-
-  for (size_t i = 0; i < args.num_arguments; ++i) {
-    arguments[i] = given[i]->use("execute");
-    require(arguments[i]->size() == parameters[i].num_bytes(), "[execute] argument ", i, " of ", program.name(), " is ",
-            to_string(given[i]->type), ", expected ", to_string(parameters[i]));
-    may_donate[i] = donated[i] && given[i]->external_references.load() == 0;
-  }
-  const std::span<const int64_t> kept(args.options->non_donatable_inputs, args.options->num_non_donatable_inputs);
-  const auto is_donated = [&](size_t i) {
-    return donated[i] && std::find(kept.begin(), kept.end(), static_cast<int64_t>(i)) == kept.end();
-  };
-  for (size_t i = 0; i < args.num_arguments; ++i) {
-    if (!donated[i]) continue;
-    if (!is_donated(i)) {
-      may_donate[i] = 0;
-      continue;
-    }
-    for (size_t j = 0; j < args.num_arguments; ++j) {
-      require(i == j || given[i] != given[j], "[execute] ", program.name(), " donates argument ", i,
-              ", but the same array is also argument ", j, "; pass a copy, or do not donate it");
-    }
-  }
-  executable::Execution execution = program.execute(*device.card, {arguments, args.num_arguments}, {may_donate, args.num_arguments});
-  for (size_t i = 0; i < args.num_arguments; ++i) {
-    if (donated[i] && is_donated(i)) given[i]->drop("donated");
-  }
+  Arguments arguments(program, args);
+  arguments.bind(device, {args.options->non_donatable_inputs, args.options->num_non_donatable_inputs});
+  executable::Execution execution = arguments.run(*device.card);
   const auto results = program.results();
   for (size_t i = 0; i < results.size(); ++i) {
     auto* buffer = new Buffer;

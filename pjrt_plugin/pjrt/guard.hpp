@@ -26,6 +26,9 @@ template <class Args, void (*Function)(Args&)>
 struct Guarded<Function> {
   static Error* call(Args* args) noexcept {
     try {
+      // A host counts its struct without padding at the end; a newer one has fields that we do not know.
+      require(args->struct_size + alignof(Args) > sizeof(Args), "[pjrt] an argument struct of ", args->struct_size,
+              " bytes, expected at least ", sizeof(Args), ": the host is built for a PJRT version that tt does not know");
       Function(*args);
       return nullptr;
     } catch (...) {

@@ -60,8 +60,11 @@ struct Buffer {
   const char* gone = nullptr;           // how it went
   std::atomic<int> external_references{0};
 
-  std::shared_ptr<metal::Buffer> use(const char* call) const;  // FailedPrecondition-like error when gone
+  std::shared_ptr<metal::Buffer> use(const char* call) const;  // InvalidArgument when gone
+  std::shared_ptr<metal::Buffer> take(const char* call);       // donated: nobody else gets it any more
+  void give_back(std::shared_ptr<metal::Buffer> taken);
   void drop(const char* how);
+  void must_be_there(const char* call) const;
 };
 
 struct ExecutableHandle {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "ir/attribute_text.hpp"
 #include "stablehlo/tables.hpp"
 
 namespace tt::stablehlo {
@@ -11,7 +12,7 @@ using ir::Type;
 
 namespace {
 
-constexpr int kMaxFrames = 64;
+constexpr int kMaxFrames = 1000;  // of a Python stack; the rest is unknown
 constexpr size_t kMaxRank = 64;
 
 struct ElementCode {
@@ -287,43 +288,66 @@ Attribute Tables::builtin_attribute(Bytes& b) {
   }
 }
 
-std::shared_ptr<const ir::Location> Tables::location(uint64_t i) {
-  if (i >= locations_.size()) damaged("location", i);
-  if (!locations_[i]) locations_[i] = std::make_shared<const ir::Location>(read_location(i, 0));
-  return locations_[i];
+const ir::Location& Tables::location(uint64_t i) { return location(i, 0); }
+
+const ir::Location& Tables::location(uint64_t i, int depth) {
+  if (i >= location_of_.size()) damaged("location", i);
+  if (location_of_[i] != nullptr) return *location_of_[i];
+  Entry& entry = attribute_entries_[i];
+  if (entry.busy) damaged("a location that contains itself:", i);
+  if (depth > kMaxFrames || !entry.custom || entry.dialect != "builtin") return ir::kUnknownLocation;
+  entry.busy = true;
+  ir::Location read = read_location(entry.bytes, depth);
+  entry.busy = false;
+  const bool says_something = read.kind != ir::Location::Kind::kUnknown;
+  location_of_[i] = says_something ? &locations_.emplace_back(std::move(read)) : &ir::kUnknownLocation;
+  return *location_of_[i];
 }
 
-// JAX names an operation, then lists its frames from the innermost out; the innermost is the user's.
-ir::Location Tables::read_location(uint64_t i, int depth) {
-  if (i >= attribute_entries_.size()) damaged("location", i);
-  const Entry& entry = attribute_entries_[i];
+ir::Location Tables::read_location(Bytes b, int depth) {
+  using Kind = ir::Location::Kind;
   ir::Location out;
-  if (depth > kMaxFrames || !entry.custom || entry.dialect != "builtin") return out;
-  Bytes b = entry.bytes;
-  const auto text = [&](uint64_t index) {
-    const auto* found = std::get_if<std::string>(&attribute(index).value);
-    return found == nullptr ? std::string() : *found;
+  const auto text = [&] {
+    const auto* found = std::get_if<std::string>(&attribute(b.varint()).value);
+    if (found == nullptr) return;
+    charge(1 + found->size() / 16);
+    out.text = *found;
   };
-  switch (b.varint()) {
-    case 10: return read_location(b.varint(), depth + 1);  // a call site: callee, caller
-    case 11:
-      out.file = text(b.varint());
-      out.line = static_cast<int64_t>(b.varint());
-      return out;
+  const auto inside = [&] { out.inside.push_back(&location(b.varint(), depth + 1)); };
+  const uint64_t code = b.varint();
+  switch (code) {
+    case 10:  // a call site: callee, caller
+      out.kind = Kind::kCallSite;
+      inside();
+      inside();
+      break;
     case 12:
-    case 13: return b.count() == 0 ? out : read_location(b.varint(), depth + 1);  // fused: the first of several
-    case 14: {
-      std::string name = text(b.varint());
-      out = read_location(b.varint(), depth + 1);
-      out.name = std::move(name);
-      return out;
+    case 13:  // with metadata
+      out.kind = Kind::kFused;
+      for (size_t n = b.count(); n > 0; --n) inside();
+      if (code == 13) out.text = ir::to_string(attribute_copy(b.varint()));
+      break;
+    case 14:
+      out.kind = Kind::kName;
+      text();
+      inside();
+      if (out.inside[0]->kind == Kind::kUnknown) out.inside.clear();
+      break;
+    case 11:
+    case 22: {  // one place; or up to four numbers: the more there are, the less goes without saying
+      out.kind = Kind::kFile;
+      text();
+      auto& [line, column, last_line, last_column] = out.range;
+      const size_t n = code == 11 ? 2 : b.count();
+      if (n > 0) line = last_line = b.varint();
+      if (n > 1) column = last_column = b.varint();
+      if (n > 3) last_line = b.varint();
+      if (n > 2) last_column = b.varint();
+      break;
     }
-    case 22:
-      out.file = text(b.varint());
-      if (b.count() > 0) out.line = static_cast<int64_t>(b.varint());
-      return out;
-    default: return out;
+    default: break;
   }
+  return out;
 }
 
 }  // namespace tt::stablehlo

@@ -85,7 +85,7 @@ struct Raw {  // an operation's encoding, decoded
   std::string_view name;
   const VhloOp* row = nullptr;
   const std::vector<Property>* property_names = nullptr;
-  std::shared_ptr<const ir::Location> location;
+  const ir::Location* location = nullptr;
   ir::AttributeDict attributes;
   std::optional<Bytes> properties;
   std::vector<ir::Type> result_types;
@@ -115,6 +115,7 @@ class Reader {
       for (const std::string& line : refused_) text += "\n  " + line;
       throw Error(ErrorCategory::kUnimplemented, text);
     }
+    module_->locations = tables_.take_locations();
     return std::move(module_);
   }
 
@@ -159,7 +160,7 @@ class Reader {
     raw.row = names_[name].row;
     raw.property_names = &names_[name].properties;
     mask = b.byte();
-    raw.location = tables_.location(b.varint());
+    raw.location = &tables_.location(b.varint());
     if (mask & 1) {
       Attribute attributes = tables_.attribute_copy(b.varint());
       auto* dict = std::get_if<ir::AttributeDict>(&attributes.value);
@@ -260,8 +261,8 @@ class Reader {
       const bool many = arguments != 1;
       for (; arguments > 0; --arguments) {
         const uint64_t type = b.varint();
-        if (type & 1) b.varint();
-        define(scope, scope.next++, block.add_argument(tables_.value_type(type >> 1)));
+        const ir::Location& location = (type & 1) != 0 ? tables_.location(b.varint()) : ir::kUnknownLocation;
+        define(scope, scope.next++, block.add_argument(tables_.value_type(type >> 1), location));
       }
       if (b.byte() != 0) skip_use_list(b, many);
     }
@@ -279,6 +280,7 @@ class Reader {
     Raw raw = read_head(b, top, mask);
     require(raw.name == "builtin.module", "[payload] expected builtin.module at the top, found ", raw.name);
     module_->attributes = std::move(raw.attributes);
+    module_->location = raw.location;
     if (raw.properties) {
       const uint64_t name = raw.properties->varint();
       if (name & 1) {
@@ -298,6 +300,7 @@ class Reader {
     require(raw.name == "vhlo.func_v1" && raw.properties, "[payload] expected a function in the module, found ", raw.name);
     // Properties: arg_attrs, function_type, res_attrs, sym_name, sym_visibility.
     auto function = std::make_unique<ir::Function>();
+    function->location = raw.location;
     const auto dicts = [&](const Attribute& attribute) {
       std::vector<ir::AttributeDict> out;
       if (const auto* list = std::get_if<ir::AttributeList>(&attribute.value)) {
@@ -338,7 +341,8 @@ class Reader {
     const auto* mesh = std::get_if<ir::Foreign>(&tables_.attribute(p.varint()).value);
     const auto* name = std::get_if<std::string>(&tables_.attribute(p.varint()).value);
     require(mesh != nullptr && name != nullptr, "[payload] a mesh without axes or name");
-    module_->meshes.push_back({*name, mesh->text.substr(std::string_view("#sdy.sharding").size()), std::move(raw.attributes)});
+    module_->meshes.push_back(
+        {*name, mesh->text.substr(std::string_view("#sdy.sharding").size()), std::move(raw.attributes), raw.location});
   }
 
   void read_block(Bytes& b, Scope& scope, ir::Block& block) {
@@ -356,8 +360,7 @@ class Reader {
     }
     if (raw.row == nullptr) refuse(raw, "");
     auto operation = std::make_unique<ir::Operation>(raw.row == nullptr ? Op::kCustomCall : raw.row->op, std::move(raw.operands),
-                                                     std::move(raw.result_types));
-    operation->set_location(raw.location);
+                                                     std::move(raw.result_types), *raw.location);
     operation->discardable() = std::move(raw.attributes);
     if (!raw.property_names->empty()) {
       require(raw.properties.has_value(), "[payload] ", raw.name, " at ", to_string(*raw.location), " has no properties");

@@ -117,7 +117,7 @@ void Tables::read_offsets(Bytes data, Bytes offsets) {
     }
   }
   attributes_.resize(attribute_entries_.size());
-  locations_.resize(attribute_entries_.size());
+  location_of_.resize(attribute_entries_.size());
   types_.resize(type_entries_.size());
 }
 

@@ -35,7 +35,8 @@ class Tables {
   const ir::Type& value_type(uint64_t i);  // of a value; fails with Unimplemented when the IR has no such type
   const ir::Attribute& attribute(uint64_t i);
   ir::Attribute attribute_copy(uint64_t i);  // counted, as value types are: a small payload must not unfold into a large program
-  std::shared_ptr<const ir::Location> location(uint64_t i);
+  const ir::Location& location(uint64_t i);
+  ir::Locations take_locations() { return std::move(locations_); }
 
  private:
   struct Entry {
@@ -57,7 +58,8 @@ class Tables {
   void charge(size_t weight);
   ir::AttributeList attribute_list(Bytes& b);
   ir::AttributeDict attribute_dict(Bytes& b);
-  ir::Location read_location(uint64_t i, int depth);
+  ir::Location read_location(Bytes b, int depth);
+  const ir::Location& location(uint64_t i, int depth);
   static ir::DenseElements elements(const ir::Type& type, std::span<const std::byte> raw);
 
   std::vector<std::string> strings_;
@@ -67,7 +69,8 @@ class Tables {
   std::vector<Entry> attribute_entries_, type_entries_;
   std::vector<std::unique_ptr<ir::Attribute>> attributes_;
   std::vector<std::unique_ptr<PayloadType>> types_;
-  std::vector<std::shared_ptr<const ir::Location>> locations_;
+  ir::Locations locations_;
+  std::vector<const ir::Location*> location_of_;  // attribute
   int depth_ = 0;
   size_t copies_left_;
 };

@@ -103,7 +103,9 @@ def main() -> None:
     timed = [r for r in results if "ratio" in r]
     if timed:
         print(f"geometric mean: time {geometric_mean([r['ratio'] for r in timed]):.2f} (bar {MEAN_BAR}), ", end="")
-        print(f"compile {geometric_mean([r['compile_tt'] / r['compile_cpu'] for r in timed]):.2f} (bar {COMPILE_MEAN_BAR}, each row {COMPILE_BAR})")
+        print(
+            f"compile {geometric_mean([r['compile_tt'] / r['compile_cpu'] for r in timed]):.2f} (bar {COMPILE_MEAN_BAR}, each row {COMPILE_BAR})"
+        )
     print(f"peak resident memory of this process, both platforms: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB")
     if options.json:
         with open(options.json, "w") as file:

@@ -155,7 +155,9 @@ ROWS = [
     Row("softmax_8192x128", 1.3, lambda: (jax.nn.softmax, (f32(8192, 128),))),
     Row("layer_norm_1024x768", 1.5, lambda: (layer_norm, (f32(1024, 768),))),
     Row("transpose_reduce", 1.0, lambda: (lambda x: x.T.sum(1), (f32(2048, 2048),))),
-    Row("embedding", 1.0, lambda: (lambda x, i: x[i], (f32(30000, 768), np.random.default_rng(1).integers(0, 30000, 4096).astype(np.int32)))),
+    Row(
+        "embedding", 1.0, lambda: (lambda x, i: x[i], (f32(30000, 768), np.random.default_rng(1).integers(0, 30000, 4096).astype(np.int32)))
+    ),
     Row("sort_1m", 0.3, lambda: (jnp.sort, (f32(1 << 20),))),
     Row("cumsum_1m", 0.5, lambda: (jnp.cumsum, (f32(1 << 20),))),
     Row("normal_1m", 1.0, lambda: (lambda k: jax.random.normal(jax.random.wrap_key_data(k), (1 << 20,)), (np.array([1, 2], np.uint32),))),

@@ -32,25 +32,25 @@ CLOSE = "close"  # a decomposition or a transform: judged in norm
 
 @dataclasses.dataclass(frozen=True)
 class Arg:
-  """One argument: drawn from `draw`, or given as `values`."""
+    """One argument: drawn from `draw`, or given as `values`."""
 
-  shape: tuple[int, ...]
-  dtype: str
-  draw: str = "normal"
-  values: Any = None
+    shape: tuple[int, ...]
+    dtype: str
+    draw: str = "normal"
+    values: Any = None
 
-  def make(self, seed: int) -> np.ndarray:
-    dtype = np.dtype(getattr(ml_dtypes, self.dtype, None) or self.dtype)
-    if self.values is not None:
-      return np.asarray(self.values).astype(dtype).reshape(self.shape)
-    rng = np.random.default_rng(seed)
-    if self.dtype == BOOL:
-      return rng.integers(0, 2, self.shape).astype(bool)
-    if self.dtype in INTEGERS:
-      return _draw_integers(rng, self.shape, dtype, self.draw)
-    if dtype.kind == "c":
-      return (rng.standard_normal(self.shape) + 1j * rng.standard_normal(self.shape)).astype(dtype)
-    return np.asarray(_DRAWS[self.draw](rng, self.shape)).astype(dtype)
+    def make(self, seed: int) -> np.ndarray:
+        dtype = np.dtype(getattr(ml_dtypes, self.dtype, None) or self.dtype)
+        if self.values is not None:
+            return np.asarray(self.values).astype(dtype).reshape(self.shape)
+        rng = np.random.default_rng(seed)
+        if self.dtype == BOOL:
+            return rng.integers(0, 2, self.shape).astype(bool)
+        if self.dtype in INTEGERS:
+            return _draw_integers(rng, self.shape, dtype, self.draw)
+        if dtype.kind == "c":
+            return (rng.standard_normal(self.shape) + 1j * rng.standard_normal(self.shape)).astype(dtype)
+        return np.asarray(_DRAWS[self.draw](rng, self.shape)).astype(dtype)
 
 
 _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Any]] = {
@@ -65,75 +65,75 @@ _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Any]] = {
 
 
 def _draw_integers(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype, draw: str) -> np.ndarray:
-  info = np.iinfo(dtype)
-  if draw == "full":
-    return rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
-  if draw == "positive":
-    return rng.integers(1, 12, shape).astype(dtype)
-  if draw == "few":
-    return rng.integers(0, 4, shape).astype(dtype)
-  return rng.integers(-20 if info.min < 0 else 0, 21, shape).astype(dtype)
+    info = np.iinfo(dtype)
+    if draw == "full":
+        return rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+    if draw == "positive":
+        return rng.integers(1, 12, shape).astype(dtype)
+    if draw == "few":
+        return rng.integers(0, 4, shape).astype(dtype)
+    return rng.integers(-20 if info.min < 0 else 0, 21, shape).astype(dtype)
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """One row: `function(*args)` on the card must agree with cpu as `check` says."""
+    """One row: `function(*args)` on the card must agree with cpu as `check` says."""
 
-  name: str
-  group: str
-  function: Callable[..., Any]
-  args: tuple[Arg, ...]
-  check: str = EXACT
-  generic: bool = True  # the function may be given wider floats, which yields the true value
-  truth: Callable[..., Any] | None = None  # numpy's function for the true value, where cpu's float64 is too far from it
+    name: str
+    group: str
+    function: Callable[..., Any]
+    args: tuple[Arg, ...]
+    check: str = EXACT
+    generic: bool = True  # the function may be given wider floats, which yields the true value
+    truth: Callable[..., Any] | None = None  # numpy's function for the true value, where cpu's float64 is too far from it
 
-  @property
-  def id(self) -> str:
-    return f"{self.group}-{self.name}"
+    @property
+    def id(self) -> str:
+        return f"{self.group}-{self.name}"
 
-  @property
-  def wide(self) -> bool:
-    return any(a.dtype in WIDE for a in self.args) or "x64" in self.name
+    @property
+    def wide(self) -> bool:
+        return any(a.dtype in WIDE for a in self.args) or "x64" in self.name
 
-  def make_args(self) -> list[np.ndarray]:
-    return [a.make(zlib.crc32(f"{self.id}/{i}".encode())) for i, a in enumerate(self.args)]
+    def make_args(self) -> list[np.ndarray]:
+        return [a.make(zlib.crc32(f"{self.id}/{i}".encode())) for i, a in enumerate(self.args)]
 
 
 def arg(shape: Sequence[int] | int, dtype: str = F32, draw: str = "normal", values: Any = None) -> Arg:
-  return Arg((shape,) if isinstance(shape, int) else tuple(shape), dtype, draw, values)
+    return Arg((shape,) if isinstance(shape, int) else tuple(shape), dtype, draw, values)
 
 
 def given(values: Any, dtype: str) -> Arg:
-  """An argument with these values."""
-  return Arg(np.shape(values), dtype, "given", tuple(map(tuple, values)) if np.ndim(values) == 2 else values)
+    """An argument with these values."""
+    return Arg(np.shape(values), dtype, "given", tuple(map(tuple, values)) if np.ndim(values) == 2 else values)
 
 
 def shape_name(shape: Sequence[int]) -> str:
-  return "x".join(map(str, shape)) if shape else "scalar"
+    return "x".join(map(str, shape)) if shape else "scalar"
 
 
 def float_edges(dtype: str) -> np.ndarray:
-  """Zeros, ones, infinities, NaN, the largest and the smallest normal numbers."""
-  info = ml_dtypes.finfo(getattr(ml_dtypes, dtype, None) or dtype)
-  top, tiny = float(info.max), float(info.tiny)
-  return np.array([0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-3, np.inf, -np.inf, np.nan, top, -top, tiny, -tiny])
+    """Zeros, ones, infinities, NaN, the largest and the smallest normal numbers."""
+    info = ml_dtypes.finfo(getattr(ml_dtypes, dtype, None) or dtype)
+    top, tiny = float(info.max), float(info.tiny)
+    return np.array([0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-3, np.inf, -np.inf, np.nan, top, -top, tiny, -tiny])
 
 
 def integer_edges(dtype: str) -> np.ndarray:
-  info = np.iinfo(dtype)
-  return np.array([0, 1, 2, 7, info.max, info.max - 1, info.min, info.min + 1], dtype=dtype)
+    info = np.iinfo(dtype)
+    return np.array([0, 1, 2, 7, info.max, info.max - 1, info.min, info.min + 1], dtype=dtype)
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-  """The vector-Jacobian product of `function`, with a cotangent of several magnitudes and signs."""
+    """The vector-Jacobian product of `function`, with a cotangent of several magnitudes and signs."""
 
-  def pulled_back(*args: Any) -> Any:
-    out, pull = jax.vjp(function, *args)
+    def pulled_back(*args: Any) -> Any:
+        out, pull = jax.vjp(function, *args)
 
-    def cotangent(leaf: Any) -> Any:
-      steps = jax.lax.iota(jnp.int32, max(leaf.size, 1))[: leaf.size] % 7
-      return ((steps.astype(leaf.dtype) - 2.5) * 0.25).astype(leaf.dtype).reshape(leaf.shape)
+        def cotangent(leaf: Any) -> Any:
+            steps = jax.lax.iota(jnp.int32, max(leaf.size, 1))[: leaf.size] % 7
+            return ((steps.astype(leaf.dtype) - 2.5) * 0.25).astype(leaf.dtype).reshape(leaf.shape)
 
-    return pull(jax.tree.map(cotangent, out))
+        return pull(jax.tree.map(cotangent, out))
 
-  return pulled_back
+    return pulled_back

@@ -32,32 +32,32 @@ DOTS = (
 
 
 def _dots() -> list[Case]:
-  cases = []
-  for left, right, contracting, batch in DOTS:
-    function = lambda a, b, c=contracting, d=batch: lax.dot_general(a, b, (c, d))
-    title = f"{shape_name(left)}_{shape_name(right)}-" + "".join(map(str, sum(contracting + batch, ())))
+    cases = []
+    for left, right, contracting, batch in DOTS:
+        function = lambda a, b, c=contracting, d=batch: lax.dot_general(a, b, (c, d))
+        title = f"{shape_name(left)}_{shape_name(right)}-" + "".join(map(str, sum(contracting + batch, ())))
+        for dtype in (F32, BF16):
+            cases.append(Case(f"{title}-{dtype}", "dot", function, (arg(left, dtype), arg(right, dtype)), SUMMED))
+        if 0 not in left:
+            cases.append(Case(f"{title}-grad", "dot_grad", gradient(function), (arg(left), arg(right)), "close"))
+    mm = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())))
+    for dtype in (F16, F64, C64, I8, I32, I64, U8):
+        cases.append(Case(f"matmul-{dtype}", "dot", mm, (arg((33, 65), dtype), arg((65, 40), dtype)), SUMMED))
+    wide = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=F32)
+    cases.append(Case("bfloat16-into-float32", "dot", wide, (arg((33, 65), BF16), arg((65, 40), BF16)), SUMMED, generic=False))
+    into_int = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=I32)
+    cases.append(Case("int8-into-int32", "dot", into_int, (arg((33, 65), I8, "full"), arg((65, 40), I8, "full"))))
+    highest = lambda a, b: jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+    cases.append(Case("highest-precision", "dot", highest, (arg((33, 65)), arg((65, 40))), SUMMED))
+    attention = lambda q, k: jnp.einsum("bqhd,bkhd->bhqk", q, k)
     for dtype in (F32, BF16):
-      cases.append(Case(f"{title}-{dtype}", "dot", function, (arg(left, dtype), arg(right, dtype)), SUMMED))
-    if 0 not in left:
-      cases.append(Case(f"{title}-grad", "dot_grad", gradient(function), (arg(left), arg(right)), "close"))
-  mm = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())))
-  for dtype in (F16, F64, C64, I8, I32, I64, U8):
-    cases.append(Case(f"matmul-{dtype}", "dot", mm, (arg((33, 65), dtype), arg((65, 40), dtype)), SUMMED))
-  wide = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=F32)
-  cases.append(Case("bfloat16-into-float32", "dot", wide, (arg((33, 65), BF16), arg((65, 40), BF16)), SUMMED, generic=False))
-  into_int = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=I32)
-  cases.append(Case("int8-into-int32", "dot", into_int, (arg((33, 65), I8, "full"), arg((65, 40), I8, "full"))))
-  highest = lambda a, b: jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
-  cases.append(Case("highest-precision", "dot", highest, (arg((33, 65)), arg((65, 40))), SUMMED))
-  attention = lambda q, k: jnp.einsum("bqhd,bkhd->bhqk", q, k)
-  for dtype in (F32, BF16):
-    cases.append(Case(f"einsum-attention-{dtype}", "dot", attention, (arg((2, 9, 3, 16), dtype), arg((2, 11, 3, 16), dtype)), SUMMED))
-  return cases
+        cases.append(Case(f"einsum-attention-{dtype}", "dot", attention, (arg((2, 9, 3, 16), dtype), arg((2, 11, 3, 16), dtype)), SUMMED))
+    return cases
 
 
 def _conv(dimensions=("NCHW", "OIHW", "NCHW"), **settings):
-  settings = {"window_strides": (1, 1), "padding": "SAME"} | settings
-  return lambda x, w: lax.conv_general_dilated(x, w, dimension_numbers=dimensions, **settings)
+    settings = {"window_strides": (1, 1), "padding": "SAME"} | settings
+    return lambda x, w: lax.conv_general_dilated(x, w, dimension_numbers=dimensions, **settings)
 
 
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -72,7 +72,12 @@ CONVOLUTIONS = (
     ("negative-padding", (2, 3, 9, 11), (4, 3, 3, 3), _conv(padding=((-1, 2), (1, -2)))),
     ("input-dilation", (2, 3, 5, 6), (4, 3, 3, 3), _conv(lhs_dilation=(2, 3), padding=((1, 1), (2, 2)))),
     ("kernel-dilation", (2, 3, 9, 11), (4, 3, 3, 3), _conv(rhs_dilation=(2, 3), padding=((1, 1), (2, 2)))),
-    ("all-at-once", (2, 3, 9, 11), (4, 3, 3, 2), _conv(window_strides=(2, 1), padding=((1, 2), (0, 3)), lhs_dilation=(2, 1), rhs_dilation=(1, 2))),
+    (
+        "all-at-once",
+        (2, 3, 9, 11),
+        (4, 3, 3, 2),
+        _conv(window_strides=(2, 1), padding=((1, 2), (0, 3)), lhs_dilation=(2, 1), rhs_dilation=(1, 2)),
+    ),
     ("groups", (2, 6, 9, 11), (4, 3, 3, 3), _conv(feature_group_count=2)),
     ("depthwise", (2, 6, 9, 11), (6, 1, 3, 3), _conv(feature_group_count=6)),
     ("depthwise-multiplier", (2, 3, 9, 11), (6, 1, 3, 3), _conv(feature_group_count=3)),
@@ -91,19 +96,19 @@ CONVOLUTIONS = (
 
 
 def _convolutions() -> list[Case]:
-  cases = []
-  for name, x, w, function in CONVOLUTIONS:
-    for dtype in (F32, BF16):
-      cases.append(Case(f"{name}-{dtype}", "conv", function, (arg(x, dtype), arg(w, dtype)), SUMMED))
-    if 0 not in x:
-      cases.append(Case(f"{name}-grad", "conv_grad", gradient(function), (arg(x), arg(w)), "close"))
-  pair = (arg((2, 3, 9, 11), I32), arg((4, 3, 3, 3), I32))
-  cases.append(Case("same-int32", "conv", _conv(), pair))
-  flipped = lambda x, w: lax.conv_transpose(x, w, (2, 2), "SAME", dimension_numbers=NHWC)
-  pair = (arg((2, 5, 6, 3)), arg((3, 3, 3, 4)))
-  cases.append(Case("transposed", "conv", flipped, pair, SUMMED))
-  cases.append(Case("transposed-grad", "conv_grad", gradient(flipped), pair, "close"))
-  return cases
+    cases = []
+    for name, x, w, function in CONVOLUTIONS:
+        for dtype in (F32, BF16):
+            cases.append(Case(f"{name}-{dtype}", "conv", function, (arg(x, dtype), arg(w, dtype)), SUMMED))
+        if 0 not in x:
+            cases.append(Case(f"{name}-grad", "conv_grad", gradient(function), (arg(x), arg(w)), "close"))
+    pair = (arg((2, 3, 9, 11), I32), arg((4, 3, 3, 3), I32))
+    cases.append(Case("same-int32", "conv", _conv(), pair))
+    flipped = lambda x, w: lax.conv_transpose(x, w, (2, 2), "SAME", dimension_numbers=NHWC)
+    pair = (arg((2, 5, 6, 3)), arg((3, 3, 3, 4)))
+    cases.append(Case("transposed", "conv", flipped, pair, SUMMED))
+    cases.append(Case("transposed-grad", "conv_grad", gradient(flipped), pair, "close"))
+    return cases
 
 
 CASES = [*_dots(), *_convolutions()]

@@ -8,45 +8,45 @@ from tests.cases.case import BOOL, COMPOSED, F32, I32, SUMMED, Case, arg, gradie
 
 
 def _collatz(n):
-  step = lambda c: (jnp.where(c[0] % 2 == 0, c[0] // 2, 3 * c[0] + 1), c[1] + 1)
-  return lax.while_loop(lambda c: c[0] != 1, step, (n, jnp.int32(0)))[1]
+    step = lambda c: (jnp.where(c[0] % 2 == 0, c[0] // 2, 3 * c[0] + 1), c[1] + 1)
+    return lax.while_loop(lambda c: c[0] != 1, step, (n, jnp.int32(0)))[1]
 
 
 def _newton(x):
-  return lax.while_loop(lambda c: jnp.abs(c * c - x) > 1e-4, lambda c: 0.5 * (c + x / c), x + 1.0)
+    return lax.while_loop(lambda c: jnp.abs(c * c - x) > 1e-4, lambda c: 0.5 * (c + x / c), x + 1.0)
 
 
 def _nested(x):
-  inner = lambda i, c: lax.fori_loop(0, i, lambda j, d: d + j, c)
-  return lax.fori_loop(0, 6, inner, x)
+    inner = lambda i, c: lax.fori_loop(0, i, lambda j, d: d + j, c)
+    return lax.fori_loop(0, 6, inner, x)
 
 
 # Weights much beyond 1 would make the recurrence chaotic: one rounding then decides the last steps, on cpu too.
 def _recurrence(w, xs):
-  return lax.scan(lambda h, x: (jnp.tanh(h @ w + x), h.sum()), jnp.zeros(xs.shape[1]), xs)
+    return lax.scan(lambda h, x: (jnp.tanh(h @ w + x), h.sum()), jnp.zeros(xs.shape[1]), xs)
 
 
 def _rotate(xs):
-  return lax.fori_loop(0, 5, lambda i, c: (c[1], c[2], c[0]), (xs, xs * 2, xs * 3))
+    return lax.fori_loop(0, 5, lambda i, c: (c[1], c[2], c[0]), (xs, xs * 2, xs * 3))
 
 
 def _branches(i, x):
-  return lax.switch(i, (jnp.sin, lambda v: v * 2, lambda v: v - v.mean()), x)
+    return lax.switch(i, (jnp.sin, lambda v: v * 2, lambda v: v - v.mean()), x)
 
 
 def _scan_of_cond(xs):
-  step = lambda c, x: (lax.cond(x > 0, lambda v: v + x, lambda v: v * 0.5, c), c)
-  return lax.scan(step, jnp.float32(0), xs)
+    step = lambda c, x: (lax.cond(x > 0, lambda v: v + x, lambda v: v * 0.5, c), c)
+    return lax.scan(step, jnp.float32(0), xs)
 
 
 @jax.jit
 def _helper(x):
-  return x * 2 + 1
+    return x * 2 + 1
 
 
 @jax.custom_jvp
 def _clipped(x):
-  return jnp.clip(x, -1, 1)
+    return jnp.clip(x, -1, 1)
 
 
 _clipped.defjvp(lambda primals, tangents: (_clipped(*primals), tangents[0]))
@@ -70,10 +70,22 @@ CASES = [
     Case("scan-of-cond-grad", "control_grad", gradient(_scan_of_cond), (arg((20,)),), "close"),
     Case("associative_scan", "control", lambda x: lax.associative_scan(jnp.add, x), (arg((37, 5)),), SUMMED),
     Case("map", "control", lambda x: lax.map(lambda row: jnp.sum(row * row), x), (arg((6, 33)),), SUMMED),
-    Case("cond-of-argument", "control", lambda p, x: lax.cond(p, lambda v: v + 1, lambda v: v * 2, x), (arg((), BOOL, values=True), arg((5, 33)))),
-    Case("cond-false", "control", lambda p, x: lax.cond(p, lambda v: v + 1, lambda v: v * 2, x), (arg((), BOOL, values=False), arg((5, 33)))),
+    Case(
+        "cond-of-argument",
+        "control",
+        lambda p, x: lax.cond(p, lambda v: v + 1, lambda v: v * 2, x),
+        (arg((), BOOL, values=True), arg((5, 33))),
+    ),
+    Case(
+        "cond-false", "control", lambda p, x: lax.cond(p, lambda v: v + 1, lambda v: v * 2, x), (arg((), BOOL, values=False), arg((5, 33)))
+    ),
     Case("cond-grad", "control_grad", gradient(lambda x: lax.cond(x[0] > 0, jnp.sin, lambda v: v * 2, x)), (arg((33,)),), COMPOSED),
-    Case("cond-captures", "control", lambda p, x, y: lax.cond(p, lambda: x + y, lambda: x - y), (arg((), BOOL, values=True), arg((9,)), arg((9,)))),
+    Case(
+        "cond-captures",
+        "control",
+        lambda p, x, y: lax.cond(p, lambda: x + y, lambda: x - y),
+        (arg((), BOOL, values=True), arg((9,)), arg((9,))),
+    ),
     *(Case(f"switch-{i}", "control", _branches, (arg((), I32, values=i), arg((33,))), COMPOSED) for i in (-1, 0, 1, 2, 7)),
     Case("nested-jit", "control", lambda x: _helper(_helper(x)) + _helper(x), (arg((5, 33)),)),
     Case("custom_jvp", "control_grad", gradient(_clipped), (arg((33,)),)),

@@ -7,35 +7,39 @@ from tests.cases.case import C64, F32, Case, arg, gradient
 
 
 def _positive_definite(x):
-  return x @ jnp.swapaxes(x, -1, -2) + 4 * jnp.eye(x.shape[-1], dtype=x.dtype)
+    return x @ jnp.swapaxes(x, -1, -2) + 4 * jnp.eye(x.shape[-1], dtype=x.dtype)
 
 
 def _lower(x):
-  return jnp.tril(x) + 6 * jnp.eye(x.shape[-1], dtype=x.dtype)
+    return jnp.tril(x) + 6 * jnp.eye(x.shape[-1], dtype=x.dtype)
 
 
 def _eigh_rebuilds(x):
-  w, v = jnp.linalg.eigh(x)
-  return (v * jnp.exp(w)[..., None, :]) @ jnp.swapaxes(v, -1, -2)
+    w, v = jnp.linalg.eigh(x)
+    return (v * jnp.exp(w)[..., None, :]) @ jnp.swapaxes(v, -1, -2)
 
 
 def _solve(left_side, lower, transpose_a, unit_diagonal):
-  return lambda a, b: lax.linalg.triangular_solve(
-      _lower(a) if lower else _lower(a).swapaxes(-1, -2), b,
-      left_side=left_side, lower=lower, transpose_a=transpose_a, unit_diagonal=unit_diagonal,
-  )
+    return lambda a, b: lax.linalg.triangular_solve(
+        _lower(a) if lower else _lower(a).swapaxes(-1, -2),
+        b,
+        left_side=left_side,
+        lower=lower,
+        transpose_a=transpose_a,
+        unit_diagonal=unit_diagonal,
+    )
 
 
 def _solves() -> list[Case]:
-  cases = []
-  flags = [(s, low, t, u) for s in (True, False) for low in (True, False) for t in (True, False) for u in (True, False)]
-  for left_side, lower, transpose_a, unit in flags:
-    name = "-".join(("left" if left_side else "right", "lower" if lower else "upper")) + "-transposed" * transpose_a + "-unit" * unit
-    pair = (arg((9, 9), F32, "unit"), arg((9, 5) if left_side else (5, 9)))
-    cases.append(Case(f"triangular_solve-{name}", "triangular_solve", _solve(left_side, lower, transpose_a, unit), pair, "close"))
-  batched = (arg((3, 9, 9), F32, "unit"), arg((3, 9, 5)))
-  cases.append(Case("triangular_solve-batched", "triangular_solve", _solve(True, True, False, False), batched, "close"))
-  return cases
+    cases = []
+    flags = [(s, low, t, u) for s in (True, False) for low in (True, False) for t in (True, False) for u in (True, False)]
+    for left_side, lower, transpose_a, unit in flags:
+        name = "-".join(("left" if left_side else "right", "lower" if lower else "upper")) + "-transposed" * transpose_a + "-unit" * unit
+        pair = (arg((9, 9), F32, "unit"), arg((9, 5) if left_side else (5, 9)))
+        cases.append(Case(f"triangular_solve-{name}", "triangular_solve", _solve(left_side, lower, transpose_a, unit), pair, "close"))
+    batched = (arg((3, 9, 9), F32, "unit"), arg((3, 9, 5)))
+    cases.append(Case("triangular_solve-batched", "triangular_solve", _solve(True, True, False, False), batched, "close"))
+    return cases
 
 
 CASES = [

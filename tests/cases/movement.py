@@ -47,70 +47,70 @@ ALL_DTYPES = {"transpose-2d", "transpose-rotate", "reshape-split", "broadcast-ro
 
 
 def _moves() -> list[Case]:
-  cases = []
-  for name, function, shape in MOVES:
-    for dtype in DTYPES if name in ALL_DTYPES else (F32, I32):
-      cases.append(Case(f"{name}-{dtype}", "movement", function, (arg(shape, dtype),)))
-    if shape and 0 not in shape and "empty" not in name:
-      check = SUMMED if name.startswith(("broadcast", "tile", "repeat")) else EQUAL
-      cases.append(Case(f"{name}-grad", "movement_grad", gradient(function), (arg(shape),), check))
-  return cases
+    cases = []
+    for name, function, shape in MOVES:
+        for dtype in DTYPES if name in ALL_DTYPES else (F32, I32):
+            cases.append(Case(f"{name}-{dtype}", "movement", function, (arg(shape, dtype),)))
+        if shape and 0 not in shape and "empty" not in name:
+            check = SUMMED if name.startswith(("broadcast", "tile", "repeat")) else EQUAL
+            cases.append(Case(f"{name}-grad", "movement_grad", gradient(function), (arg(shape),), check))
+    return cases
 
 
 def _concatenations() -> list[Case]:
-  cases = []
-  plans = (
-      (((5, 33), (7, 33)), 0),
-      (((5, 33), (5, 1), (5, 64)), 1),
-      (((3, 0), (3, 5)), 1),
-      (((2, 3, 4), (2, 3, 4), (2, 5, 4)), 1),
-      (((1000,), (24,)), 0),
-  )
-  for shapes, axis in plans:
-    function = lambda *xs, axis=axis: lax.concatenate(xs, axis)
-    name = "_".join(map(shape_name, shapes)) + f"-axis{axis}"
-    for dtype in (F32, BF16, I32, BOOL):
-      cases.append(Case(f"concat-{name}-{dtype}", "movement", function, tuple(arg(s, dtype) for s in shapes)))
-  pair = (arg((5, 33)), arg((5, 2)))
-  cases.append(Case("concat-grad", "movement_grad", gradient(lambda *xs: lax.concatenate(xs, 1)), pair, EQUAL))
-  cases.append(Case("stack", "movement", lambda *xs: jnp.stack(xs, 1), tuple(arg((5, 7)) for _ in range(4))))
-  return cases
+    cases = []
+    plans = (
+        (((5, 33), (7, 33)), 0),
+        (((5, 33), (5, 1), (5, 64)), 1),
+        (((3, 0), (3, 5)), 1),
+        (((2, 3, 4), (2, 3, 4), (2, 5, 4)), 1),
+        (((1000,), (24,)), 0),
+    )
+    for shapes, axis in plans:
+        function = lambda *xs, axis=axis: lax.concatenate(xs, axis)
+        name = "_".join(map(shape_name, shapes)) + f"-axis{axis}"
+        for dtype in (F32, BF16, I32, BOOL):
+            cases.append(Case(f"concat-{name}-{dtype}", "movement", function, tuple(arg(s, dtype) for s in shapes)))
+    pair = (arg((5, 33)), arg((5, 2)))
+    cases.append(Case("concat-grad", "movement_grad", gradient(lambda *xs: lax.concatenate(xs, 1)), pair, EQUAL))
+    cases.append(Case("stack", "movement", lambda *xs: jnp.stack(xs, 1), tuple(arg((5, 7)) for _ in range(4))))
+    return cases
 
 
 def _iotas() -> list[Case]:
-  cases = []
-  for dtype in (F32, BF16, I8, I32, I64, U32):
-    function = lambda x, dtype=dtype: lax.broadcasted_iota(dtype, (5, 40), 1) + x
-    cases.append(Case(f"iota-{dtype}", "movement", function, (arg((), dtype, "few"),), EQUAL))
-  cases.append(Case("iota-dim0", "movement", lambda x: lax.broadcasted_iota(I32, (33, 65), 0) * x, (arg((), I32),)))
-  cases.append(Case("eye", "movement", lambda x: jnp.eye(33, 40) + x, (arg(()),)))
-  cases.append(Case("linspace", "movement", lambda x: jnp.linspace(0.0, x, 33), (arg((), F32, "positive"),), "composed"))
-  return cases
+    cases = []
+    for dtype in (F32, BF16, I8, I32, I64, U32):
+        function = lambda x, dtype=dtype: lax.broadcasted_iota(dtype, (5, 40), 1) + x
+        cases.append(Case(f"iota-{dtype}", "movement", function, (arg((), dtype, "few"),), EQUAL))
+    cases.append(Case("iota-dim0", "movement", lambda x: lax.broadcasted_iota(I32, (33, 65), 0) * x, (arg((), I32),)))
+    cases.append(Case("eye", "movement", lambda x: jnp.eye(33, 40) + x, (arg(()),)))
+    cases.append(Case("linspace", "movement", lambda x: jnp.linspace(0.0, x, 33), (arg((), F32, "positive"),), "composed"))
+    return cases
 
 
 def _dynamic() -> list[Case]:
-  """Starts given at run time; out of range they are clamped."""
-  cases = []
-  take = lambda x, i, j: lax.dynamic_slice(x, (i, j), (4, 30))
-  put = lambda x, u, i, j: lax.dynamic_update_slice(x, u, (i, j))
-  for start in ((0, 0), (5, 7), (-3, 100), (100, -2)):
-    for dtype in (F32, BF16, I32, BOOL):
-      starts = tuple(arg((), I32, values=s) for s in start)
-      name = f"{start[0]}_{start[1]}-{dtype}"
-      cases.append(Case(f"dynamic_slice-{name}", "dynamic", take, (arg((33, 65), dtype), *starts)))
-      cases.append(Case(f"dynamic_update_slice-{name}", "dynamic", put, (arg((33, 65), dtype), arg((4, 30), dtype), *starts)))
-  for index_dtype in (U8, U32, I64):
-    starts = (arg((), index_dtype, values=3), arg((), index_dtype, values=9))
-    cases.append(Case(f"dynamic_slice-index-{index_dtype}", "dynamic", take, (arg((33, 65)), *starts)))
-  index = arg((), I32, values=2)
-  row = lambda x, i: lax.dynamic_index_in_dim(x, i, 0, keepdims=False)
-  cases.append(Case("dynamic_index-grad", "dynamic", gradient(lambda x: row(x, 2)), (arg((5, 33)),), EQUAL))
-  cases.append(Case("dynamic_index", "dynamic", row, (arg((5, 33)), index)))
-  both = gradient(lambda x, u: put(x, u, 2, 3))
-  cases.append(Case("dynamic_update_slice-grad", "dynamic", both, (arg((33, 65)), arg((4, 30))), EQUAL))
-  rows = lambda x, starts: jax.vmap(lambda s: lax.dynamic_slice(x, (s,), (5,)))(starts)
-  cases.append(Case("dynamic_slice-vmap", "dynamic", rows, (arg((100,)), arg((6,), I32))))
-  return cases
+    """Starts given at run time; out of range they are clamped."""
+    cases = []
+    take = lambda x, i, j: lax.dynamic_slice(x, (i, j), (4, 30))
+    put = lambda x, u, i, j: lax.dynamic_update_slice(x, u, (i, j))
+    for start in ((0, 0), (5, 7), (-3, 100), (100, -2)):
+        for dtype in (F32, BF16, I32, BOOL):
+            starts = tuple(arg((), I32, values=s) for s in start)
+            name = f"{start[0]}_{start[1]}-{dtype}"
+            cases.append(Case(f"dynamic_slice-{name}", "dynamic", take, (arg((33, 65), dtype), *starts)))
+            cases.append(Case(f"dynamic_update_slice-{name}", "dynamic", put, (arg((33, 65), dtype), arg((4, 30), dtype), *starts)))
+    for index_dtype in (U8, U32, I64):
+        starts = (arg((), index_dtype, values=3), arg((), index_dtype, values=9))
+        cases.append(Case(f"dynamic_slice-index-{index_dtype}", "dynamic", take, (arg((33, 65)), *starts)))
+    index = arg((), I32, values=2)
+    row = lambda x, i: lax.dynamic_index_in_dim(x, i, 0, keepdims=False)
+    cases.append(Case("dynamic_index-grad", "dynamic", gradient(lambda x: row(x, 2)), (arg((5, 33)),), EQUAL))
+    cases.append(Case("dynamic_index", "dynamic", row, (arg((5, 33)), index)))
+    both = gradient(lambda x, u: put(x, u, 2, 3))
+    cases.append(Case("dynamic_update_slice-grad", "dynamic", both, (arg((33, 65)), arg((4, 30))), EQUAL))
+    rows = lambda x, starts: jax.vmap(lambda s: lax.dynamic_slice(x, (s,), (5,)))(starts)
+    cases.append(Case("dynamic_slice-vmap", "dynamic", rows, (arg((100,)), arg((6,), I32))))
+    return cases
 
 
 CASES = [*_moves(), *_concatenations(), *_iotas(), *_dynamic()]

@@ -22,41 +22,41 @@ WINDOWS = (
 
 
 def _pool(kind: str, window, strides, padding):
-  start, region = {"max": (-INF, lax.max), "min": (INF, lax.min), "sum": (0.0, lax.add)}[kind]
-  return lambda x: lax.reduce_window(x, start, region, window, strides, padding)
+    start, region = {"max": (-INF, lax.max), "min": (INF, lax.min), "sum": (0.0, lax.add)}[kind]
+    return lambda x: lax.reduce_window(x, start, region, window, strides, padding)
 
 
 def _pools() -> list[Case]:
-  cases = []
-  for name, shape, window, strides, padding in WINDOWS:
-    for kind in ("max", "min", "sum"):
-      function = _pool(kind, window, strides, padding)
-      check = SUMMED if kind == "sum" else EQUAL
-      for dtype in (F32, BF16):
-        judged = "close" if kind == "sum" and dtype == BF16 else check
-        cases.append(Case(f"{kind}-{name}-{dtype}", "window", function, (arg(shape, dtype),), judged))
-      if kind != "min":
-        judged = SUMMED if kind == "sum" else COMPOSED
-        cases.append(Case(f"{kind}-{name}-grad", "window_grad", gradient(function), (arg(shape),), judged))
-  ties = arg((1, 8, 8, 2), F32, "few")
-  function = _pool("max", (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
-  cases.append(Case("max-ties-grad", "window_grad", gradient(function), (ties,), EQUAL))
-  dilated = lambda x: lax.reduce_window(x, 0, lax.add, (2, 3), (1, 2), ((1, 1), (0, 2)), (2, 1), (1, 2))
-  cases.append(Case("sum-both-dilations-int32", "window", dilated, (arg((7, 12), I32),)))
-  average = lambda x: nn.avg_pool(x, (2, 2), strides=(2, 2))
-  cases.append(Case("avg_pool", "window", average, (arg((2, 8, 8, 3)),), COMPOSED))
-  cases.append(Case("avg_pool-grad", "window_grad", gradient(average), (arg((2, 8, 8, 3)),), COMPOSED))
-  return cases
+    cases = []
+    for name, shape, window, strides, padding in WINDOWS:
+        for kind in ("max", "min", "sum"):
+            function = _pool(kind, window, strides, padding)
+            check = SUMMED if kind == "sum" else EQUAL
+            for dtype in (F32, BF16):
+                judged = "close" if kind == "sum" and dtype == BF16 else check
+                cases.append(Case(f"{kind}-{name}-{dtype}", "window", function, (arg(shape, dtype),), judged))
+            if kind != "min":
+                judged = SUMMED if kind == "sum" else COMPOSED
+                cases.append(Case(f"{kind}-{name}-grad", "window_grad", gradient(function), (arg(shape),), judged))
+    ties = arg((1, 8, 8, 2), F32, "few")
+    function = _pool("max", (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
+    cases.append(Case("max-ties-grad", "window_grad", gradient(function), (ties,), EQUAL))
+    dilated = lambda x: lax.reduce_window(x, 0, lax.add, (2, 3), (1, 2), ((1, 1), (0, 2)), (2, 1), (1, 2))
+    cases.append(Case("sum-both-dilations-int32", "window", dilated, (arg((7, 12), I32),)))
+    average = lambda x: nn.avg_pool(x, (2, 2), strides=(2, 2))
+    cases.append(Case("avg_pool", "window", average, (arg((2, 8, 8, 3)),), COMPOSED))
+    cases.append(Case("avg_pool-grad", "window_grad", gradient(average), (arg((2, 8, 8, 3)),), COMPOSED))
+    return cases
 
 
 def _pairs(x, y):
-  """Two operands in one window: the greatest x with its y."""
+    """Two operands in one window: the greatest x with its y."""
 
-  def region(left, right):
-    keep = left[0] >= right[0]
-    return lax.select(keep, left[0], right[0]), lax.select(keep, left[1], right[1])
+    def region(left, right):
+        keep = left[0] >= right[0]
+        return lax.select(keep, left[0], right[0]), lax.select(keep, left[1], right[1])
 
-  return lax.reduce_window((x, y), (jnp.float32(-INF), jnp.int32(0)), region, (2, 2), (2, 2), "VALID")
+    return lax.reduce_window((x, y), (jnp.float32(-INF), jnp.int32(0)), region, (2, 2), (2, 2), "VALID")
 
 
 CASES = [*_pools(), Case("two-operands", "window", _pairs, (arg((8, 10)), arg((8, 10), I32)))]

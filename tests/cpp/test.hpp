@@ -47,8 +47,8 @@ inline void expect_contains(std::string_view text, std::string_view part, const 
   if (!(condition)) throw ::tt::test::Failure(::tt::cat(__FILE__, ":", __LINE__, ": ", #condition))
 #define EXPECT_EQ(a, b)                                                                                                             \
   do {                                                                                                                              \
-    const auto& va_ = (a);                                                                                                          \
-    const auto& vb_ = (b);                                                                                                          \
+    const auto va_ = (a); /* by value: (a) may lie in a temporary that ends here */                                                 \
+    const auto vb_ = (b);                                                                                                           \
     if (!(va_ == vb_)) throw ::tt::test::Failure(::tt::cat(__FILE__, ":", __LINE__, ": ", #a, " == ", #b, ": ", va_, " != ", vb_)); \
   } while (0)
 #define EXPECT_ERROR(body, part) ::tt::test::expect_contains(::tt::test::message_of([&] { body; }), part, __FILE__, __LINE__)

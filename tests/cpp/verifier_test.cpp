@@ -13,6 +13,9 @@ using ir::Type;
 const Type kVector = Type::tensor(DataType::kF32, {4}), kMatrix = Type::tensor(DataType::kF32, {2, 4}),
            kScalar = Type::tensor(DataType::kF32, {});
 
+const ir::Location kPlace{ir::Location::Kind::kFile, "model.py", {12, 0, 12, 0}, {}};
+const ir::Location kWhere{ir::Location::Kind::kName, "f", {}, {&kPlace}};
+
 // A module whose main takes `arguments`; `build` appends to its block and returns what main returns.
 void verify(const std::vector<Type>& arguments, const std::function<ir::Value*(ir::Block&)>& build) {
   ir::Module module;
@@ -29,8 +32,7 @@ void verify(const std::vector<Type>& arguments, const std::function<ir::Value*(i
 
 ir::Operation* append(ir::Block& block, Op op, std::vector<ir::Value*> operands, Type result,
                       std::vector<std::pair<Attr, Attribute>> attributes = {}) {
-  auto operation =
-      std::make_unique<ir::Operation>(op, std::move(operands), std::vector{std::move(result)}, ir::Location{"model.py", 12, "f"});
+  auto operation = std::make_unique<ir::Operation>(op, std::move(operands), std::vector{std::move(result)}, kWhere);
   for (auto& [key, value] : attributes) operation->set(key, std::move(value));
   return block.append(std::move(operation));
 }

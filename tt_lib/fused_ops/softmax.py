@@ -5,5 +5,5 @@ from tt_lib._C import Tensor
 
 
 def softmax(x: Tensor, stable: bool = False) -> Tensor:
-  """exp(x) / sum over X. The maximum of each row is always subtracted first: `stable` is what it asks for in either case."""
-  return ttl.softmax(x)
+    """exp(x) / sum over X. The maximum of each row is always subtracted first: `stable` is what it asks for in either case."""
+    return ttl.softmax(x)

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.hpp"
+
 namespace tt {
 namespace {
 
@@ -110,7 +112,10 @@ void ThreadPool::run(const std::function<void(int)>& task) {
 }
 
 int default_num_threads() {
-  if (const char* text = std::getenv("JAX_TT_NUM_THREADS"); text != nullptr && std::atoi(text) > 0) return std::atoi(text);
+  if (const char* text = std::getenv("JAX_TT_NUM_THREADS"); text != nullptr && *text != '\0') {
+    require(std::atoi(text) > 0, "[threads] JAX_TT_NUM_THREADS is \"", text, "\", expected a number of 1 or more");
+    return std::atoi(text);
+  }
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }

@@ -19,12 +19,13 @@ inline constexpr uint64_t kNocMaxBurst = 8192;
 inline constexpr uint64_t kLaunch = 1800;
 
 // Compute engine, per 32x32 tile. A datacopy takes 56 cycles per tile and 306 per block of tiles (buda_singlecore_fits.csv, nop).
-inline constexpr double kUblock = 170;             // per block of tiles beside its circular-buffer calls: init, DST hand-over (add 290, nop 306 with them)
-inline constexpr double kCopyTile = 30;            // unpack to DST
-inline constexpr double kPackTile = 26;            // DST to L1
-inline constexpr double kMatmulPhase = 36.5;       // per fidelity phase and tile product (matmul: 36.46)
-inline constexpr double kMatmulBlock = 363;        // per block of products (matmul: 363.4)
-inline constexpr double kUnpackBytesPerCycle = 25; // per unpacker: bounds matmul in 16-bit formats (e75_matmul_1core: 81 cycles for 2 KiB)
+inline constexpr double kUblock =
+    170;  // per block of tiles beside its circular-buffer calls: init, DST hand-over (add 290, nop 306 with them)
+inline constexpr double kCopyTile = 30;             // unpack to DST
+inline constexpr double kPackTile = 26;             // DST to L1
+inline constexpr double kMatmulPhase = 36.5;        // per fidelity phase and tile product (matmul: 36.46)
+inline constexpr double kMatmulBlock = 363;         // per block of products (matmul: 363.4)
+inline constexpr double kUnpackBytesPerCycle = 25;  // per unpacker: bounds matmul in 16-bit formats (e75_matmul_1core: 81 cycles for 2 KiB)
 inline constexpr double kReduceTile = 59;
 inline constexpr double kTransposeTile = 64;
 

@@ -98,7 +98,7 @@ double bench_matmul(const Engine& engine, DataType type, size_t mt, size_t nt, s
   for (size_t i = 0; i < kt * nt; ++i) bs.push_back(b + i * operand);
   for (size_t i = 0; i < mt * nt; ++i) accs.push_back(acc + i * sum);
   const MatmulFunction matmul = engine.matmul[static_cast<size_t>(type)];
-  const double time = seconds([&] { matmul(as.data(), bs.data(), accs.data(), mt, nt, kt, 32); });
+  const double time = seconds([&] { matmul({as.data(), bs.data(), accs.data(), mt, nt, kt}); });
   std::free(a);
   std::free(b);
   std::free(acc);

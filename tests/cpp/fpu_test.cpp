@@ -27,6 +27,14 @@ struct Block {
   }
 };
 
+std::vector<std::pair<Simd, bool>> every_form() {  // engines, and whether the first operand is given by rows
+  std::vector<std::pair<Simd, bool>> forms;
+  for (const Simd simd : host_simds()) {
+    for (const bool in_rows : {false, true}) forms.emplace_back(simd, in_rows);
+  }
+  return forms;
+}
+
 template <class T, class S, class Make, class Add>
 void expect_product(DataType type, Make make, Add add, bool interleaved = false) {
   const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {1, 2, 5}};
@@ -54,11 +62,29 @@ void expect_product(DataType type, Make make, Add add, bool interleaved = false)
         for (size_t i = 0; i < b.tiles.size(); ++i) interleave_bf16_pairs(b.tiles[i].data(), right.tiles[i].data());
       }
     }
-    for (const Simd simd : host_simds()) {
+    // The same operand row-major, tiles given by the addresses of their rows.
+    std::vector<T> plain(mt * kTileSide * kt * kTileSide);
+    std::vector<TileRows> addresses(mt * kt);
+    std::vector<const std::byte*> by_rows;
+    for (size_t i = 0; i < mt * kTileSide; ++i) {
+      for (size_t k = 0; k < kt * kTileSide; ++k) plain[i * kt * kTileSide + k] = a.at(i, k);
+      for (size_t t = 0; t < kt; ++t) {
+        addresses[i / kTileSide * kt + t].row[i % kTileSide] = reinterpret_cast<const std::byte*>(plain.data() + (i * kt + t) * kTileSide);
+      }
+    }
+    for (const TileRows& tile : addresses) by_rows.push_back(reinterpret_cast<const std::byte*>(&tile));
+    for (const auto& [simd, in_rows] : every_form()) {
       Block<S> sums = start;
       const auto as = a.pointers(), bs = right.pointers(), accs = sums.pointers();
       const std::vector<const std::byte*> left(as.begin(), as.end()), middle(bs.begin(), bs.end());
-      engine(simd).matmul[static_cast<size_t>(type)](left.data(), middle.data(), accs.data(), mt, nt, kt, 32);
+      const MatmulFunction matmul = engine(simd).matmul[static_cast<size_t>(type)];
+      matmul({.a = in_rows ? by_rows.data() : left.data(),
+              .b = middle.data(),
+              .acc = accs.data(),
+              .mt = mt,
+              .nt = nt,
+              .kt = kt,
+              .a_in_rows = in_rows});
       for (size_t i = 0; i < sums.tiles.size(); ++i) {
         if (std::memcmp(sums.tiles[i].data(), expected.tiles[i].data(), 1024 * sizeof(S)) != 0) {
           throw Failure(cat("matmul of ", name(type), " on ", name(simd), " differs in tile ", i, " of ", mt, "x", nt, "x", kt));
@@ -88,6 +114,17 @@ TEST(float_products_are_chains_of_fused_multiply_adds) {
       DataType::kF32, [] { return std::ldexp(static_cast<float>(random_real()), static_cast<int>(random_bits()() % 140) - 130); }, fused);
   expect_product<double, double>(
       DataType::kF64, [] { return random_real(); }, fused);
+}
+
+TEST(fresh_sums_start_at_zero) {
+  std::vector<float> tile(1024, 2.0f), noise(1024, NAN);
+  const std::byte *a = bytes_of(tile), *b = bytes_of(tile);
+  for (const Simd simd : host_simds()) {
+    std::vector<float> sums = noise;
+    std::byte* acc = reinterpret_cast<std::byte*>(sums.data());
+    engine(simd).matmul[static_cast<size_t>(DataType::kF32)]({.a = &a, .b = &b, .acc = &acc, .mt = 1, .nt = 1, .kt = 1, .fresh = true});
+    EXPECT(sums == std::vector<float>(1024, 128.0f));
+  }
 }
 
 TEST(integer_products_wrap) {

@@ -36,7 +36,8 @@ void set_epilogue(MatmulPlan& p, const MatmulSpec& spec) {
 
 void add_buffers(MatmulPlan& p, Program& program) {
   const auto tile = [](DataType type) { return static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(type)); };
-  p.side_cbs[0] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.mb * p.kb), tile(p.operand), "in0");
+  const auto a_page = static_cast<uint32_t>(page_bytes(p.a_in_rows ? TileForm::kRows : TileForm::kFaces, p.operand));
+  p.side_cbs[0] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.mb * p.kb), a_page, "in0");
   p.side_cbs[1] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.kb * p.nb), tile(p.operand), "in1");
   p.partials = program.add_circular_buffer(static_cast<uint32_t>(p.mb * p.nb), tile(p.accumulator), "partials");
   const auto columns = static_cast<uint32_t>(2 * p.nb);
@@ -103,6 +104,7 @@ Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& ch
   plan.operand = emulator::matmul_operand_type(spec.compute_type);
   plan.accumulator = emulator::matmul_accumulator_type(spec.compute_type);
   set_epilogue(plan, spec);
+  plan.a_in_rows = lies_in_rows(plan.sides[0], plan.operand);
   choose_blocks(plan, chip);
   add_buffers(plan, program);
   const bool alone = plan.mode == MatmulMode::kIndependent;

@@ -55,9 +55,10 @@ TileBlock side_block(const MatmulPlan& p, const Block& block, size_t side, int64
 Kernel matmul_reader(Dataflow k, MatmulArgs a) {
   const MatmulPlan& p = *a.plan;
   const bool pairs = p.operand == DataType::kBF16;
-  std::array<TileReader, 2> readers{TileReader(k, p.sides[0], p.operand, false), TileReader(k, p.sides[1], p.operand, pairs)};
+  std::array<TileReader, 2> readers{TileReader(k, p.sides[0], p.operand, p.a_in_rows ? TileForm::kRows : TileForm::kFaces),
+                                    TileReader(k, p.sides[1], p.operand, pairs ? TileForm::kPairs : TileForm::kFaces)};
   std::vector<TileReader> extras;
-  for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, false);
+  for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kFaces);
   const auto columns = static_cast<uint32_t>(p.nb);
   for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
     const Block block = block_of(a, i);
@@ -98,8 +99,8 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
 
 namespace {
 
-// Adds one step's products to the partial sums of the block.
-void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t depth) {
+// Adds one step's products to the partial sums of the block; the first step starts them.
+void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t depth, bool fresh) {
   const int64_t rows = std::min(kDstBlock / 2, block.height), columns = kDstBlock / rows;
   const int64_t panel = std::max<int64_t>(kPanelBytes / k.get_page_size(p.side_cbs[1]), 2);
   const int64_t last_rows = std::min(p.m - (block.row + block.height - 1) * kTileSide, kTileSide);
@@ -115,9 +116,15 @@ void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t 
             k.copy_tile(p.partials, static_cast<uint32_t>((r + i) * p.nb + c + j), i * nt + j);
           }
         }
-        k.matmul_block(p.side_cbs[0], p.side_cbs[1], static_cast<uint32_t>(r * p.kb + k0), static_cast<uint32_t>(p.kb),
-                       static_cast<uint32_t>(k0 * p.nb + c), static_cast<uint32_t>(p.nb), 0, mt, nt, static_cast<uint32_t>(kt), p.operand,
-                       MathFidelity::kHiFi4, static_cast<uint32_t>(r + mt == block.height ? last_rows : kTileSide));
+        k.matmul_block({p.side_cbs[0], static_cast<uint32_t>(r * p.kb + k0), static_cast<uint32_t>(p.kb)},
+                       {p.side_cbs[1], static_cast<uint32_t>(k0 * p.nb + c), static_cast<uint32_t>(p.nb)}, 0,
+                       {.mt = mt,
+                        .nt = nt,
+                        .kt = static_cast<uint32_t>(kt),
+                        .last_rows = static_cast<uint32_t>(r + mt == block.height ? last_rows : kTileSide),
+                        .a_in_rows = p.a_in_rows,
+                        .fresh = fresh && k0 == 0},
+                       p.operand, MathFidelity::kHiFi4);
         k.tile_regs_release();
       }
     }
@@ -138,11 +145,13 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
   k.cb_push_back(p.partials, tiles);
   for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
     const Block block = block_of(a, i);
-    for (uint32_t t = 0; t < tiles && k.values(); ++t) std::memset(const_cast<std::byte*>(k.page(p.partials, t)), 0, sum_bytes);
+    for (uint32_t t = 0; t < tiles && k.values() && p.k_steps == 0; ++t) {
+      std::memset(const_cast<std::byte*>(k.page(p.partials, t)), 0, sum_bytes);
+    }
     for (int64_t step = 0; step < p.k_steps; ++step) {
       if (block.height > 0) co_await k.cb_wait_front(p.side_cbs[0], static_cast<uint32_t>(p.mb * p.kb));
       if (block.width > 0) co_await k.cb_wait_front(p.side_cbs[1], static_cast<uint32_t>(p.kb * p.nb));
-      if (block.active()) multiply_step(k, p, block, std::min(p.kb, p.k_tiles - step * p.kb));
+      if (block.active()) multiply_step(k, p, block, std::min(p.kb, p.k_tiles - step * p.kb), step == 0);
       if (block.height > 0) k.cb_pop_front(p.side_cbs[0], static_cast<uint32_t>(p.mb * p.kb));
       if (block.width > 0 && !shares_b(a, i)) k.cb_pop_front(p.side_cbs[1], static_cast<uint32_t>(p.kb * p.nb));
     }

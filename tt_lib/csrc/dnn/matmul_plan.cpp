@@ -38,7 +38,7 @@ class Chooser {
     if (products <= kFewProducts) {
       max_cores_ = products <= kOneCore ? 1 : std::clamp<int64_t>(static_cast<int64_t>(products) / kProductsPerCore, 2, max_cores_);
     }
-    operand_bytes_ = static_cast<int64_t>(kTileElements) * size_of(p_.operand);
+    operand_bytes_ = page_bytes(p_.a_in_rows ? TileForm::kRows : TileForm::kFaces, p_.operand);
     sum_bytes_ = static_cast<int64_t>(kTileElements) * size_of(p_.accumulator);
     for (const Matrix& extra : p_.extras) column_bytes_ += static_cast<int64_t>(kTileElements) * size_of(extra.type);
     for (const Matrix& result : p_.results) column_bytes_ += static_cast<int64_t>(kTileElements) * size_of(result.type);

@@ -23,7 +23,8 @@ struct MatmulPlan {
   std::array<Matrix, 2> sides;  // A, B
   std::vector<Matrix> extras, results;
   TileChain epilogue;
-  bool identity = false;  // the sums are the result
+  bool a_in_rows = false;  // pages of A are views of rows in DRAM
+  bool identity = false;   // the sums are the result
 
   int64_t m_tiles = 0, n_tiles = 0, k_tiles = 0;
   int64_t mb = 1, nb = 1, kb = 1;  // tiles of a block

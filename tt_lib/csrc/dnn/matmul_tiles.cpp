@@ -2,7 +2,9 @@
 #include "dnn/matmul_tiles.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <new>
 
 #include "emulator/cycles.hpp"
 #include "emulator/fpu.hpp"
@@ -84,11 +86,23 @@ Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t row
   return {slot, result.type, matrix_view(result.map, batch, rows, columns), {}, result.indices};
 }
 
-TileReader::TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, bool interleave)
+int64_t page_bytes(TileForm form, DataType type) {
+  const int64_t tile = static_cast<int64_t>(kTileElements) * size_of(type);
+  return form == TileForm::kRows ? tile + static_cast<int64_t>(sizeof(emulator::TileRows)) : tile;
+}
+
+bool lies_in_rows(const Matrix& matrix, DataType operand) {
+  const MatrixView& view = matrix.view;
+  if (view.irregular || matrix.type != operand || view.columns < kTileSide) return false;
+  const std::vector<MatrixView::Dim>& k = view.groups[MatrixView::kColumns];
+  return !k.empty() && k.back().stride == 1 && k.back().axis < 0 && (k.size() == 1 || k.back().size % kTileSide == 0);
+}
+
+TileReader::TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, TileForm form)
     : k_(k),
       matrix_(matrix),
       page_type_(page_type),
-      interleave_(interleave),
+      form_(form),
       transposed_(matrix.view.runs_along_rows()),
       element_(static_cast<size_t>(size_of(matrix.type))),
       moved_(resolve(k, matrix.indices)) {}
@@ -124,7 +138,7 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
   if (!k_.values()) return charge(block);
   const MatrixView& view = matrix_.view;
   batch_ = batch_position(view, block.batch);
-  if (!view.irregular && !view.is_strided()) prepare(block);
+  if (!view.irregular && (!view.is_strided() || form_ == TileForm::kRows)) prepare(block);
   const size_t page_bytes = k_.get_page_size(cb);
   alignas(64) std::byte staged[kMaxTileBytes];
   alignas(64) std::byte converted[kMaxTileBytes];
@@ -134,20 +148,24 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       std::byte* page = shared != nullptr ? shared + index * page_bytes : k_.new_page(cb, index);
       const int64_t row = i * kTileSide, column = j * kTileSide;
       const Window window{row, column, extent(view.rows - block.row, row), extent(view.columns - block.column, column)};
-      const bool convert = matrix_.type != page_type_;
-      if (interleave_ && !convert && view.is_strided()) {
+      if (form_ == TileForm::kRows) {
+        find_rows(window, block, page);
+        continue;
+      }
+      const bool convert = matrix_.type != page_type_, interleave = form_ == TileForm::kPairs;
+      if (interleave && !convert && view.is_strided()) {
         emulator::tilize_pairs(reinterpret_cast<const uint16_t*>(locate(window, block)), view.row_stride(), view.column_stride(),
                                static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), reinterpret_cast<uint16_t*>(page));
         continue;
       }
-      std::byte* tile = convert || interleave_ ? staged : page;
+      std::byte* tile = convert || interleave ? staged : page;
       fill(window, block, tile);
       if (convert) {
-        std::byte* to = interleave_ ? converted : page;
+        std::byte* to = interleave ? converted : page;
         emulator::convert_elements(matrix_.type, tile, page_type_, to, kTileElements);
         tile = to;
       }
-      if (interleave_) emulator::interleave_bf16_pairs(reinterpret_cast<const uint16_t*>(tile), reinterpret_cast<uint16_t*>(page));
+      if (interleave) emulator::interleave_bf16_pairs(reinterpret_cast<const uint16_t*>(tile), reinterpret_cast<uint16_t*>(page));
     }
   }
 }
@@ -156,7 +174,7 @@ void TileReader::fill(const Window& window, const TileBlock& block, std::byte* t
   const MatrixView& view = matrix_.view;
   if (view.irregular)
     return fill_irregular({block.row + window.row, block.column + window.column, window.rows, window.columns}, block.batch, tile);
-  if (!view.is_strided()) return fill_runs(window, tile);
+  if (!view.is_strided()) return fill_runs(window, tile, /*in_faces=*/true);
   emulator::tilize(element_, locate(window, block), view.row_stride(), view.column_stride(), static_cast<size_t>(window.rows),
                    static_cast<size_t>(window.columns), tile);
 }
@@ -194,7 +212,27 @@ int64_t TileReader::locate(const Position& major, const Position& minor, const P
   return offset;
 }
 
-void TileReader::fill_runs(const Window& window, std::byte* tile) const {
+// The addresses of a tile's rows. Rows outside the matrix and padding are zeros; what is cut off along k is made.
+void TileReader::find_rows(const Window& window, const TileBlock&, std::byte* page) {
+  alignas(64) static constexpr std::array<std::byte, kTileSide * 16> kZeros{};
+  auto& tile = *new (page) emulator::TileRows;
+  if (window.columns < kTileSide || !is_zero(matrix_.pad)) {
+    std::byte* made = page + sizeof(emulator::TileRows);
+    fill_runs(window, made, /*in_faces=*/false);
+    for (size_t r = 0; r < kTileSide; ++r) tile.row[r] = made + r * kTileSide * element_;
+    return;
+  }
+  const std::byte* source = k_.dram(matrix_.slot);
+  const Position& column = columns_[static_cast<size_t>(window.column)];
+  const PositionRun whole{0, kTileSide, 1, -1};
+  for (int64_t r = 0; r < kTileSide; ++r) {
+    int64_t low = 0, high = 0;
+    const int64_t offset = r < window.rows ? locate(rows_[static_cast<size_t>(window.row + r)], column, whole, low, high) : 0;
+    tile.row[r] = low < high ? source + offset * static_cast<int64_t>(element_) : kZeros.data();
+  }
+}
+
+void TileReader::fill_runs(const Window& window, std::byte* tile, bool in_faces) const {
   const std::byte* source = k_.dram(matrix_.slot);
   alignas(64) std::byte staged[kMaxTileBytes];
   std::byte* to = transposed_ ? staged : tile;
@@ -221,6 +259,10 @@ void TileReader::fill_runs(const Window& window, std::byte* tile) const {
         copy_run(staged + static_cast<size_t>(i * kTileSide + first) * element_, from, run.step, n, element_);
         continue;
       }
+      if (!in_faces) {
+        copy_run(tile + static_cast<size_t>(i * kTileSide + first) * element_, from, run.step, n, element_);
+        continue;
+      }
       std::byte* row = tile_row(tile, i, element_);
       if (first < kFace) {
         const int64_t left = std::min(n, kFace - first);
@@ -232,6 +274,7 @@ void TileReader::fill_runs(const Window& window, std::byte* tile) const {
       if (n > 0) copy_run(row + static_cast<size_t>(kFace * kFace + first - kFace) * element_, from, run.step, n, element_);
     }
   }
+  if (!in_faces) return;
   if (transposed_) {
     emulator::tilize(element_, staged, 1, kTileSide, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
   } else if (!zero && (window.rows < kTileSide || window.columns < kTileSide)) {

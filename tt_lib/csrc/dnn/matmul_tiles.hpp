@@ -26,10 +26,21 @@ struct TileBlock {
   uint32_t height, width;  // tiles
 };
 
-// Reads blocks of a matrix. Pages hold tiles of `page_type`; bf16 tiles are pair-interleaved on request.
+// What a page holds of a tile.
+enum class TileForm : uint8_t {
+  kFaces,
+  kPairs,  // bf16, interleaved for the dot product
+  kRows,   // emulator::TileRows, then room for rows that do not lie anywhere in one piece
+};
+int64_t page_bytes(TileForm form, DataType type);
+
+// Whether most tiles of the matrix can be given by their rows: 32 neighbours along k lie side by side.
+bool lies_in_rows(const Matrix& matrix, DataType operand);
+
+// Reads blocks of a matrix. Pages hold tiles of `page_type`.
 class TileReader {
  public:
-  TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, bool interleave);
+  TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, TileForm form);
 
   // Tile (i, j) of the block goes to page `first + i * pitch + j` from the back of `cb`, or to that page of `shared`.
   void read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch, std::byte* shared = nullptr);
@@ -42,14 +53,15 @@ class TileReader {
   void prepare(const TileBlock& block);
   const std::byte* locate(const Window& window, const TileBlock& block) const;  // of a strided view
   void fill(const Window& window, const TileBlock& block, std::byte* tile);
-  void fill_runs(const Window& window, std::byte* tile) const;
+  void find_rows(const Window& window, const TileBlock& block, std::byte* page);
+  void fill_runs(const Window& window, std::byte* to, bool in_faces) const;
   void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;
   int64_t locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const;
 
   Dataflow& k_;
   const Matrix& matrix_;
   DataType page_type_;
-  bool interleave_;
+  TileForm form_;
   bool transposed_;
   size_t element_;
   int64_t moved_ = 0;  // by dynamic indices

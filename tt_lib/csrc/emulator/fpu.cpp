@@ -31,11 +31,10 @@ DataType matmul_accumulator_type(DataType type) {
 
 void interleave_bf16_pairs(const uint16_t* tile, uint16_t* interleaved) { engine().interleave(tile, interleaved); }
 
-void matmul_block(DataType type, const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                  size_t kt, size_t last_rows) {
+void matmul_block(DataType type, const MatmulBlock& block) {
   const MatmulFunction matmul = engine().matmul[static_cast<size_t>(type)];
   check(matmul != nullptr, "[matmul_block] ", name(type), " is no operand type: see matmul_operand_type");
-  matmul(a, b, acc, mt, nt, kt, last_rows);
+  matmul(block);
 }
 
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {

@@ -19,12 +19,25 @@ inline size_t matmul_tile_bytes(DataType operand_or_accumulator) { return 1024 *
 // element (2p+i, n) lies at p*32 + 2n + i. In-place is not allowed.
 void interleave_bf16_pairs(const uint16_t* tile, uint16_t* interleaved);
 
-// acc[m][n] += sum over k of a[m][k] * b[k][n] for an mt x nt x kt block of tiles. `a`, `b` and `acc` are arrays of tile pointers,
-// row-major: a has mt*kt entries, b kt*nt, acc mt*nt. `type` is an operand type from matmul_operand_type; bf16 b tiles are interleaved.
-// Each element's sum runs over k in order, in f32 with one fused multiply-add per term (bf16: per pair, as VDPBF16PS does).
-// Of the last row of A's tiles only the first `last_rows` rows count: the sums below are unspecified.
-void matmul_block(DataType type, const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                  size_t kt, size_t last_rows = 32);
+// A tile of the first operand may be given by where its rows lie, 32 contiguous elements each: what such a page holds instead of elements.
+struct TileRows {
+  const std::byte* row[32];
+};
+
+// acc[m][n] += sum over k of a[m][k] * b[k][n] for an mt x nt x kt block of tiles, pointers row-major.
+struct MatmulBlock {
+  const std::byte* const* a;  // mt * kt tiles, or their TileRows
+  const std::byte* const* b;  // kt * nt; bf16 tiles are interleaved
+  std::byte* const* acc;      // mt * nt
+  size_t mt, nt, kt;
+  size_t last_rows = 32;   // that count in the last row of A's tiles: the sums below are unspecified
+  bool a_in_rows = false;  // a[i] is a TileRows
+  bool fresh = false;      // the sums start at zero, whatever acc holds
+};
+
+// `type` is an operand type from matmul_operand_type. Each element's sum runs over k in order, in f32 with one fused multiply-add per term
+// (bf16: per pair, as VDPBF16PS does).
+void matmul_block(DataType type, const MatmulBlock& block);
 
 // Moves a row-major block of at most 32 x 32 elements into a tile in face order and back; what lies outside rows x cols is zero-filled
 // on the way in and skipped on the way out. Strides in elements. `element` is the element size in bytes: 1, 2, 4, 8 or 16.

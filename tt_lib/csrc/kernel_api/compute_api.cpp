@@ -41,14 +41,15 @@ void Compute::tile_regs_release() {
   charge(static_cast<uint64_t>(std::max(state_->block_math, state_->block_datapath + static_cast<double>(cycles::kUblock))));
 }
 
-void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt,
-                           uint32_t nt, uint32_t kt, DataType type, MathFidelity fidelity, uint32_t last_rows) {
+void Compute::matmul_block(const TileRange& a, const TileRange& b, uint32_t dst, const MatmulShape& shape, DataType type,
+                           MathFidelity fidelity) {
+  const auto& [mt, nt, kt, last_rows, a_in_rows, fresh] = shape;
   if (dst + mt * nt > emulator::kDstTiles) [[unlikely]] {
     fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] matmul_block writes DST tile ", dst + mt * nt - 1, ", there are ",
          emulator::kDstTiles);
   }
   if (!values()) {
-    const double unpack = static_cast<double>(get_page_size(a)) / cycles::kUnpackBytesPerCycle;
+    const double unpack = static_cast<double>(emulator::matmul_tile_bytes(type)) / cycles::kUnpackBytesPerCycle;
     const double math = cycles::kMatmulPhase * static_cast<double>(fidelity);
     return charge({std::max(unpack, math) * mt * nt * kt + static_cast<double>(cycles::kMatmulBlock), 0});
   }
@@ -56,18 +57,18 @@ void Compute::matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t 
   std::array<std::byte*, emulator::kDstTiles> acc;
   check(mt * kt <= kMaxBlock && nt * kt <= kMaxBlock, "[matmul_block] block of ", mt, "x", nt, "x", kt, " tiles is too large");
   for (uint32_t i = 0; i < mt; ++i) {
-    for (uint32_t k = 0; k < kt; ++k) a_tiles[i * kt + k] = page(a, a0 + i * a_stride + k);
+    for (uint32_t k = 0; k < kt; ++k) a_tiles[i * kt + k] = page(a.cb, a.first + i * a.stride + k);
   }
   for (uint32_t k = 0; k < kt; ++k) {
-    for (uint32_t j = 0; j < nt; ++j) b_tiles[k * nt + j] = page(b, b0 + k * b_stride + j);
+    for (uint32_t j = 0; j < nt; ++j) b_tiles[k * nt + j] = page(b.cb, b.first + k * b.stride + j);
   }
   const size_t bytes = emulator::matmul_tile_bytes(emulator::matmul_accumulator_type(type));
   for (uint32_t i = 0; i < mt * nt; ++i) {
-    const bool fresh = core().dst[dst + i] == nullptr;
+    const bool clear = core().dst[dst + i] == nullptr && !fresh;
     acc[i] = core().dst_tile(static_cast<int>(dst + i));
-    if (fresh) std::memset(acc[i], 0, bytes);
+    if (clear) std::memset(acc[i], 0, bytes);
   }
-  emulator::matmul_block(type, a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows);
+  emulator::matmul_block(type, {a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows, a_in_rows, fresh});
 }
 
 std::byte* Compute::new_page_for(Cb cb, uint32_t index, Slot slot, const emulator::AccessMap& map, size_t element, int64_t start,

@@ -36,10 +36,19 @@ class Compute : public KernelContext {
   Ready tile_regs_wait() { return {}; }
   void tile_regs_release();
 
-  // DST[dst + i*nt + j] += A[i][k] * B[k][j] over an mt x kt block of tiles at `a0` (rows `a_stride` apart) and a kt x nt block at `b0`.
-  // Of A's last row of tiles only the first `last_rows` rows count; what DST holds below them is unspecified.
-  void matmul_block(Cb a, Cb b, uint32_t a0, uint32_t a_stride, uint32_t b0, uint32_t b_stride, uint32_t dst, uint32_t mt, uint32_t nt,
-                    uint32_t kt, DataType type, MathFidelity fidelity, uint32_t last_rows = 32);
+  // A block of a circular buffer: tile (i, j) is page `first + i * stride + j`.
+  struct TileRange {
+    Cb cb;
+    uint32_t first, stride;
+  };
+  struct MatmulShape {
+    uint32_t mt, nt, kt;      // tiles
+    uint32_t last_rows = 32;  // of A's last row of tiles that count; what DST holds below them is unspecified
+    bool a_in_rows = false;   // pages of A are emulator::TileRows: views of rows that lie elsewhere
+    bool fresh = false;       // DST is clear
+  };
+  // DST[dst + i*nt + j] += A[i][k] * B[k][j], sums in DST.
+  void matmul_block(const TileRange& a, const TileRange& b, uint32_t dst, const MatmulShape& shape, DataType type, MathFidelity fidelity);
   void copy_tile(Cb cb, uint32_t tile, uint32_t dst);  // DST[dst] views the page until release: partial sums are not copied
   void pack_tile(uint32_t dst, Cb cb, uint32_t tile);  // the raw registers
   const std::byte* dst(uint32_t i) const;              // Values only

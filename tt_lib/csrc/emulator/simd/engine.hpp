@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/data_type.hpp"
+#include "emulator/fpu.hpp"
 #include "emulator/tile_program.hpp"
 
 namespace tt::emulator {
@@ -31,8 +32,7 @@ using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n
 using RoundFunction = void (*)(void* reg, size_t n);
 using FoldFunction = void (*)(const float* rows, size_t count, size_t length, float* results);  // row by row, side by side
 using RepeatFunction = void (*)(const std::byte* elements, size_t count, size_t times, std::byte* to);
-using MatmulFunction = void (*)(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                                size_t kt, size_t last_rows);
+using MatmulFunction = void (*)(const MatmulBlock& block);
 
 struct Engine {
   StepFunction steps[kNumTileOpcodes][kNumLanes] = {};    // null: not supported

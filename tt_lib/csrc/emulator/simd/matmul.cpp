@@ -13,9 +13,9 @@ struct Dense {
   using Sum = T;
   using V = Vec<T>;
   static constexpr size_t kSteps = kFace;  // per face of K
-  TT_INLINE static V broadcast(const std::byte* a, size_t row, size_t k) {
+  TT_INLINE static V broadcast(const std::byte* row, size_t k) {
     T value;
-    std::memcpy(&value, a + (row * kFace + k) * sizeof(T), sizeof(T));
+    std::memcpy(&value, row + k * sizeof(T), sizeof(T));
     return value - V{};  // 0 + value would lose the sign of -0
   }
   TT_INLINE static V row(const std::byte* b, size_t k, size_t column) { return load<V>(b + (k * kFace + column) * sizeof(T)); }
@@ -32,9 +32,9 @@ struct Bf16Pairs {
   static constexpr size_t kSteps = kFace / 2;
   static constexpr size_t kElement = 2;
   static constexpr size_t kColumns = lanes<V>;
-  TT_INLINE static U broadcast(const std::byte* a, size_t row, size_t k) {
+  TT_INLINE static U broadcast(const std::byte* row, size_t k) {
     uint32_t pair;
-    std::memcpy(&pair, a + (row * kFace + 2 * k) * 2, 4);
+    std::memcpy(&pair, row + 4 * k, 4);
     return U{} + pair;
   }
   TT_INLINE static U row(const std::byte* b, size_t k, size_t column) { return load<U>(b + (k * 2 * kFace + 2 * column) * 2); }
@@ -44,26 +44,21 @@ struct Bf16Pairs {
   }
 };
 
-[[gnu::noinline]] void matmul_bf16_pairs(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt,
-                                         size_t kt, size_t last_rows) {
-  matmul_blocked<Bf16Pairs>(a, b, acc, mt, nt, kt, last_rows);
-}
-void matmul_bf16(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
-                 size_t last_rows) {
+[[gnu::noinline]] void matmul_bf16_pairs(const MatmulBlock& block) { matmul_blocked<Bf16Pairs>(block); }
+void matmul_bf16(const MatmulBlock& block) {
 #if defined(__AVX512F__)
-  if (host_has_bf16_dot()) return matmul_bf16_dot(a, b, acc, mt, nt, kt, last_rows);
+  if (host_has_bf16_dot()) return matmul_bf16_dot(block);
 #endif
   constexpr unsigned kDenormalsAreZero = 0x8040;  // DAZ and FTZ, as the instruction always has them
   const unsigned control = _mm_getcsr();
   _mm_setcsr(control | kDenormalsAreZero);
-  matmul_bf16_pairs(a, b, acc, mt, nt, kt, last_rows);
+  matmul_bf16_pairs(block);
   _mm_setcsr(control);
 }
 
 template <class T>
-void matmul_dense(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
-                  size_t last_rows) {
-  matmul_blocked<Dense<T>>(a, b, acc, mt, nt, kt, last_rows);
+void matmul_dense(const MatmulBlock& block) {
+  matmul_blocked<Dense<T>>(block);
 }
 
 // Complex products are summed part by part: sum += (ar * br - ai * bi, ar * bi + ai * br), every step rounded.
@@ -82,9 +77,9 @@ struct ComplexDense {
   static constexpr size_t kElement = sizeof(Sum);
   static constexpr size_t kColumns = lanes<V> / 2;
   // The real part, and the imaginary part with the sign that i * i asks for.
-  TT_INLINE static Pair broadcast(const std::byte* a, size_t row, size_t k) {
+  TT_INLINE static Pair broadcast(const std::byte* row, size_t k) {
     P parts[2];
-    std::memcpy(parts, a + (row * kFace + k) * kElement, kElement);
+    std::memcpy(parts, row + k * kElement, kElement);
     I sign;
     for (size_t i = 0; i < lanes<V>; ++i) sign[i] = i % 2 == 0 ? std::numeric_limits<Int>::min() : Int{0};
     return {parts[0] - V{}, bits<V>(bits<I>(parts[1] - V{}) ^ sign)};
@@ -99,9 +94,8 @@ struct ComplexDense {
   TT_INLINE static V accumulate(const Pair& a, const Pair& b, V sum) { return sum + (a.first * b.first + a.second * b.second); }
 };
 template <class P>
-void matmul_complex(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
-                    size_t last_rows) {
-  matmul_blocked<ComplexDense<P>>(a, b, acc, mt, nt, kt, last_rows);
+void matmul_complex(const MatmulBlock& block) {
+  matmul_blocked<ComplexDense<P>>(block);
 }
 
 }  // namespace

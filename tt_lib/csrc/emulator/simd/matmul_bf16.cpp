@@ -10,9 +10,9 @@ struct Bf16Dot {
   static constexpr size_t kSteps = kFace / 2;
   static constexpr size_t kElement = 2;
   static constexpr size_t kColumns = lanes<V>;
-  TT_INLINE static __m512i broadcast(const std::byte* a, size_t row, size_t k) {
+  TT_INLINE static __m512i broadcast(const std::byte* row, size_t k) {
     int pair;
-    std::memcpy(&pair, a + (row * kFace + 2 * k) * 2, 4);
+    std::memcpy(&pair, row + 4 * k, 4);
     return _mm512_set1_epi32(pair);
   }
   TT_INLINE static __m512i row(const std::byte* b, size_t k, size_t column) {
@@ -25,9 +25,6 @@ struct Bf16Dot {
 
 }  // namespace
 
-void matmul_bf16_dot(const std::byte* const* a, const std::byte* const* b, std::byte* const* acc, size_t mt, size_t nt, size_t kt,
-                     size_t last_rows) {
-  matmul_blocked<Bf16Dot>(a, b, acc, mt, nt, kt, last_rows);
-}
+void matmul_bf16_dot(const MatmulBlock& block) { matmul_blocked<Bf16Dot>(block); }
 
 }  // namespace tt::emulator::TT_SIMD

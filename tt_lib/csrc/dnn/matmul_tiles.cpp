@@ -93,7 +93,10 @@ int64_t page_bytes(TileForm form, DataType type) {
 
 bool lies_in_rows(const Matrix& matrix, DataType operand) {
   const MatrixView& view = matrix.view;
-  if (view.irregular || matrix.type != operand || view.columns < kTileSide) return false;
+  if (view.irregular || matrix.type != operand || view.columns < kTileSide || !is_zero(matrix.pad)) return false;
+  constexpr int64_t kMaxExtent = int64_t{1} << 30;
+  const auto plain = [](const MatrixView::Axis& axis) { return axis.dilation == 1 && axis.extent < kMaxExtent; };
+  if (!std::all_of(view.axes.begin(), view.axes.end(), plain)) return false;
   const std::vector<MatrixView::Dim>& k = view.groups[MatrixView::kColumns];
   return !k.empty() && k.back().stride == 1 && k.back().axis < 0 && (k.size() == 1 || k.back().size % kTileSide == 0);
 }
@@ -117,20 +120,43 @@ void TileReader::charge(const TileBlock& block) const {
   k_.charge({.read_bytes = rows * columns * element, .transactions = transactions});
 }
 
+// Positions of the block's rows and columns; those of the block before it are kept where they are the same.
 void TileReader::prepare(const TileBlock& block) {
   const MatrixView& view = matrix_.view;
+  const auto find = [&](std::vector<Position>& positions, MatrixView::Group group, int64_t start, int64_t count, Range& last) {
+    if (last == Range{start, count}) return false;
+    last = {start, count};
+    positions.resize(static_cast<size_t>(count));
+    find_positions(view, group, start, count, positions.data());
+    return true;
+  };
   const int64_t rows = std::min<int64_t>(block.height * kTileSide, view.rows - block.row);
   const int64_t columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
-  rows_.resize(static_cast<size_t>(rows));
-  columns_.resize(static_cast<size_t>(columns));
-  find_positions(view, MatrixView::kRows, block.row, rows, rows_.data());
-  find_positions(view, MatrixView::kColumns, block.column, columns, columns_.data());
+  const bool new_rows = find(rows_, MatrixView::kRows, block.row, rows, row_range_);
+  const bool new_columns = find(columns_, MatrixView::kColumns, block.column, columns, column_range_);
+  if (new_rows && form_ == TileForm::kRows) tabulate_rows();
+  if (!(transposed_ ? new_rows : new_columns)) return;
   const std::vector<Position>& minor = transposed_ ? rows_ : columns_;
   const auto count = static_cast<int64_t>(minor.size());
   runs_.resize(static_cast<size_t>(div_up(count, kTileSide)));
   for (size_t t = 0; t < runs_.size(); ++t) {
     const auto first = static_cast<int64_t>(t) * kTileSide;
     find_runs(view, minor.data() + first, std::min(kTileSide, count - first), runs_[t]);
+  }
+}
+
+// Offsets and coordinates of the rows by axis, whole tiles of them: what find_rows compares 32 at a time. Rows outside the matrix are outside
+// an axis that every view has.
+void TileReader::tabulate_rows() {
+  const size_t axes = matrix_.view.axes.size(), padded = round_up(static_cast<int64_t>(rows_.size()), kTileSide);
+  row_offsets_.assign(padded, 0);
+  row_coordinates_.assign((axes + 1) * padded, 0);
+  for (size_t r = 0; r < padded; ++r) {
+    const bool inside = r < rows_.size();
+    row_coordinates_[axes * padded + r] = inside ? 0 : -1;
+    if (!inside) continue;
+    row_offsets_[r] = rows_[r].offset;
+    for (size_t a = 0; a < axes; ++a) row_coordinates_[a * padded + r] = static_cast<int32_t>(rows_[r].at[a]);
   }
 }
 
@@ -149,7 +175,7 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       const int64_t row = i * kTileSide, column = j * kTileSide;
       const Window window{row, column, extent(view.rows - block.row, row), extent(view.columns - block.column, column)};
       if (form_ == TileForm::kRows) {
-        find_rows(window, block, page);
+        find_rows(window, page);
         continue;
       }
       const bool convert = matrix_.type != page_type_, interleave = form_ == TileForm::kPairs;
@@ -213,22 +239,30 @@ int64_t TileReader::locate(const Position& major, const Position& minor, const P
 }
 
 // The addresses of a tile's rows. Rows outside the matrix and padding are zeros; what is cut off along k is made.
-void TileReader::find_rows(const Window& window, const TileBlock&, std::byte* page) {
+void TileReader::find_rows(const Window& window, std::byte* page) const {
   alignas(64) static constexpr std::array<std::byte, kTileSide * 16> kZeros{};
+  const MatrixView& view = matrix_.view;
   auto& tile = *new (page) emulator::TileRows;
-  if (window.columns < kTileSide || !is_zero(matrix_.pad)) {
+  if (window.columns < kTileSide) {
     std::byte* made = page + sizeof(emulator::TileRows);
     fill_runs(window, made, /*in_faces=*/false);
     for (size_t r = 0; r < kTileSide; ++r) tile.row[r] = made + r * kTileSide * element_;
     return;
   }
-  const std::byte* source = k_.dram(matrix_.slot);
   const Position& column = columns_[static_cast<size_t>(window.column)];
-  const PositionRun whole{0, kTileSide, 1, -1};
-  for (int64_t r = 0; r < kTileSide; ++r) {
-    int64_t low = 0, high = 0;
-    const int64_t offset = r < window.rows ? locate(rows_[static_cast<size_t>(window.row + r)], column, whole, low, high) : 0;
-    tile.row[r] = low < high ? source + offset * static_cast<int64_t>(element_) : kZeros.data();
+  const auto first = static_cast<size_t>(window.row);
+  const size_t axes = view.axes.size(), padded = row_offsets_.size();
+  std::array<uint32_t, kTileSide> outside{};
+  for (size_t a = 0; a <= axes; ++a) {
+    const int32_t* at = row_coordinates_.data() + a * padded + first;
+    const auto base = static_cast<uint32_t>(a == axes ? 0 : batch_.at[a] + column.at[a]);
+    const auto extent = static_cast<uint32_t>(a == axes ? 1 : std::max<int64_t>(view.axes[a].extent, 0));
+    for (size_t r = 0; r < kTileSide; ++r) outside[r] |= static_cast<uint32_t>(static_cast<uint32_t>(at[r]) + base >= extent);
+  }
+  const std::byte* source = k_.dram(matrix_.slot) + (view.offset + moved_ + batch_.offset + column.offset) * static_cast<int64_t>(element_);
+  const int64_t* offsets = row_offsets_.data() + first;
+  for (size_t r = 0; r < kTileSide; ++r) {
+    tile.row[r] = outside[r] != 0 ? kZeros.data() : source + offsets[r] * static_cast<int64_t>(element_);
   }
 }
 

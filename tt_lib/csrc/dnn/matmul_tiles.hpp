@@ -53,7 +53,8 @@ class TileReader {
   void prepare(const TileBlock& block);
   const std::byte* locate(const Window& window, const TileBlock& block) const;  // of a strided view
   void fill(const Window& window, const TileBlock& block, std::byte* tile);
-  void find_rows(const Window& window, const TileBlock& block, std::byte* page);
+  void tabulate_rows();
+  void find_rows(const Window& window, std::byte* page) const;
   void fill_runs(const Window& window, std::byte* to, bool in_faces) const;
   void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;
   int64_t locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const;
@@ -66,8 +67,12 @@ class TileReader {
   size_t element_;
   int64_t moved_ = 0;  // by dynamic indices
   Position batch_{};
+  using Range = std::pair<int64_t, int64_t>;  // start and count
   std::vector<Position> rows_, columns_;
+  Range row_range_{-1, 0}, column_range_{-1, 0};
   std::vector<std::vector<PositionRun>> runs_;  // per tile along the minor side
+  std::vector<int64_t> row_offsets_;
+  std::vector<int32_t> row_coordinates_;
 };
 
 // Writes rows of tiles.

@@ -112,3 +112,26 @@ def test_rows_of_nan_and_infinity_keep_them():
 def test_an_unknown_compiler_option_is_refused():
     with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option: 'fast'; tt knows jax_tt_no"):
         jax.jit(lambda x: x + 1, compiler_options={"fast": "yes"})(jax.device_put(np.float32(1), jax.devices("tt")[0]))
+
+
+def spread(x):
+    return jnp.broadcast_to(jnp.tanh(x).sum(1)[:, None], x.shape)
+
+
+# What is spread along rows outside is read, carried and returned by regions.
+REGIONS = [
+    ("captured_by_a_scan", lambda x: lax.scan(lambda c, _: (c * 0.5 + spread(x), c.sum()), x, None, length=3)),
+    ("computed_before_a_scan", lambda x, s=spread: (lambda r: lax.scan(lambda c, _: (c * 0.5 + r, c.sum()), x, None, length=3))(s(x))),
+    ("carried_by_a_loop", lambda x: lax.while_loop(lambda c: c[0].sum() < 1e4, lambda c: (c[0] * 2 + 1, c[1]), (jnp.abs(spread(x)), x))),
+    ("unchanged_in_a_loop", lambda x: lax.while_loop(lambda c: c[0].sum() < 1e4, lambda c: (c[0] * 2 + 1, c[1]), (jnp.abs(x), spread(x)))),
+    ("argument_of_a_branch", lambda x: lax.cond(x[0, 0] > 9, lambda a: a + 1, lambda a: a * 2, spread(x))),
+    ("result_of_a_branch", lambda x: lax.cond(x[0, 0] < 9, lambda: spread(x) + 1, lambda: x)),
+    ("returned", spread),
+]
+
+
+@pytest.mark.parametrize("function", [case[1] for case in REGIONS], ids=[case[0] for case in REGIONS])
+def test_rows_cross_the_borders_of_regions(function):
+    x = f32(20, 30)
+    _, got = compiled(function, (x,))
+    close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 2e-5)

@@ -32,7 +32,7 @@ int prepare_captured(BlockLowering& block, const ir::Operation& operation) {
   int level = 0;
   for (const ir::Value* value : captured) {
     level = std::max(level, block.level_of(value));
-    if (std::holds_alternative<NodeId>(block.ref(value))) block.context.refs[value] = block.source(value);
+    if (producer(block.ref(value)) != nullptr) block.context.refs[value] = block.source(value);
   }
   return level;
 }
@@ -109,7 +109,7 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
     const bool invariant = body.terminator().operand(i) == body.arguments()[i].get();
     Ref inside = block.ref(initial);
     if (invariant) {
-      if (std::holds_alternative<NodeId>(inside)) inside = block.source(initial);
+      if (producer(inside) != nullptr) inside = block.source(initial);
       level = std::max(level, block.graph.level_of(inside));
     } else {
       // The loop overwrites its argument: nobody else may read that memory.

@@ -288,7 +288,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
   for (const ir::AttributeDict& attributes : main.argument_attributes) donated.push_back(is_donated(attributes));
   donated.resize(main.body->arguments().size(), 0);
   Plan plan =
-      lowering::lower(*module, donated, {.fuse_epilogues = selection.has("fuse_epilogues"), .fuse_rows = selection.has("fuse_rows")}, chip);
+      lowering::lower(*module, donated, {.fuse_epilogues = selection.has("fuse_epilogues"), .hoist_tiles = selection.has("hoist_tiles"), .fuse_rows = selection.has("fuse_rows")}, chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
   if (dump.is_on()) dump.write("programs.txt", executable->text());
   return executable;

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ir/ir.hpp"
@@ -24,9 +25,19 @@ struct Context {
   std::vector<std::string> refusals;  // "stablehlo.fft at model.py:3: reason"
 };
 
+// The loop whose body is being lowered: what is the same in every turn can be prepared before it.
+struct Loop {
+  size_t first_inner;                     // storages from here on belong to the loop
+  std::unordered_set<StorageId> carried;  // these change from turn to turn
+  Sequence before;                        // steps to run before the loop
+
+  bool is_invariant(const PlanBuilder& builder, const Source& source) const;
+};
+
 class BlockLowering {
  public:
-  explicit BlockLowering(Context& context) : context(context), builder(context.builder), graph(context.builder) {}
+  explicit BlockLowering(Context& context, Loop* loop = nullptr)
+      : context(context), builder(context.builder), graph(context.builder), loop(loop) {}
 
   void lower(const ir::Block& block);
   // Stores what the block returns: value i in destinations[i], or, where that is kNoStorage, in a storage of its own that no other
@@ -62,6 +73,7 @@ class BlockLowering {
   Context& context;
   PlanBuilder& builder;
   Graph graph;
+  Loop* loop;  // null: the block is no body of a loop
 
  private:
   void lower(const ir::Operation& operation);

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "dnn/conv.hpp"
 #include "dnn/matmul.hpp"
+#include "dnn/tilize_operand.hpp"
 #include "emulator/fpu.hpp"
 #include "lowering/block.hpp"
 #include "lowering/product.hpp"
@@ -149,6 +150,21 @@ int64_t volume_of(const Dims& dims, const Dims& which) {
   return size;
 }
 
+// The second operand in tiles, made before the loop whose every turn reads it.
+Source tilized_before(BlockLowering& block, const dnn::MatmulSpec& product, const Source& b) {
+  BufferTable table(block.builder.plan);
+  dnn::TilizeSpec spec{product.batch, product.k, product.n, {}, product.compute_type, table.operand(b)};
+  spec.input_bytes = table.bytes();
+  RunStep run;
+  run.slots = table.storages();
+  const StorageId tiles = block.builder.temporary(dnn::tiles_bytes(spec));
+  run.slots.push_back(tiles);
+  run.program = std::make_shared<const metal::Program>(dnn::tilize_operand(spec, block.builder.chip));
+  block.loop->before.push_back({std::move(run)});
+  const int64_t dims[3] = {spec.batch, spec.k, spec.n};
+  return Source::dense(tiles, emulator::matmul_operand_type(spec.compute_type), dims);
+}
+
 void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
   const ir::Value *lhs = operation.operand(0), *rhs = operation.operand(1);
   const Dims &lb = operation.ints(Attr::kLhsBatchingDimensions), &rb = operation.ints(Attr::kRhsBatchingDimensions);
@@ -166,8 +182,13 @@ void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
     return;
   }
   if (spec.k == 0) return block.set(operation.result(), Splat{operation.result()->type().element, {}});
-  const Source a = permuted(block, lhs, joined(lb, lf, lc)), b = permuted(block, rhs, joined(rb, rc, rf));
+  const Source a = permuted(block, lhs, joined(lb, lf, lc));
+  Source b = permuted(block, rhs, joined(rb, rc, rf));
   spec.compute_type = compute_type(operation);
+  if (block.loop != nullptr && block.context.fusions.hoist_tiles && block.loop->is_invariant(block.builder, b)) {
+    b = tilized_before(block, spec, b);
+    spec.b_in_tiles = true;
+  }
   set_product(block, operation, std::make_shared<MatrixProduct>(std::move(spec), a, b), a, b);
 }
 

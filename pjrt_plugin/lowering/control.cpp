@@ -97,6 +97,15 @@ bool lower_scalar_loop(BlockLowering& block, const ir::Operation& operation) {
   return true;
 }
 
+}  // namespace
+
+bool Loop::is_invariant(const PlanBuilder& builder, const Source& source) const {
+  if (source.storage == kNoStorage || !source.indices.empty() || carried.contains(source.storage)) return false;
+  return source.storage < first_inner || builder.plan.storages[source.storage].kind == Storage::Kind::kConstant;
+}
+
+namespace {
+
 void lower_while(BlockLowering& block, const ir::Operation& operation) {
   if (lower_scalar_loop(block, operation)) return;
   const ir::Block &condition = operation.region(0), &body = operation.region(1);
@@ -125,11 +134,12 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
     block.set(operation.result(i), inside);
   }
   WhileStep loop;
+  Loop turning{block.builder.plan.storages.size(), {carried.begin(), carried.end()}, {}};
   BlockLowering test(block.context);
   test.lower(condition);
   loop.predicate = test.store_results(condition, {})[0];
   loop.condition = std::make_shared<Sequence>(test.emit());
-  BlockLowering iteration(block.context);
+  BlockLowering iteration(block.context, &turning);
   iteration.lower(body);
   // Only what changes is stored.
   std::vector<StorageId> destinations(count, kNoStorage);
@@ -140,7 +150,10 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
     loop.carried.emplace_back(carried[i], next[i]);
     block.builder.set_available(carried[i], level);
   }
-  block.graph.at_level(level, [loop = std::move(loop)](Sequence& steps) { steps.push_back({loop}); });
+  block.graph.at_level(level, [loop = std::move(loop), before = std::move(turning.before)](Sequence& steps) {
+    steps.insert(steps.end(), before.begin(), before.end());
+    steps.push_back({loop});
+  });
 }
 
 void lower_branches(BlockLowering& block, const ir::Operation& operation) {

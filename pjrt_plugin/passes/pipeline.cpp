@@ -14,6 +14,7 @@ constexpr Pass kPipeline[] = {
     {"eliminate_dead_code", eliminate_dead_code},
     {"fuse_epilogues", nullptr},
     {"fuse_rows", nullptr},
+    {"hoist_tiles", nullptr},
 };
 
 }  // namespace

@@ -223,8 +223,14 @@ class Lowering {
 bool takes_extra(const ConvSpec& spec, const AccessMap& map) { return Lowering(spec).takes(map); }
 
 Program conv(const ConvSpec& spec, const ChipSpec& chip) {
-  MatmulSpec product{spec.name,     0,           0,           0, 0, spec.input_bytes, spec.output_bytes, spec.compute_type, {}, {},
-                     spec.epilogue, spec.extras, spec.results};
+  MatmulSpec product{};
+  product.name = spec.name;
+  product.input_bytes = spec.input_bytes;
+  product.output_bytes = spec.output_bytes;
+  product.compute_type = spec.compute_type;
+  product.epilogue = spec.epilogue;
+  product.extras = spec.extras;
+  product.results = spec.results;
   return build_matmul(Lowering(spec).plan(), product, chip);
 }
 

@@ -141,6 +141,7 @@ Program matmul(const MatmulSpec& spec, const ChipSpec& chip) {
   plan.k = spec.k;
   plan.n = spec.n;
   plan.sides = {input_matrix(spec.a, spec.batch, spec.m, spec.k), input_matrix(spec.b, spec.batch, spec.k, spec.n)};
+  plan.sides[1].in_tiles = spec.b_in_tiles;
   for (const Operand& extra : spec.extras) plan.extras.push_back(input_matrix(extra, spec.batch, spec.m, spec.n));
   for (const Result& result : spec.results) {
     plan.results.push_back(output_matrix(result, static_cast<Slot>(spec.input_bytes.size() + result.buffer), spec.batch, spec.m, spec.n));

@@ -13,6 +13,7 @@ struct MatmulSpec {
   DataType compute_type;              // operands are multiplied in matmul_operand_type of it, summed in matmul_accumulator_type
   Operand a;                          // over [batch, m, k]; converted to the operand type
   Operand b;                          // over [batch, k, n]
+  bool b_in_tiles = false;            // b's buffer is what tilize_operand has made of it
   TileProgram epilogue = {};          // inputs: the sum (accumulator type), then the extras; without outputs: a conversion to the result
   std::vector<Operand> extras = {};   // over [batch, m, n]
   std::vector<Result> results;        // over [batch, m, n]; epilogue.outputs[i] goes to results[i]

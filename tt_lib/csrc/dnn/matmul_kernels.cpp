@@ -54,9 +54,8 @@ TileBlock side_block(const MatmulPlan& p, const Block& block, size_t side, int64
 
 Kernel matmul_reader(Dataflow k, MatmulArgs a) {
   const MatmulPlan& p = *a.plan;
-  const bool pairs = p.operand == DataType::kBF16;
   std::array<TileReader, 2> readers{TileReader(k, p.sides[0], p.operand, p.a_in_rows ? TileForm::kRows : TileForm::kFaces),
-                                    TileReader(k, p.sides[1], p.operand, pairs ? TileForm::kPairs : TileForm::kFaces)};
+                                    TileReader(k, p.sides[1], p.operand, second_form(p.operand))};
   std::vector<TileReader> extras;
   for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kFaces);
   const auto columns = static_cast<uint32_t>(p.nb);
@@ -74,7 +73,7 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
           k.noc_semaphore_inc(feed.sender, p.ready[side], 1);
           co_await k.noc_semaphore_wait(p.valid[side], 1);
         } else {
-          std::byte* memory = feed.shared ? k.new_shared_pages(cb, pages) : nullptr;
+          std::byte* memory = feed.shared && !p.sides[side].in_tiles ? k.new_shared_pages(cb, pages) : nullptr;
           readers[side].read(side_block(p, block, side, step * p.kb), cb, 0, static_cast<uint32_t>(side == 0 ? p.kb : p.nb), memory);
           co_await k.noc_async_read_barrier();
         }

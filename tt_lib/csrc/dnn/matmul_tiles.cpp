@@ -91,6 +91,8 @@ int64_t page_bytes(TileForm form, DataType type) {
   return form == TileForm::kRows ? tile + static_cast<int64_t>(sizeof(emulator::TileRows)) : tile;
 }
 
+TileForm second_form(DataType operand) { return operand == DataType::kBF16 ? TileForm::kPairs : TileForm::kFaces; }
+
 bool lies_in_rows(const Matrix& matrix, DataType operand) {
   const MatrixView& view = matrix.view;
   if (view.irregular || matrix.type != operand || view.columns < kTileSide || !is_zero(matrix.pad)) return false;
@@ -160,7 +162,18 @@ void TileReader::tabulate_rows() {
   }
 }
 
+// Tiles that lie in DRAM as they are.
+void TileReader::bind(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch) {
+  const int64_t across = div_up(matrix_.view.columns, kTileSide), down = div_up(matrix_.view.rows, kTileSide);
+  const int64_t tile = page_bytes(form_, page_type_);
+  for (uint32_t i = 0; i < block.height; ++i) {
+    const int64_t start = (block.batch * down + block.row / kTileSide + i) * across + block.column / kTileSide;
+    for (uint32_t j = 0; j < block.width; ++j) k_.noc_async_read(matrix_.slot, (start + j) * tile, tile, cb, first + i * pitch + j);
+  }
+}
+
 void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch, std::byte* shared) {
+  if (matrix_.in_tiles) return bind(block, cb, first, pitch);
   if (!k_.values()) return charge(block);
   const MatrixView& view = matrix_.view;
   batch_ = batch_position(view, block.batch);

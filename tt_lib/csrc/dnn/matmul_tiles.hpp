@@ -15,6 +15,7 @@ struct Matrix {
   MatrixView view;
   std::vector<std::byte> pad;
   std::vector<DynamicIndex> indices;
+  bool in_tiles = false;  // the buffer holds tiles as readers make them, row-major over [batch, rows / 32, columns / 32]
 };
 Matrix input_matrix(const Operand& operand, int64_t batch, int64_t rows, int64_t columns);
 Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t rows, int64_t columns);
@@ -33,6 +34,7 @@ enum class TileForm : uint8_t {
   kRows,   // emulator::TileRows, then room for rows that do not lie anywhere in one piece
 };
 int64_t page_bytes(TileForm form, DataType type);
+TileForm second_form(DataType operand);  // of the second operand of a product
 
 // Whether most tiles of the matrix can be given by their rows: 32 neighbours along k lie side by side.
 bool lies_in_rows(const Matrix& matrix, DataType operand);
@@ -50,6 +52,7 @@ class TileReader {
     int64_t row, column, rows, columns;
   };
   void charge(const TileBlock& block) const;
+  void bind(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch);
   void prepare(const TileBlock& block);
   const std::byte* locate(const Window& window, const TileBlock& block) const;  // of a strided view
   void fill(const Window& window, const TileBlock& block, std::byte* tile);

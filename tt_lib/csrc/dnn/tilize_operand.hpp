@@ -1,0 +1,18 @@
+// The second operand of a product brought to tiles once, for products that read it again and again.
+#pragma once
+
+#include "dnn/operand.hpp"
+
+namespace tt::dnn {
+
+// Tiles of [batch, k, n] in the operand type of `compute_type`, row-major over [batch, k / 32, n / 32], as the matrix engine takes them.
+struct TilizeSpec {
+  int64_t batch, k, n;
+  std::vector<int64_t> input_bytes;  // input buffers: slots 0 ..; the tiles are the slot after them
+  DataType compute_type;
+  Operand operand;  // over [batch, k, n]
+};
+int64_t tiles_bytes(const TilizeSpec& spec);
+Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip);
+
+}  // namespace tt::dnn

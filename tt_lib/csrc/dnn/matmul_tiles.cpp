@@ -177,7 +177,7 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
   if (!k_.values()) return charge(block);
   const MatrixView& view = matrix_.view;
   batch_ = batch_position(view, block.batch);
-  if (!view.irregular && (!view.is_strided() || form_ == TileForm::kRows)) prepare(block);
+  if (!view.irregular && (!view.is_strided() || (form_ == TileForm::kRows && block.width * kTileSide > view.columns - block.column))) prepare(block);
   const size_t page_bytes = k_.get_page_size(cb);
   alignas(64) std::byte staged[kMaxTileBytes];
   alignas(64) std::byte converted[kMaxTileBytes];
@@ -188,7 +188,7 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       const int64_t row = i * kTileSide, column = j * kTileSide;
       const Window window{row, column, extent(view.rows - block.row, row), extent(view.columns - block.column, column)};
       if (form_ == TileForm::kRows) {
-        find_rows(window, page);
+        find_rows(window, block, page);
         continue;
       }
       const bool convert = matrix_.type != page_type_, interleave = form_ == TileForm::kPairs;
@@ -252,7 +252,7 @@ int64_t TileReader::locate(const Position& major, const Position& minor, const P
 }
 
 // The addresses of a tile's rows. Rows outside the matrix and padding are zeros; what is cut off along k is made.
-void TileReader::find_rows(const Window& window, std::byte* page) const {
+void TileReader::find_rows(const Window& window, const TileBlock& block, std::byte* page) const {
   alignas(64) static constexpr std::array<std::byte, kTileSide * 16> kZeros{};
   const MatrixView& view = matrix_.view;
   auto& tile = *new (page) emulator::TileRows;
@@ -260,6 +260,12 @@ void TileReader::find_rows(const Window& window, std::byte* page) const {
     std::byte* made = page + sizeof(emulator::TileRows);
     fill_runs(window, made, /*in_faces=*/false);
     for (size_t r = 0; r < kTileSide; ++r) tile.row[r] = made + r * kTileSide * element_;
+    return;
+  }
+  if (view.is_strided()) {
+    const std::byte* row = locate(window, block);
+    const int64_t step = view.row_stride() * static_cast<int64_t>(element_);
+    for (int64_t r = 0; r < kTileSide; ++r) tile.row[r] = r < window.rows ? row + r * step : kZeros.data();
     return;
   }
   const Position& column = columns_[static_cast<size_t>(window.column)];

@@ -57,7 +57,7 @@ class TileReader {
   const std::byte* locate(const Window& window, const TileBlock& block) const;  // of a strided view
   void fill(const Window& window, const TileBlock& block, std::byte* tile);
   void tabulate_rows();
-  void find_rows(const Window& window, std::byte* page) const;
+  void find_rows(const Window& window, const TileBlock& block, std::byte* page) const;
   void fill_runs(const Window& window, std::byte* to, bool in_faces) const;
   void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;
   int64_t locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const;

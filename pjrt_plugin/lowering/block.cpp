@@ -210,7 +210,17 @@ void BlockLowering::lower(const ir::Operation& operation) {
   }
 }
 
+std::span<const ir::Operation* const> BlockLowering::readers(const ir::Value* value) {
+  if (readers_.empty()) {
+    for (const auto& operation : block_->operations()) {
+      for (const ir::Value* operand : operation->operands()) readers_[operand].push_back(operation.get());
+    }
+  }
+  return readers_[value];
+}
+
 void BlockLowering::lower(const ir::Block& block) {
+  block_ = &block;
   for (const auto& operation : block.operations()) {
     if (operation->op() != Op::kReturn) lower(*operation);
   }

@@ -68,6 +68,8 @@ class BlockLowering {
     return graph.add(op, elements, std::move(operands));
   }
 
+  std::span<const ir::Operation* const> readers(const ir::Value* value);  // in the block itself, in order
+
   void refuse(const ir::Operation& operation, std::string_view reason = {});
 
   Context& context;
@@ -81,6 +83,8 @@ class BlockLowering {
   const ir::Value* chosen(const ir::Operation& operation) const;
   StorageId own_storage(const Ref& ref, const ir::Type& type) const;
   std::vector<StorageId> taken_;  // by returned values
+  const ir::Block* block_ = nullptr;
+  std::unordered_map<const ir::Value*, std::vector<const ir::Operation*>> readers_;  // made when first asked for
 };
 
 // The families: each lowers the operations it knows and says whether it did.

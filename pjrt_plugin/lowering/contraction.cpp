@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "dnn/conv.hpp"
 #include "dnn/matmul.hpp"
+#include "dnn/matmul_tiles.hpp"
 #include "dnn/tilize_operand.hpp"
 #include "emulator/fpu.hpp"
 #include "lowering/block.hpp"
@@ -150,46 +151,140 @@ int64_t volume_of(const Dims& dims, const Dims& which) {
   return size;
 }
 
-// The second operand in tiles, made before the loop whose every turn reads it.
-Source tilized_before(BlockLowering& block, const dnn::MatmulSpec& product, const Source& b) {
-  BufferTable table(block.builder.plan);
-  dnn::TilizeSpec spec{product.batch, product.k, product.n, {}, product.compute_type, table.operand(b)};
-  spec.input_bytes = table.bytes();
-  RunStep run;
-  run.slots = table.storages();
-  const StorageId tiles = block.builder.temporary(dnn::tiles_bytes(spec));
-  run.slots.push_back(tiles);
-  run.program = std::make_shared<const metal::Program>(dnn::tilize_operand(spec, block.builder.chip));
-  block.loop->before.push_back({std::move(run)});
-  const int64_t dims[3] = {spec.batch, spec.k, spec.n};
-  return Source::dense(tiles, emulator::matmul_operand_type(spec.compute_type), dims);
+// A dot_general as a batched matrix product of views.
+struct Dot {
+  dnn::MatmulSpec spec{};
+  Dims lhs_order, rhs_order;  // permutations of the operands' dimensions to [batch, m, k] and [batch, k, n]
+};
+
+Dot dot_of(const ir::Operation& operation) {
+  const Dims &lb = operation.ints(Attr::kLhsBatchingDimensions), &rb = operation.ints(Attr::kRhsBatchingDimensions);
+  const Dims &lc = operation.ints(Attr::kLhsContractingDimensions), &rc = operation.ints(Attr::kRhsContractingDimensions);
+  const Dims &ld = operation.operand(0)->type().dims, &rd = operation.operand(1)->type().dims;
+  const Dims lf = free_dims(ld, lb, lc), rf = free_dims(rd, rb, rc);
+  Dot dot;
+  dot.spec.name = "matmul";
+  dot.spec.batch = volume_of(ld, lb);
+  dot.spec.m = volume_of(ld, lf);
+  dot.spec.k = volume_of(ld, lc);
+  dot.spec.n = volume_of(rd, rf);
+  dot.spec.compute_type = compute_type(operation);
+  dot.lhs_order = joined(lb, lf, lc);
+  dot.rhs_order = joined(rb, rc, rf);
+  return dot;
+}
+
+// Tiles of second operands side by side, made before the loop whose every turn reads them.
+class TilesBefore {
+ public:
+  TilesBefore(BlockLowering& block, const dnn::MatmulSpec& product, int64_t across)
+      : block_(block), spec_{product.batch, product.k, product.n, 0, across, {}, product.compute_type, {}} {
+    storage_ = block.builder.temporary(dnn::tiles_bytes(spec_));
+  }
+
+  int64_t add(const Source& b, int64_t n) {  // the first column
+    const int64_t column = spec_.first * dnn::kTileSide;
+    BufferTable table(block_.builder.plan);
+    spec_.n = n;
+    spec_.operand = table.operand(b);
+    spec_.input_bytes = table.bytes();
+    RunStep run;
+    run.slots = table.storages();
+    run.slots.push_back(storage_);
+    run.program = std::make_shared<const metal::Program>(dnn::tilize_operand(spec_, block_.builder.chip));
+    block_.loop->before.push_back({std::move(run)});
+    spec_.first += div_up(n, dnn::kTileSide);
+    return column;
+  }
+  Source source(int64_t n) const {
+    const int64_t dims[3] = {spec_.batch, spec_.k, n};
+    return Source::dense(storage_, emulator::matmul_operand_type(spec_.compute_type), dims);
+  }
+
+ private:
+  BlockLowering& block_;
+  dnn::TilizeSpec spec_;
+  StorageId storage_;
+};
+
+// The second operand where it is the same in every turn of the loop.
+std::optional<Source> invariant_rhs(BlockLowering& block, const ir::Operation& operation, const Dot& dot) {
+  if (block.loop == nullptr || !block.context.fusions.hoist_tiles) return std::nullopt;
+  const auto found = block.context.refs.find(operation.operand(1));
+  if (found == block.context.refs.end()) return std::nullopt;
+  const auto* source = std::get_if<Source>(&found->second);
+  if (source == nullptr || !block.loop->is_invariant(block.builder, *source)) return std::nullopt;
+  return *transpose(*source, dot.rhs_order);
+}
+
+// In a loop, small products of one first operand with invariant second ones are one product with these side by side:
+// dot(x, w), dot(x, v)  ->  slices of dot(x, [w v]). Each starts at a tile.
+bool lower_side_by_side(BlockLowering& block, const ir::Operation& operation, const Dot& dot) {
+  constexpr int64_t kSmall = 512;  // tile products of each
+  const auto small = [](const dnn::MatmulSpec& s) {
+    return s.batch * div_up(s.m, dnn::kTileSide) * div_up(s.k, dnn::kTileSide) * div_up(s.n, dnn::kTileSide) <= kSmall;
+  };
+  if (!block.context.fusions.fuse_epilogues || !small(dot.spec)) return false;
+  struct Part {
+    const ir::Operation* operation;
+    Source b;
+    int64_t n;
+  };
+  std::vector<Part> parts;
+  int64_t across = 0;
+  for (const ir::Operation* other : block.readers(operation.operand(0))) {
+    if (other->op() != Op::kDotGeneral || other->operand(0) != operation.operand(0) || block.context.refs.contains(other->result())) continue;
+    const Dot twin = dot_of(*other);
+    const bool alike = twin.lhs_order == dot.lhs_order && twin.spec.batch == dot.spec.batch && twin.spec.m == dot.spec.m &&
+                       twin.spec.compute_type == dot.spec.compute_type && other->result()->type().element == operation.result()->type().element;
+    if (!alike || !small(twin.spec) || twin.spec.n == 0) continue;
+    if (auto b = invariant_rhs(block, *other, twin)) {
+      parts.push_back({other, *std::move(b), twin.spec.n});
+      across += div_up(twin.spec.n, dnn::kTileSide);
+    }
+  }
+  if (parts.size() < 2) return false;
+  const Source a = permuted(block, operation.operand(0), dot.lhs_order);
+  dnn::MatmulSpec spec = dot.spec;
+  spec.n = across * dnn::kTileSide;
+  spec.b_in_tiles = true;
+  TilesBefore tiles(block, spec, across);
+  Dims columns;
+  for (const Part& part : parts) columns.push_back(tiles.add(part.b, part.n));
+  const Source b = tiles.source(spec.n);
+  const DataType type = operation.result()->type().element;
+  const Dims dims{spec.batch, spec.m, spec.n};
+  const NodeId node = block.graph.add_product(std::make_shared<MatrixProduct>(spec, a, b), type, volume(dims), {a, b});
+  const Source whole = Source::dense(block.graph.store(node), type, dims);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Source part = *slice(whole, Dims{0, 0, columns[i]}, Dims{spec.batch, spec.m, columns[i] + parts[i].n}, Dims(3, 1));
+    block.set(parts[i].operation->result(), *reshape(part, parts[i].operation->result()->type().dims));
+  }
+  return true;
 }
 
 void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
-  const ir::Value *lhs = operation.operand(0), *rhs = operation.operand(1);
-  const Dims &lb = operation.ints(Attr::kLhsBatchingDimensions), &rb = operation.ints(Attr::kRhsBatchingDimensions);
-  const Dims &lc = operation.ints(Attr::kLhsContractingDimensions), &rc = operation.ints(Attr::kRhsContractingDimensions);
-  const Dims &ld = lhs->type().dims, &rd = rhs->type().dims;
-  const Dims lf = free_dims(ld, lb, lc), rf = free_dims(rd, rb, rc);
-  dnn::MatmulSpec spec{};
-  spec.name = "matmul";
-  spec.batch = volume_of(ld, lb);
-  spec.m = volume_of(ld, lf);
-  spec.k = volume_of(ld, lc);
-  spec.n = volume_of(rd, rf);
+  if (block.context.refs.contains(operation.result())) return;  // came with another
+  Dot dot = dot_of(operation);
+  dnn::MatmulSpec& spec = dot.spec;
   if (spec.batch * spec.m * spec.n == 0) {
     block.new_result(operation.result(), 0);
     return;
   }
   if (spec.k == 0) return block.set(operation.result(), Splat{operation.result()->type().element, {}});
-  const Source a = permuted(block, lhs, joined(lb, lf, lc));
-  Source b = permuted(block, rhs, joined(rb, rc, rf));
-  spec.compute_type = compute_type(operation);
-  if (block.loop != nullptr && block.context.fusions.hoist_tiles && block.loop->is_invariant(block.builder, b)) {
-    b = tilized_before(block, spec, b);
+  const std::optional<Source> invariant = invariant_rhs(block, operation, dot);
+  if (invariant && lower_side_by_side(block, operation, dot)) return;
+  const Source a = permuted(block, operation.operand(0), dot.lhs_order);
+  Source b;
+  if (invariant) {
+    TilesBefore tiles(block, spec, 0);
+    tiles.add(*invariant, spec.n);
+    b = tiles.source(spec.n);
     spec.b_in_tiles = true;
+  } else {
+    b = permuted(block, operation.operand(1), dot.rhs_order);
   }
-  set_product(block, operation, std::make_shared<MatrixProduct>(std::move(spec), a, b), a, b);
+  set_product(block, operation, std::make_shared<MatrixProduct>(spec, a, b), a, b);
 }
 
 void lower_convolution(BlockLowering& block, const ir::Operation& operation) {

@@ -14,6 +14,7 @@ struct Plan {
   DataType type;
   TileForm form;
   int64_t k_tiles, n_tiles;
+  int64_t first, across;  // tile columns of the output
   int64_t width;  // tiles of a block
   Slot out;
   Cb cb = 0;
@@ -23,7 +24,7 @@ struct Plan {
     const int64_t row = i / blocks_per_row(), first = i % blocks_per_row() * width;
     return {row / k_tiles, row % k_tiles * kTileSide, first * kTileSide, 1, static_cast<uint32_t>(std::min(width, n_tiles - first))};
   }
-  int64_t first_tile(int64_t i) const { return i / blocks_per_row() * n_tiles + i % blocks_per_row() * width; }
+  int64_t first_tile(int64_t i) const { return i / blocks_per_row() * across + first + i % blocks_per_row() * width; }
 };
 
 struct Args {
@@ -55,11 +56,13 @@ Kernel tilize_writer(Dataflow k, Args a) {
   }
 }
 
+int64_t columns_of(const TilizeSpec& spec) { return spec.across == 0 ? div_up(spec.n, kTileSide) : spec.across; }
+
 }  // namespace
 
 int64_t tiles_bytes(const TilizeSpec& spec) {
   const DataType type = emulator::matmul_operand_type(spec.compute_type);
-  return spec.batch * div_up(spec.k, kTileSide) * div_up(spec.n, kTileSide) * page_bytes(second_form(type), type);
+  return spec.batch * div_up(spec.k, kTileSide) * columns_of(spec) * page_bytes(second_form(type), type);
 }
 
 Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip) {
@@ -69,7 +72,7 @@ Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip) {
   program.add_output("tiles", tiles_bytes(spec));
   const DataType type = emulator::matmul_operand_type(spec.compute_type);
   const int64_t n_tiles = div_up(spec.n, kTileSide);
-  Plan plan{input_matrix(spec.operand, spec.batch, spec.k, spec.n), type, second_form(type), div_up(spec.k, kTileSide), n_tiles,
+  Plan plan{input_matrix(spec.operand, spec.batch, spec.k, spec.n), type, second_form(type), div_up(spec.k, kTileSide), n_tiles, spec.first, columns_of(spec),
             std::min(kMaxWidth, n_tiles), static_cast<Slot>(spec.input_bytes.size())};
   plan.cb = program.add_circular_buffer(static_cast<uint32_t>(2 * plan.width), static_cast<uint32_t>(page_bytes(plan.form, type)), "tiles");
   program.add_note(cat("[", spec.batch, ", ", spec.k, ", ", spec.n, "] to tiles of ", name(type)));

@@ -151,7 +151,8 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
 
   const int64_t pages = div_up(spec.elements, static_cast<int64_t>(kTileElements));
-  const std::vector<WorkRange> ranges = split_work(pages, 2, num_compute_cores(chip));
+  constexpr size_t kLongChain = 8;  // operations on a page that are worth a core
+  const std::vector<WorkRange> ranges = split_work(pages, spec.chain.ops.size() >= kLongChain ? 1 : 2, num_compute_cores(chip));
   Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), TileChain(spec.chain), spec.operands, {}, {}};
   for (const Result& result : spec.results) plan.dynamic_sinks |= !result.indices.empty();
   for (size_t i = 0; i < spec.operands.size(); ++i) {

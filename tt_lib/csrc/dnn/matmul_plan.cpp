@@ -12,8 +12,8 @@ namespace {
 
 namespace cycles = emulator::cycles;
 
-constexpr int64_t kOneCore = 96;           // tile products that are not worth a second core
-constexpr int64_t kProductsPerCore = 64;   // of independent cores, at least
+constexpr int64_t kOneCore = 24;           // tile products that are not worth a second core
+constexpr int64_t kProductsPerCore = 24;   // of independent cores, at least
 constexpr int64_t kFewProducts = 2048;     // below this, cores do not communicate
 constexpr int64_t kHostCache = 768 << 10;  // what one step of a core should touch
 constexpr double kTileProduct = 4 * cycles::kMatmulPhase;

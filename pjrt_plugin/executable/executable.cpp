@@ -25,7 +25,8 @@ using lowering::Storage;
 using lowering::StorageId;
 using lowering::WhileStep;
 
-constexpr int64_t kSmallBytes = 64 << 10;  // programs that touch less run on the calling thread
+// What runs in about this time runs on the calling thread: handing it over and waking up would take as long. The rates are those of a small host.
+constexpr double kInlineSeconds = 200e-6, kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunchSeconds = 2e-6;
 
 // The pointers of one execution, by storage.
 using Frame = std::vector<std::byte*>;
@@ -117,16 +118,15 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     const ir::Function& main = module.main();
     for (const ir::Type& type : main.argument_types()) parameters_.push_back(as_stored(type));
     for (const ir::Type& type : main.result_types) results_.push_back(as_stored(type));
-    int64_t touched = 0;
-    size_t steps = 0;
+    double seconds = 0;
     loops_ =
         std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
     for_each_run(plan_.steps, [&](const RunStep& run) {
-      ++steps;
       metal::log_program(run.program, chip);
-      for (const metal::SlotSpec& slot : run.program->slots()) touched += slot.bytes;
+      seconds += kLaunchSeconds + run.program->flops / kFlopsPerSecond;
+      for (const metal::SlotSpec& slot : run.program->slots()) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
     });
-    small_ = !loops_ && steps <= 4 && touched <= kSmallBytes;
+    small_ = !loops_ && seconds <= kInlineSeconds;
     template_.resize(plan_.storages.size(), nullptr);
     for (size_t i = 0; i < plan_.storages.size(); ++i) {
       const Storage& storage = plan_.storages[i];

@@ -123,31 +123,14 @@ std::string fingerprint(std::string_view key) {
   return text;
 }
 
-Client::Compiled compile_cached(Client& client, std::string_view payload, const Options& options) {
+CompileCache::Compiled compile_cached(Client& client, std::string_view payload, const Options& options) {
   std::string key(payload);
   for (const auto& [name, value] : options.compile.overrides) key += cat('\0', name, '=', value);
   key += cat('\0', options.compile.num_replicas, 'x', options.compile.num_partitions);
-  std::promise<Client::Compiled> promise;
-  {
-    std::unique_lock lock(client.cache_mutex);
-    if (const auto found = client.cache.find(key); found != client.cache.end()) {
-      const std::shared_future<Client::Compiled> future = found->second;
-      lock.unlock();
-      return future.get();
-    }
-    client.cache.emplace(key, promise.get_future().share());
-  }
-  try {
+  return client.cache.get(key, [&] {
     auto module = stablehlo::read({reinterpret_cast<const std::byte*>(payload.data()), payload.size()});
-    Client::Compiled compiled = executable::compile(std::move(module), options.compile, *client.chip, fingerprint(key));
-    promise.set_value(compiled);
-    return compiled;
-  } catch (...) {
-    promise.set_exception(std::current_exception());
-    std::lock_guard lock(client.cache_mutex);
-    client.cache.erase(key);
-    throw;
-  }
+    return executable::compile(std::move(module), options.compile, *client.chip, fingerprint(key));
+  });
 }
 
 void compile(ClientCompile& args) {

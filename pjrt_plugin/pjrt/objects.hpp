@@ -4,8 +4,6 @@
 #include <array>
 #include <atomic>
 #include <functional>
-#include <future>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,6 +11,7 @@
 
 #include "executable/executable.hpp"
 #include "metal/device.hpp"
+#include "pjrt/compile_cache.hpp"
 #include "pjrt/guard.hpp"
 
 namespace tt::pjrt {
@@ -44,10 +43,7 @@ struct Client {
   std::vector<Memory*> memory_list;
   const emulator::ChipSpec* chip;
 
-  // Compiled programs by payload and options; two threads that ask for the same program compile it once.
-  using Compiled = std::shared_ptr<const executable::Executable>;
-  std::mutex cache_mutex;
-  std::map<std::string, std::shared_future<Compiled>> cache;
+  CompileCache cache;
 
   Device& lookup(int64_t id) const;  // InvalidArgument names what there is
 };
@@ -68,7 +64,7 @@ struct Buffer {
 };
 
 struct ExecutableHandle {
-  Client::Compiled compiled;
+  CompileCache::Compiled compiled;
   std::vector<NamedValue> costs;
   std::string text;  // of the kernel programs, which travel with the costs
   std::vector<int> types;
@@ -78,7 +74,7 @@ struct ExecutableHandle {
 
 struct LoadedExecutable {
   Client* client;
-  Client::Compiled compiled;
+  CompileCache::Compiled compiled;
   Device* device;
   Device* devices[1];
   std::string assignment;  // DeviceAssignmentProto

@@ -1,4 +1,4 @@
-// A list of programs, kept alive as long as the process, with one estimate each.
+// A list of programs with one estimate each. Programs that nobody else holds any more become sums when the list grows long.
 #include "metal/program_log.hpp"
 
 #include <mutex>
@@ -19,31 +19,45 @@ struct Entry {
 struct Log {
   std::mutex mutex;
   std::vector<Entry> entries;
+  ProgramTotals gone;  // of programs that are no longer there
 };
+
+constexpr size_t kLong = 4096;  // programs
 
 Log& log() {
   static auto* const instance = new Log;
   return *instance;
 }
 
+void add(Entry& entry, ProgramTotals& totals) {
+  ++totals.compiled;
+  const int64_t runs = entry.program->runs();
+  totals.runs += runs;
+  if (runs == 0) return;
+  if (entry.seconds < 0) entry.seconds = static_cast<double>(estimate(*entry.program, *entry.chip).cycles) / entry.chip->clock_hz;
+  totals.seconds += entry.seconds * static_cast<double>(runs);
+}
+
+void retire(Log& log) {
+  std::erase_if(log.entries, [&](Entry& entry) {
+    const bool is_last = entry.program.use_count() == 1;
+    if (is_last) add(entry, log.gone);
+    return is_last;
+  });
+}
+
 }  // namespace
 
 void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip) {
   std::lock_guard lock(log().mutex);
+  if (log().entries.size() >= kLong && log().entries.size() == log().entries.capacity()) retire(log());
   log().entries.push_back({std::move(program), &chip});
 }
 
 ProgramTotals program_totals() {
   std::lock_guard lock(log().mutex);
-  ProgramTotals totals;
-  for (Entry& entry : log().entries) {
-    ++totals.compiled;
-    const int64_t runs = entry.program->runs();
-    totals.runs += runs;
-    if (runs == 0) continue;
-    if (entry.seconds < 0) entry.seconds = static_cast<double>(estimate(*entry.program, *entry.chip).cycles) / entry.chip->clock_hz;
-    totals.seconds += entry.seconds * static_cast<double>(runs);
-  }
+  ProgramTotals totals = log().gone;
+  for (Entry& entry : log().entries) add(entry, totals);
   return totals;
 }
 

@@ -1,0 +1,38 @@
+// Compiled programs by payload and options: two threads that ask for the same program compile it once; the least recently used ones go.
+#pragma once
+
+#include <functional>
+#include <future>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "executable/executable.hpp"
+
+namespace tt::pjrt {
+
+class CompileCache {
+ public:
+  using Compiled = std::shared_ptr<const executable::Executable>;
+
+  // What `compile` makes of the key, if it is not there yet; an exception is passed on and not kept.
+  Compiled get(const std::string& key, const std::function<Compiled()>& compile);
+  size_t size() const;
+
+  static constexpr size_t kCapacity = 512;  // programs; those in use live on outside
+
+ private:
+  struct Entry {
+    std::string key;
+    std::shared_future<Compiled> compiled;
+  };
+  void forget(const std::string& key);
+
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // most recently used first
+  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
+};
+
+}  // namespace tt::pjrt

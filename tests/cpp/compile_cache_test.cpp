@@ -1,0 +1,56 @@
+// The compile cache: one compilation per key, failures are not kept, the least recently used goes.
+#include "pjrt/compile_cache.hpp"
+
+#include "base/error.hpp"
+#include "test.hpp"
+
+namespace tt::pjrt {
+namespace {
+
+TEST(the_compile_cache_compiles_each_key_once) {
+  CompileCache cache;
+  int compiled = 0;
+  const auto compile = [&] {
+    ++compiled;
+    return CompileCache::Compiled();
+  };
+  for (int i = 0; i < 3; ++i) cache.get("a", compile);
+  cache.get("b", compile);
+  EXPECT_EQ(compiled, 2);
+  EXPECT_EQ(cache.size(), size_t{2});
+}
+
+TEST(a_failed_compilation_is_tried_again) {
+  CompileCache cache;
+  EXPECT_ERROR(cache.get("a", []() -> CompileCache::Compiled { fail(ErrorCategory::kUnimplemented, "no"); }), "no");
+  EXPECT_EQ(cache.size(), size_t{0});
+  bool tried = false;
+  cache.get("a", [&] {
+    tried = true;
+    return CompileCache::Compiled();
+  });
+  EXPECT(tried);
+}
+
+TEST(the_least_recently_used_program_goes_first) {
+  CompileCache cache;
+  const auto nothing = [] { return CompileCache::Compiled(); };
+  for (size_t i = 0; i < CompileCache::kCapacity; ++i) cache.get(cat("key ", i), nothing);
+  cache.get("key 0", nothing);
+  cache.get("one more", nothing);
+  EXPECT_EQ(cache.size(), CompileCache::kCapacity);
+  bool again = false;
+  cache.get("key 0", [&] {
+    again = true;
+    return CompileCache::Compiled();
+  });
+  EXPECT(!again);
+  cache.get("key 1", [&] {
+    again = true;
+    return CompileCache::Compiled();
+  });
+  EXPECT(again);
+}
+
+}  // namespace
+}  // namespace tt::pjrt

@@ -25,7 +25,8 @@ using lowering::Storage;
 using lowering::StorageId;
 using lowering::WhileStep;
 
-// What runs in about this time runs on the calling thread: handing it over and waking up would take as long. The rates are those of a small host.
+// What runs in about this time runs on the calling thread: handing it over and waking up would take as long. The rates are those of a small
+// host.
 constexpr double kInlineSeconds = 200e-6, kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunchSeconds = 2e-6;
 
 // The pointers of one execution, by storage.
@@ -287,8 +288,12 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
   std::vector<uint8_t> donated;
   for (const ir::AttributeDict& attributes : main.argument_attributes) donated.push_back(is_donated(attributes));
   donated.resize(main.body->arguments().size(), 0);
-  Plan plan =
-      lowering::lower(*module, donated, {.fuse_epilogues = selection.has("fuse_epilogues"), .hoist_tiles = selection.has("hoist_tiles"), .fuse_rows = selection.has("fuse_rows")}, chip);
+  Plan plan = lowering::lower(*module, donated,
+                              {.batch_chains = selection.has("batch_chains"),
+                               .fuse_epilogues = selection.has("fuse_epilogues"),
+                               .hoist_tiles = selection.has("hoist_tiles"),
+                               .fuse_rows = selection.has("fuse_rows")},
+                              chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
   if (dump.is_on()) dump.write("programs.txt", executable->text());
   return executable;

@@ -103,7 +103,7 @@ StorageId BlockLowering::copy_to_result(const ir::Value* value, const ir::Value*
   graph.at_level(level, [this, from, to, type](Sequence& steps) {
     ClusterChain chain(type.num_elements());
     chain.output(Ref(Source::dense(from, type.element, {{type.num_elements()}})), type.element);
-    steps.push_back(chain.step(builder, {to}));
+    steps.push_back(eltwise_step(builder, {{chain.finish_for({to})}}));
   });
   return to;
 }
@@ -126,13 +126,14 @@ void BlockLowering::write_view(const ir::Value* value, StorageId destination, Ac
     BufferTable table(builder.plan);
     dnn::EltwiseSpec spec;
     spec.name = "write_view";
-    spec.elements = type.num_elements();
     spec.chain = prologue.chain;
-    for (const Source& source : prologue.sources) spec.operands.push_back(table.operand(source));
+    dnn::EltwisePart part{type.num_elements(), {}, {}};
+    for (const Source& source : prologue.sources) part.operands.push_back(table.operand(source));
     dnn::Result result{0, type.element, map, {}};
     for (const SourceIndex& index : indices)
       result.indices.push_back({table.buffer(index.storage), index.element, index.type, index.stride, index.limit});
-    spec.results.push_back(std::move(result));
+    part.results.push_back(std::move(result));
+    spec.parts = {std::move(part)};
     spec.input_bytes = table.bytes();
     spec.output_bytes = {builder.plan.storages[destination].bytes};
     RunStep run;

@@ -65,33 +65,78 @@ std::string name_of(std::span<const std::pair<NodeId, const Node*>> nodes) {
   return count > kNamed ? cat(text, "+", count - kNamed, " more") : text;
 }
 
-Step ClusterChain::step(PlanBuilder& builder, const std::vector<StorageId>& outputs) {
+Cluster ClusterChain::finish_for(std::vector<StorageId> outputs) {
+  return {name_of(assembly_.nodes()), elements_, finish(), sources(), std::move(outputs)};
+}
+
+bool share_a_program(const Cluster& a, const Cluster& b) {
+  const auto uniform = [](const Source& source) {
+    return source.map.is_padded() ? false : std::all_of(source.map.dims.begin(), source.map.dims.end(), [](const auto& dim) {
+      return dim.stride == 0 || dim.size == 1;
+    });
+  };
+  return a.chain == b.chain && std::equal(a.sources.begin(), a.sources.end(), b.sources.begin(), b.sources.end(),
+                                          [&](const Source& x, const Source& y) { return uniform(x) == uniform(y); });
+}
+
+namespace {
+
+bool reads(const dnn::EltwisePart& part, size_t buffer) {
+  return std::any_of(part.operands.begin(), part.operands.end(), [&](const dnn::Operand& operand) {
+    return operand.buffer == buffer ||
+           std::any_of(operand.indices.begin(), operand.indices.end(), [&](const auto& index) { return index.buffer == buffer; });
+  });
+}
+
+// Whether the part reads the buffer page by page in order, and nothing else of it.
+bool reads_in_order(const dnn::EltwisePart& part, size_t buffer) {
+  return std::all_of(part.operands.begin(), part.operands.end(), [&](const dnn::Operand& operand) {
+    const bool by_index =
+        std::any_of(operand.indices.begin(), operand.indices.end(), [&](const auto& index) { return index.buffer == buffer; });
+    if (operand.buffer != buffer) return !by_index;
+    return operand.map.offset == 0 && operand.indices.empty() && operand.map.is_contiguous();
+  });
+}
+
+// Buffers that results of their size may overwrite: (input slot, output slot).
+std::vector<std::pair<uint16_t, uint16_t>> in_place_slots(const dnn::EltwiseSpec& spec) {
+  std::vector<std::pair<uint16_t, uint16_t>> slots;
+  for (size_t b = 0; b < spec.input_bytes.size(); ++b) {
+    const auto is_reader = [&](const dnn::EltwisePart& part) { return reads(part, b); };
+    if (std::count_if(spec.parts.begin(), spec.parts.end(), is_reader) != 1) continue;
+    const dnn::EltwisePart& part = *std::find_if(spec.parts.begin(), spec.parts.end(), is_reader);
+    if (!reads_in_order(part, b)) continue;
+    for (const dnn::Result& result : part.results) {
+      if (spec.output_bytes[result.buffer] == spec.input_bytes[b]) slots.emplace_back(b, spec.input_bytes.size() + result.buffer);
+    }
+  }
+  return slots;
+}
+
+}  // namespace
+
+Step eltwise_step(PlanBuilder& builder, std::span<const Cluster> parts) {
   dnn::EltwiseSpec spec;
-  spec.name = name_of(assembly_.nodes());
-  spec.elements = elements_;
-  spec.chain = finish();
+  spec.name = parts[0].name;
+  spec.chain = parts[0].chain;
   BufferTable table(builder.plan);
-  for (const Source& memory : sources()) spec.operands.push_back(table.operand(memory));
-  const int64_t dims[1] = {elements_};
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    spec.results.push_back(dense_result(i, assembly_.output_type(i), dims));
-    spec.output_bytes.push_back(elements_ * size_of(assembly_.output_type(i)));
+  std::vector<StorageId> outputs;
+  for (const Cluster& cluster : parts) {
+    dnn::EltwisePart part{cluster.elements, {}, {}};
+    for (const Source& memory : cluster.sources) part.operands.push_back(table.operand(memory));
+    for (size_t i = 0; i < cluster.outputs.size(); ++i) {
+      const DataType type = cluster.chain.outputs[i].type;
+      part.results.push_back(dense_result(outputs.size(), type, {&cluster.elements, 1}));
+      spec.output_bytes.push_back(cluster.elements * size_of(type));
+      outputs.push_back(cluster.outputs[i]);
+    }
+    spec.parts.push_back(std::move(part));
   }
   spec.input_bytes = table.bytes();
 
   RunStep run;
   run.slots = table.storages();
-  // A buffer that is only read page by page in order may be overwritten by a result of its size.
-  for (size_t b = 0; b < run.slots.size(); ++b) {
-    bool in_order = true;
-    for (const dnn::Operand& operand : spec.operands) {
-      for (const dnn::DynamicIndex& index : operand.indices) in_order &= index.buffer != b;
-      if (operand.buffer == b) in_order &= operand.map.offset == 0 && operand.indices.empty() && operand.map.is_contiguous();
-    }
-    for (size_t o = 0; in_order && o < outputs.size(); ++o) {
-      if (spec.output_bytes[o] == spec.input_bytes[b]) run.in_place.emplace_back(b, run.slots.size() + o);
-    }
-  }
+  run.in_place = in_place_slots(spec);
   run.is_copy = spec.chain.ops.empty() && run.slots.size() == 1 && outputs.size() == 1 && run.in_place.size() == 1;
   run.slots.insert(run.slots.end(), outputs.begin(), outputs.end());
   run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));

@@ -29,6 +29,14 @@ class BufferTable {
 dnn::Result dense_result(size_t buffer, DataType type, std::span<const int64_t> dims);
 
 // Elementwise operations over `elements`, each once, from memory to memory.
+struct Cluster {
+  std::string name;
+  int64_t elements;
+  emulator::TileProgram chain;
+  std::vector<Source> sources;     // chain.inputs[i]
+  std::vector<StorageId> outputs;  // of chain.outputs[i]
+};
+
 class ClusterChain {
  public:
   explicit ClusterChain(int64_t elements);
@@ -38,13 +46,15 @@ class ClusterChain {
   bool fits() const;  // few enough circular buffers
   const std::vector<Source>& sources() const { return assembly_.inputs(); }
   emulator::TileProgram finish() { return assembly_.finish(); }
-  Step step(PlanBuilder& builder, const std::vector<StorageId>& outputs);
+  Cluster finish_for(std::vector<StorageId> outputs);
 
  private:
   int64_t elements_;
   ChainAssembly<Source> assembly_;
 };
 
+bool share_a_program(const Cluster& a, const Cluster& b);                    // one chain, on other memory
+Step eltwise_step(PlanBuilder& builder, std::span<const Cluster> parts);     // of such that share a program
 std::string name_of(std::span<const std::pair<NodeId, const Node*>> nodes);  // its first operations
 
 }  // namespace tt::lowering

@@ -223,7 +223,7 @@ Node Graph::within(const Node& node, const std::unordered_set<NodeId>& group) co
   return inside;
 }
 
-void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps) {
+void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps, std::vector<Cluster>* same_wave) {
   constexpr size_t kMaxNodes = 256;
   const std::unordered_set<NodeId> members(group.begin(), group.end());
   std::deque<Node> nodes;
@@ -244,14 +244,20 @@ void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps) {
         if (before != nullptr && *before < right[0]) store(*before);
       }
     }
-    emit_chain(left, steps);
-    emit_chain(right, steps);
+    emit_chain(left, steps, nullptr);  // the right half may read what the left has stored
+    emit_chain(right, steps, nullptr);
     return;
   }
-  if (!outputs.empty()) steps.push_back(chain.step(builder_, outputs));
+  if (outputs.empty()) return;
+  Cluster cluster = chain.finish_for(std::move(outputs));
+  if (same_wave != nullptr) {
+    same_wave->push_back(std::move(cluster));
+  } else {
+    steps.push_back(eltwise_step(builder_, {&cluster, 1}));
+  }
 }
 
-void Graph::emit_group(const Group& group, Sequence& steps) {
+void Graph::emit_group(const Group& group, Sequence& steps, std::vector<Cluster>& same_wave) {
   const std::unordered_set<NodeId> members(group.nodes.begin(), group.nodes.end());
   const auto inside = [&](std::span<const NodeId> ids) {
     std::vector<std::pair<NodeId, Node>> nodes;
@@ -260,7 +266,7 @@ void Graph::emit_group(const Group& group, Sequence& steps) {
   };
   if (group.length != 0) return emit_rows(builder_, inside(group.nodes), group.rows, group.length, steps);
   const auto product = std::find_if(group.nodes.begin(), group.nodes.end(), [&](NodeId id) { return nodes_[id].product != nullptr; });
-  if (product == group.nodes.end()) return emit_chain(group.nodes, steps);
+  if (product == group.nodes.end()) return emit_chain(group.nodes, steps, &same_wave);
   if (std::optional<Step> step = emit_product(builder_, inside(group.nodes))) {
     steps.push_back(*std::move(step));
     return;
@@ -270,7 +276,17 @@ void Graph::emit_group(const Group& group, Sequence& steps) {
   std::erase(others, *product);
   store(*product);
   steps.push_back(*emit_product(builder_, inside({&*product, 1})));
-  emit_chain(others, steps);
+  emit_chain(others, steps, nullptr);
+}
+
+// Clusters of one wave do not read each other's results: those with the same chain become one program.
+void Graph::emit_wave(std::vector<Cluster>& clusters, Sequence& steps) {
+  while (!clusters.empty()) {
+    const auto joins = [&](const Cluster& c) { return batch_chains_ && share_a_program(clusters[0], c); };
+    const auto rest = std::stable_partition(clusters.begin() + 1, clusters.end(), joins);
+    steps.push_back(eltwise_step(builder_, {clusters.begin(), rest}));
+    clusters.erase(clusters.begin(), rest);
+  }
 }
 
 Sequence Graph::emit() {
@@ -280,10 +296,16 @@ Sequence Graph::emit() {
   std::stable_sort(steps_.begin(), steps_.end(), [](const Scheduled& a, const Scheduled& b) { return a.level < b.level; });
   Sequence sequence;
   size_t next_step = 0;
+  std::vector<Cluster> same_wave;
+  std::pair<int, int> wave{-1, 0};
   for (const Group& group : groups) {
-    while (next_step < steps_.size() && steps_[next_step].level <= nodes_[group.nodes[0]].level) steps_[next_step++].emit(sequence);
-    emit_group(group, sequence);
+    const Node& first = nodes_[group.nodes[0]];
+    if (wave != std::pair(first.level, first.wave)) emit_wave(same_wave, sequence);
+    wave = {first.level, first.wave};
+    while (next_step < steps_.size() && steps_[next_step].level <= first.level) steps_[next_step++].emit(sequence);
+    emit_group(group, sequence, same_wave);
   }
+  emit_wave(same_wave, sequence);
   while (next_step < steps_.size()) steps_[next_step++].emit(sequence);
   return sequence;
 }

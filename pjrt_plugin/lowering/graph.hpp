@@ -82,6 +82,7 @@ inline constexpr int64_t kMaxFusedRow = 8192;  // elements; longer rows are fold
 bool can_spread(DataType type);                // elements that kernels repeat along rows: registers of 4 or 8 bytes that look like arrays
 
 struct Group;
+struct Cluster;
 
 // Inputs and chain of a fused region: what a step needs to read its operands through their producers.
 struct Prologue {
@@ -91,7 +92,7 @@ struct Prologue {
 
 class Graph {
  public:
-  Graph(PlanBuilder& builder) : builder_(builder) {}
+  Graph(PlanBuilder& builder, bool batch_chains) : builder_(builder), batch_chains_(batch_chains) {}
 
   NodeId add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands);
   NodeId add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands);
@@ -126,10 +127,12 @@ class Graph {
   void store_crossings();
   Source stored(const Ref& ref) const;  // a virtual operation's result where it has been stored
   Node within(const Node& node, const std::unordered_set<NodeId>& group) const;
-  void emit_chain(std::span<const NodeId> group, Sequence& steps);
-  void emit_group(const Group& group, Sequence& steps);
+  void emit_chain(std::span<const NodeId> group, Sequence& steps, std::vector<Cluster>* same_wave);
+  void emit_group(const Group& group, Sequence& steps, std::vector<Cluster>& same_wave);
+  void emit_wave(std::vector<Cluster>& clusters, Sequence& steps);
 
   PlanBuilder& builder_;
+  bool batch_chains_;
   std::deque<Node> nodes_;  // chains under construction point to nodes
   std::vector<Scheduled> steps_;
   std::unordered_set<StorageId> own_;

@@ -69,6 +69,7 @@ struct Plan {
 
 // What lowering joins into one program; each can be left out by its name.
 struct Fusions {
+  bool batch_chains = true;    // equal elementwise chains on different memory, such as the updates of all parameters
   bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them
   bool hoist_tiles = true;     // second operands of products that are the same in every turn of a loop: made tiles before it
   bool fuse_rows = true;       // folds of rows, what is spread along them, and elementwise operations around them

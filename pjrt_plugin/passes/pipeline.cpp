@@ -12,6 +12,7 @@ constexpr Pass kPipeline[] = {
     {"inline_calls", inline_calls, /*required=*/true},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"eliminate_dead_code", eliminate_dead_code},
+    {"batch_chains", nullptr},
     {"fuse_epilogues", nullptr},
     {"fuse_rows", nullptr},
     {"hoist_tiles", nullptr},

@@ -31,11 +31,9 @@ metal::Program chain_program(int64_t elements, TileOpcode code) {
   chain.output(chain.apply({code, emulator::Lane::kF32, DataType::kF32, 0}, {x}), DataType::kF32);
   dnn::EltwiseSpec spec;
   spec.name = "chain";
-  spec.elements = elements;
   spec.input_bytes = spec.output_bytes = {elements * 4};
   const AccessMap map = AccessMap::contiguous({&elements, 1});
-  spec.operands = {{0, DataType::kF32, map}};
-  spec.results = {{0, DataType::kF32, map}};
+  spec.parts = {{elements, {{0, DataType::kF32, map}}, {{0, DataType::kF32, map}}}};
   spec.chain = chain.finish();
   return dnn::eltwise(spec, chip());
 }

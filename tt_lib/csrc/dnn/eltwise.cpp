@@ -11,29 +11,35 @@
 namespace tt::dnn {
 namespace {
 
+constexpr int64_t kPage = static_cast<int64_t>(kTileElements);
+
 struct Stream {
   Cb cb;
-  bool uniform;  // one page serves the whole run
+  bool uniform;  // one page serves a whole part
 };
 
 struct Sink {
   Result result;
   Slot slot;
-  Cb cb;
+};
+
+struct Part {
+  int64_t elements;
+  int64_t first_page;  // among those of all parts
+  std::vector<Operand> operands;
+  std::vector<Sink> sinks;
+
+  int64_t pages() const { return div_up(elements, kPage); }
+  int64_t page_elements(int64_t page) const { return std::min<int64_t>(kPage, elements - page * kPage); }
 };
 
 struct Plan {
-  int64_t elements;
   uint32_t block;  // pages per circular-buffer call
   TileChain chain;
-  std::vector<Operand> operands;
+  std::vector<Part> parts;
   std::vector<Stream> streams;  // one per operand
-  std::vector<Sink> sinks;
-  bool dynamic_sinks = false;  // some map waits for an index
-
-  int64_t page_elements(int64_t page) const {
-    return std::min<int64_t>(kTileElements, elements - page * static_cast<int64_t>(kTileElements));
-  }
+  std::vector<Cb> sink_cbs;     // one per result
+  bool dynamic_sinks = false;   // some map waits for an index
 };
 
 struct Args {
@@ -41,31 +47,42 @@ struct Args {
   WorkRange pages;
 };
 
+// The pages of one part that a core has.
+struct Piece {
+  const Part* part;
+  int64_t first, end;
+};
+Piece piece_of(const Args& a, const Part& part) {
+  return {&part, std::max<int64_t>(a.pages.first - part.first_page, 0),
+          std::min(a.pages.first + a.pages.count - part.first_page, part.pages())};
+}
+
 Kernel eltwise_reader(Dataflow k, Args a) {
   const Plan& plan = *a.plan;
-  const Operands operands(k, plan.operands);
-  for (size_t s = 0; s < plan.streams.size(); ++s) {
-    const Stream& stream = plan.streams[s];
-    if (!stream.uniform) continue;
-    co_await k.cb_reserve_back(stream.cb, 1);
-    operands.read(k, s, 0, std::min<int64_t>(plan.elements, kTileElements), stream.cb, 0);
-    co_await k.noc_async_read_barrier();
-    k.cb_push_back(stream.cb, 1);
-  }
-  const int64_t end = a.pages.first + a.pages.count;
-  for (int64_t page = a.pages.first; page < end; page += plan.block) {
-    const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, end - page));
+  for (const Part& part : plan.parts) {
+    const Piece piece = piece_of(a, part);
+    if (piece.first >= piece.end) continue;
+    const Operands operands(k, part.operands);
     for (size_t s = 0; s < plan.streams.size(); ++s) {
       const Stream& stream = plan.streams[s];
-      if (stream.uniform) continue;
-      co_await k.cb_reserve_back(stream.cb, plan.block);
-      for (uint32_t i = 0; i < pages; ++i) {
-        operands.read(k, s, (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i), stream.cb, i);
-      }
+      if (!stream.uniform) continue;
+      co_await k.cb_reserve_back(stream.cb, 1);
+      operands.read(k, s, 0, std::min<int64_t>(part.elements, kPage), stream.cb, 0);
+      co_await k.noc_async_read_barrier();
+      k.cb_push_back(stream.cb, 1);
     }
-    co_await k.noc_async_read_barrier();
-    for (const Stream& stream : plan.streams) {
-      if (!stream.uniform) k.cb_push_back(stream.cb, plan.block);
+    for (int64_t page = piece.first; page < piece.end; page += plan.block) {
+      const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, piece.end - page));
+      for (size_t s = 0; s < plan.streams.size(); ++s) {
+        const Stream& stream = plan.streams[s];
+        if (stream.uniform) continue;
+        co_await k.cb_reserve_back(stream.cb, plan.block);
+        for (uint32_t i = 0; i < pages; ++i) operands.read(k, s, (page + i) * kPage, part.page_elements(page + i), stream.cb, i);
+      }
+      co_await k.noc_async_read_barrier();
+      for (const Stream& stream : plan.streams) {
+        if (!stream.uniform) k.cb_push_back(stream.cb, plan.block);
+      }
     }
   }
 }
@@ -74,105 +91,139 @@ Kernel eltwise_compute(Compute k, Args a) {
   const Plan& plan = *a.plan;
   std::array<const std::byte*, kMaxEltwiseBuffers> inputs;
   std::array<std::byte*, kMaxEltwiseBuffers> outputs;
-  for (const Stream& stream : plan.streams) {
-    if (stream.uniform) co_await k.cb_wait_front(stream.cb, 1);
-  }
-  const int64_t end = a.pages.first + a.pages.count;
-  for (int64_t page = a.pages.first; page < end; page += plan.block) {
-    const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, end - page));
+  for (const Part& part : plan.parts) {
+    const Piece piece = piece_of(a, part);
+    if (piece.first >= piece.end) continue;
     for (const Stream& stream : plan.streams) {
-      if (!stream.uniform) co_await k.cb_wait_front(stream.cb, plan.block);
+      if (stream.uniform) co_await k.cb_wait_front(stream.cb, 1);
     }
-    for (const Sink& sink : plan.sinks) co_await k.cb_reserve_back(sink.cb, plan.block);
-    co_await k.tile_regs_acquire();
-    for (uint32_t i = 0; i < pages; ++i) {
-      for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
-      for (size_t s = 0; s < plan.sinks.size(); ++s) {
-        const Sink& sink = plan.sinks[s];
-        outputs[s] = plan.dynamic_sinks
-                         ? k.new_page(sink.cb, i)
-                         : k.new_page_for(sink.cb, i, sink.slot, sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
-                                          (page + i) * static_cast<int64_t>(kTileElements), plan.page_elements(page + i));
+    for (int64_t page = piece.first; page < piece.end; page += plan.block) {
+      const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, piece.end - page));
+      for (const Stream& stream : plan.streams) {
+        if (!stream.uniform) co_await k.cb_wait_front(stream.cb, plan.block);
       }
-      k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(plan.page_elements(page + i)));
+      for (const Cb cb : plan.sink_cbs) co_await k.cb_reserve_back(cb, plan.block);
+      co_await k.tile_regs_acquire();
+      for (uint32_t i = 0; i < pages; ++i) {
+        const int64_t elements = part.page_elements(page + i);
+        for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
+        for (size_t s = 0; s < plan.sink_cbs.size(); ++s) {
+          const Sink& sink = part.sinks[s];
+          outputs[s] = plan.dynamic_sinks ? k.new_page(plan.sink_cbs[s], i)
+                                          : k.new_page_for(plan.sink_cbs[s], i, sink.slot, sink.result.map,
+                                                           static_cast<size_t>(size_of(sink.result.type)), (page + i) * kPage, elements);
+        }
+        k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(elements));
+      }
+      k.tile_regs_release();
+      for (const Cb cb : plan.sink_cbs) k.cb_push_back(cb, plan.block);
+      for (const Stream& stream : plan.streams) {
+        if (!stream.uniform) k.cb_pop_front(stream.cb, plan.block);
+      }
     }
-    k.tile_regs_release();
-    for (const Sink& sink : plan.sinks) k.cb_push_back(sink.cb, plan.block);
     for (const Stream& stream : plan.streams) {
-      if (!stream.uniform) k.cb_pop_front(stream.cb, plan.block);
+      if (stream.uniform) k.cb_pop_front(stream.cb, 1);
     }
   }
 }
 
 Kernel eltwise_writer(Dataflow k, Args a) {
   const Plan& plan = *a.plan;
-  std::vector<AccessMap> moved;
-  for (const Sink& sink : plan.sinks) {
-    if (!plan.dynamic_sinks) break;
-    moved.push_back(sink.result.map);
-    moved.back().offset = resolve_offset(k, sink.result.map, sink.result.indices);
-  }
-  const int64_t end = a.pages.first + a.pages.count;
-  for (int64_t page = a.pages.first; page < end; page += plan.block) {
-    const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, end - page));
-    for (size_t s = 0; s < plan.sinks.size(); ++s) {
-      const Sink& sink = plan.sinks[s];
-      co_await k.cb_wait_front(sink.cb, plan.block);
-      for (uint32_t i = 0; i < pages; ++i) {
-        k.noc_async_write_mapped(sink.cb, i, sink.slot, plan.dynamic_sinks ? moved[s] : sink.result.map,
-                                 static_cast<size_t>(size_of(sink.result.type)), (page + i) * static_cast<int64_t>(kTileElements),
-                                 plan.page_elements(page + i));
+  for (const Part& part : plan.parts) {
+    const Piece piece = piece_of(a, part);
+    if (piece.first >= piece.end) continue;
+    std::vector<AccessMap> moved;
+    for (const Sink& sink : part.sinks) {
+      if (!plan.dynamic_sinks) break;
+      moved.push_back(sink.result.map);
+      moved.back().offset = resolve_offset(k, sink.result.map, sink.result.indices);
+    }
+    for (int64_t page = piece.first; page < piece.end; page += plan.block) {
+      const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, piece.end - page));
+      for (size_t s = 0; s < part.sinks.size(); ++s) {
+        const Sink& sink = part.sinks[s];
+        co_await k.cb_wait_front(plan.sink_cbs[s], plan.block);
+        for (uint32_t i = 0; i < pages; ++i) {
+          k.noc_async_write_mapped(plan.sink_cbs[s], i, sink.slot, plan.dynamic_sinks ? moved[s] : sink.result.map,
+                                   static_cast<size_t>(size_of(sink.result.type)), (page + i) * kPage, part.page_elements(page + i));
+        }
+        co_await k.noc_async_write_barrier();
+        k.cb_pop_front(plan.sink_cbs[s], plan.block);
       }
-      co_await k.noc_async_write_barrier();
-      k.cb_pop_front(sink.cb, plan.block);
     }
   }
 }
 
 uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
   int64_t per_page = 0;
-  for (const Operand& operand : spec.operands) per_page += static_cast<int64_t>(kTileElements) * size_of(operand.type);
-  for (const Result& result : spec.results) per_page += static_cast<int64_t>(kTileElements) * size_of(result.type);
+  for (const Operand& operand : spec.parts[0].operands) per_page += kPage * size_of(operand.type);
+  for (const Result& result : spec.parts[0].results) per_page += kPage * size_of(result.type);
   for (uint32_t block : {4u, 2u}) {
     if (2 * block * per_page <= chip.l1_usable) return block;
   }
   return 1;
 }
 
+// Parts as the kernels walk them, and all their pages.
+int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
+  int64_t pages = 0;
+  for (const EltwisePart& part : spec.parts) {
+    check(part.operands.size() == spec.chain.inputs.size() && part.results.size() == spec.chain.outputs.size(), "[", spec.name,
+          "] the chain's inputs and outputs differ from the operands and results");
+    Part made{part.elements, pages, part.operands, {}};
+    for (Operand& operand : made.operands) operand.map = operand.map.coalesced();
+    for (const Result& result : part.results) {
+      made.sinks.push_back({result, static_cast<Slot>(spec.input_bytes.size() + result.buffer)});
+      made.sinks.back().result.map = result.map.coalesced();
+      plan.dynamic_sinks |= !result.indices.empty();
+    }
+    pages += made.pages();
+    plan.parts.push_back(std::move(made));
+  }
+  return pages;
+}
+
+void add_notes(const EltwiseSpec& spec, const Plan& plan, Program& program) {
+  const auto each_part = [&](const auto& note) {
+    for (const Part& part : plan.parts) note(part);
+  };
+  each_part([&](const Part& part) {
+    if (plan.parts.size() > 1) program.add_note(cat("part of ", part.elements, " elements"));
+    for (size_t i = 0; i < part.operands.size(); ++i) program.add_note(describe(part.operands[i], plan.streams[i].cb));
+  });
+  for (const std::string& line : lines(emulator::to_string(spec.chain))) program.add_note(line);
+  each_part([&](const Part& part) {
+    for (size_t i = 0; i < part.sinks.size(); ++i) program.add_note(describe(part.sinks[i].result, plan.sink_cbs[i], part.sinks[i].slot));
+  });
+}
+
 }  // namespace
 
 Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
-  check(spec.operands.size() == spec.chain.inputs.size() && spec.results.size() == spec.chain.outputs.size(), "[", spec.name,
-        "] the chain's inputs and outputs differ from the operands and results");
-  check(spec.operands.size() + spec.results.size() <= kMaxEltwiseBuffers, "[", spec.name, "] ", spec.operands.size(), " operands and ",
-        spec.results.size(), " results exceed ", kMaxEltwiseBuffers);
+  check(!spec.parts.empty() && spec.chain.inputs.size() + spec.chain.outputs.size() <= kMaxEltwiseBuffers, "[", spec.name, "] ",
+        spec.chain.inputs.size(), " operands and ", spec.chain.outputs.size(), " results exceed ", kMaxEltwiseBuffers);
   Program program(spec.name);
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
 
-  const int64_t pages = div_up(spec.elements, static_cast<int64_t>(kTileElements));
+  Plan plan{1, TileChain(spec.chain), {}, {}, {}};
+  const int64_t pages = add_parts(spec, plan);
+  if (pages > 2) plan.block = choose_block(spec, chip);
+  for (size_t i = 0; i < spec.chain.inputs.size(); ++i) {
+    const bool uniform = std::all_of(plan.parts.begin(), plan.parts.end(), [&](const Part& part) { return is_uniform(part.operands[i]); });
+    const auto page_bytes = static_cast<uint32_t>(kPage * size_of(plan.parts[0].operands[i].type));
+    plan.streams.push_back({program.add_circular_buffer(uniform ? 1 : 2 * plan.block, page_bytes, cat("in", i)), uniform});
+  }
+  for (size_t i = 0; i < spec.chain.outputs.size(); ++i) {
+    const auto page_bytes = static_cast<uint32_t>(kPage * size_of(spec.parts[0].results[i].type));
+    plan.sink_cbs.push_back(program.add_circular_buffer(2 * plan.block, page_bytes, cat("out", i)));
+  }
+  add_notes(spec, plan, program);
+  for (const EltwisePart& part : spec.parts)
+    program.flops += static_cast<double>(part.elements) * static_cast<double>(spec.chain.ops.size());
+
   constexpr size_t kLongChain = 8;  // operations on a page that are worth a core
   const std::vector<WorkRange> ranges = split_work(pages, spec.chain.ops.size() >= kLongChain ? 1 : 2, num_compute_cores(chip));
-  Plan plan{spec.elements, pages <= 2 ? 1 : choose_block(spec, chip), TileChain(spec.chain), spec.operands, {}, {}};
-  for (const Result& result : spec.results) plan.dynamic_sinks |= !result.indices.empty();
-  for (size_t i = 0; i < spec.operands.size(); ++i) {
-    Operand& operand = plan.operands[i];
-    operand.map = operand.map.coalesced();
-    const bool uniform = is_uniform(operand);
-    const auto page_bytes = static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(operand.type));
-    plan.streams.push_back({program.add_circular_buffer(uniform ? 1 : 2 * plan.block, page_bytes, cat("in", i)), uniform});
-    program.add_note(describe(operand, plan.streams.back().cb));
-  }
-  for (size_t i = 0; i < spec.results.size(); ++i) {
-    Sink sink{spec.results[i], static_cast<Slot>(spec.input_bytes.size() + spec.results[i].buffer), 0};
-    sink.result.map = sink.result.map.coalesced();
-    sink.cb = program.add_circular_buffer(
-        2 * plan.block, static_cast<uint32_t>(static_cast<int64_t>(kTileElements) * size_of(sink.result.type)), cat("out", i));
-    plan.sinks.push_back(std::move(sink));
-  }
-  for (const std::string& line : lines(emulator::to_string(spec.chain))) program.add_note(line);
-  for (const Sink& sink : plan.sinks) program.add_note(describe(sink.result, sink.cb, sink.slot));
-
   const Plan* kept = program.keep(std::move(plan));
   std::vector<Args> args;
   for (const WorkRange& range : ranges) args.push_back({kept, range});
@@ -180,7 +231,6 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
   program.add_kernel<Dataflow, Args>(Role::kReader, "eltwise_reader", eltwise_reader, args);
   program.add_kernel<Compute, Args>(Role::kCompute, "eltwise_compute", eltwise_compute, args);
   program.add_kernel<Dataflow, Args>(Role::kWriter, "eltwise_writer", eltwise_writer, args);
-  program.flops = static_cast<double>(spec.elements) * static_cast<double>(spec.chain.ops.size());
   program.validate(chip);
   return program;
 }

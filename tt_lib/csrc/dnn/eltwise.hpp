@@ -6,14 +6,20 @@
 
 namespace tt::dnn {
 
+// One iteration space under the chain.
+struct EltwisePart {
+  int64_t elements;
+  std::vector<Operand> operands;  // chain.inputs[i] is operands[i]
+  std::vector<Result> results;    // chain.outputs[i] goes to results[i]
+};
+
+// Several parts under one chain, such as the updates of all parameters, share one program and its cores.
 struct EltwiseSpec {
   std::string name;
-  int64_t elements;                   // of the iteration space
   std::vector<int64_t> input_bytes;   // input buffers: slots 0 ..
   std::vector<int64_t> output_bytes;  // output buffers: the slots after them
-  std::vector<Operand> operands;      // chain.inputs[i] is operands[i]
   TileProgram chain;
-  std::vector<Result> results;  // chain.outputs[i] goes to results[i]
+  std::vector<EltwisePart> parts;  // operand i has one type in all parts
 };
 
 // At most this many operands plus results: one circular buffer each.

@@ -112,12 +112,13 @@ std::string key_of(std::string_view op, const std::vector<TensorView>& inputs, s
   return key;
 }
 
-template <class Spec>
-void bind_inputs(Spec& spec, const std::vector<TensorView>& inputs) {
+std::vector<Operand> bind_inputs(std::vector<int64_t>& input_bytes, const std::vector<TensorView>& inputs) {
+  std::vector<Operand> operands;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    spec.input_bytes.push_back(tensor::num_bytes(inputs[i].tensor.spec()));
-    spec.operands.push_back({i, inputs[i].tensor.type(), inputs[i].map, inputs[i].pad});
+    input_bytes.push_back(tensor::num_bytes(inputs[i].tensor.spec()));
+    operands.push_back({i, inputs[i].tensor.type(), inputs[i].map, inputs[i].pad});
   }
+  return operands;
 }
 
 std::vector<const Tensor*> tensors_of(const std::vector<TensorView>& inputs) {
@@ -138,18 +139,18 @@ Tensor run_chain(std::string_view op, const std::shared_ptr<Card>& card, const s
   const auto program = cached(card, key, [&] {
     EltwiseSpec eltwise;
     eltwise.name = op;
-    eltwise.elements = elements;
     eltwise.chain = chain;
-    bind_inputs(eltwise, inputs);
     eltwise.output_bytes = {tensor::num_bytes(spec)};
-    eltwise.results = {{0, spec.type, tensor::storage_map(spec.layout, spec.shape), {}}};
+    EltwisePart part{
+        elements, bind_inputs(eltwise.input_bytes, inputs), {{0, spec.type, tensor::storage_map(spec.layout, spec.shape), {}}}};
     // Where every tensor lies in the same order, walk that order.
-    const AccessMap& order = eltwise.results[0].map;
+    const AccessMap& order = part.results[0].map;
     const bool alike = std::all_of(inputs.begin(), inputs.end(), [&](const TensorView& input) { return input.map == order; });
     if (alike) {
-      for (Operand& operand : eltwise.operands) operand.map = AccessMap::contiguous({&elements, 1});
-      eltwise.results[0].map = AccessMap::contiguous({&elements, 1});
+      for (Operand& operand : part.operands) operand.map = AccessMap::contiguous({&elements, 1});
+      part.results[0].map = AccessMap::contiguous({&elements, 1});
     }
+    eltwise.parts = {std::move(part)};
     return dnn::eltwise(eltwise, card->device()->chip());
   });
   launch(card, op, program, tensors_of(inputs), {&output});
@@ -178,7 +179,7 @@ Tensor run_reduce(std::string_view op, const std::shared_ptr<Card>& card, const 
     reduce.outer = shape.outer;
     reduce.reduced = shape.reduced;
     reduce.inner = shape.inner;
-    bind_inputs(reduce, inputs);
+    reduce.operands = bind_inputs(reduce.input_bytes, inputs);
     reduce.prologue = prologue;
     ChainBuilder fold;
     const uint16_t a = fold.input(type), b = fold.input(type);

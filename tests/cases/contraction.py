@@ -43,8 +43,8 @@ def _dots() -> list[Case]:
     mm = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())))
     for dtype in (F16, F64, C64, I8, I32, I64, U8):
         cases.append(Case(f"matmul-{dtype}", "dot", mm, (arg((33, 65), dtype), arg((65, 40), dtype)), SUMMED))
-    wide = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=F32)
-    cases.append(Case("bfloat16-into-float32", "dot", wide, (arg((33, 65), BF16), arg((65, 40), BF16)), SUMMED, generic=False))
+    wide = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=jnp.promote_types(a.dtype, F32))
+    cases.append(Case("bfloat16-into-float32", "dot", wide, (arg((33, 65), BF16), arg((65, 40), BF16)), SUMMED))
     into_int = lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ())), preferred_element_type=I32)
     cases.append(Case("int8-into-int32", "dot", into_int, (arg((33, 65), I8, "full"), arg((65, 40), I8, "full"))))
     highest = lambda a, b: jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

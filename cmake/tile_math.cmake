@@ -8,19 +8,21 @@ set(simd_flags_avx2 -mavx2 -mfma -mf16c)
 set(simd_flags_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
     -Wno-maybe-uninitialized)
 
+# Instructions that not every host with AVX-512 has.
+set(own_flags_matmul_bf16.cpp -mavx512bf16)
+set(own_flags_matmul_amx.cpp -mamx-tile -mamx-bf16)
+
 foreach(simd portable avx2 avx512)
   foreach(source ${simd_sources})
     # A one-line source per pair, because CMake compiles a file once per target.
     set(wrapper ${CMAKE_CURRENT_BINARY_DIR}/simd/${simd}_${source})
     set(text "#include \"emulator/simd/${source}\"\n")
-    if(source STREQUAL matmul_bf16.cpp AND NOT simd STREQUAL avx512)
+    if(DEFINED own_flags_${source} AND NOT simd STREQUAL avx512)
       continue()
     endif()
     file(CONFIGURE OUTPUT ${wrapper} CONTENT "${text}" @ONLY)
     set(flags -O3 -Wno-ignored-attributes -Wno-psabi -DTT_SIMD=${simd} ${simd_flags_${simd}})
-    if(source STREQUAL matmul_bf16.cpp)
-      list(APPEND flags -mavx512bf16)
-    endif()
+    list(APPEND flags ${own_flags_${source}})
     if(source STREQUAL f32_functions.cpp)
       list(APPEND flags -fschedule-insns)
     endif()

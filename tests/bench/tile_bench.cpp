@@ -130,7 +130,7 @@ void bench_layouts(const Engine& engine) {
 }  // namespace
 
 int main() {
-  for (const Simd simd : {Simd::kPortable, Simd::kAvx2, Simd::kAvx512}) {
+  for (const Simd simd : {Simd::kPortable, Simd::kAvx2, Simd::kAvx512, Simd::kAmx}) {
     if (!host_supports(simd)) continue;
     std::printf("%s\n", std::string(name(simd)).c_str());
     bench_programs(engine(simd));

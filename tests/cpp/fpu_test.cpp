@@ -27,17 +27,19 @@ struct Block {
   }
 };
 
-std::vector<std::pair<Simd, bool>> every_form() {  // engines, and whether the first operand is given by rows
+// Engines, and whether the first operand is given by rows.
+std::vector<std::pair<Simd, bool>> every_form(const std::vector<Simd>& simds) {
   std::vector<std::pair<Simd, bool>> forms;
-  for (const Simd simd : host_simds()) {
+  for (const Simd simd : simds) {
     for (const bool in_rows : {false, true}) forms.emplace_back(simd, in_rows);
   }
   return forms;
 }
 
 template <class T, class S, class Make, class Add>
-void expect_product(DataType type, Make make, Add add, bool interleaved = false) {
-  const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {1, 2, 5}};
+void expect_product(DataType type, Make make, Add add, const std::vector<Simd>& simds = host_simds()) {
+  const bool interleaved = type == DataType::kBF16;
+  const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {1, 2, 5}, {1, 1, 11}};
   for (const auto& [mt, nt, kt] : shapes) {
     Block<T> a(mt, kt), b(kt, nt);
     Block<S> start(mt, nt);
@@ -73,7 +75,7 @@ void expect_product(DataType type, Make make, Add add, bool interleaved = false)
       }
     }
     for (const TileRows& tile : addresses) by_rows.push_back(reinterpret_cast<const std::byte*>(&tile));
-    for (const auto& [simd, in_rows] : every_form()) {
+    for (const auto& [simd, in_rows] : every_form(simds)) {
       Block<S> sums = start;
       const auto as = a.pointers(), bs = right.pointers(), accs = sums.pointers();
       const std::vector<const std::byte*> left(as.begin(), as.end()), middle(bs.begin(), bs.end());
@@ -158,27 +160,44 @@ float widened(uint16_t code) {
   return value;
 }
 
-// Per pair the odd element first, denormals as zeros on the way in and out: Intel's description of VDPBF16PS.
-[[gnu::noinline]] void dot_pairs(float& sum, size_t count, const std::vector<float>& a, const std::vector<float>& b) {
-  const unsigned control = _mm_getcsr();
-  _mm_setcsr(control | 0x8040);
+using Dot = void (*)(float& sum, const std::vector<float>& a, const std::vector<float>& b);
+
+// Per pair the odd element first: Intel's description of VDPBF16PS.
+void dot_pairs(float& sum, const std::vector<float>& a, const std::vector<float>& b) {
   volatile float total = sum;
-  for (size_t k = 0; k < count; k += 2) {
+  for (size_t k = 0; k < a.size(); k += 2) {
     total = std::fma(a[k + 1], b[k + 1], static_cast<float>(total));
     total = std::fma(a[k], b[k], static_cast<float>(total));
   }
   sum = total;
-  _mm_setcsr(control);
 }
 
-TEST(bf16_products_follow_the_dot_product_instruction) {
+// Even and odd elements of 16 apart, then their sum to the total: Intel's description of TDPBF16PS, on registers of 16 elements along k.
+void dot_halves(float& sum, const std::vector<float>& a, const std::vector<float>& b) {
+  for (size_t k0 = 0; k0 < a.size(); k0 += 16) {
+    volatile float even = 0, odd = 0;
+    for (size_t k = k0; k < k0 + 16; k += 2) {
+      even = std::fma(a[k], b[k], static_cast<float>(even));
+      odd = std::fma(a[k + 1], b[k + 1], static_cast<float>(odd));
+    }
+    volatile float both = even + odd;
+    sum += both;
+  }
+}
+
+// Both instructions take denormals for zeros on the way in and out.
+template <Dot dot>
+[[gnu::noinline]] void expect_bf16_product(const std::vector<Simd>& simds) {
   const auto add = [](float& sum, size_t count, auto a, auto b) {
     std::vector<float> x(count), y(count);
     for (size_t k = 0; k < count; ++k) {
       x[k] = widened(a(k));
       y[k] = widened(b(k));
     }
-    dot_pairs(sum, count, x, y);
+    const unsigned control = _mm_getcsr();
+    _mm_setcsr(control | 0x8040);
+    dot(sum, x, y);
+    _mm_setcsr(control);
   };
   // All exponents from tiny to moderate, so that denormals occur; then moderate ones only.
   for (const uint64_t spread : {90, 8}) {
@@ -186,8 +205,18 @@ TEST(bf16_products_follow_the_dot_product_instruction) {
       const uint64_t r = random_bits()();
       return static_cast<uint16_t>((r & 0x807f) | (127 - spread + (r >> 32) % (spread + 3)) << 7);
     };
-    expect_product<uint16_t, float>(DataType::kBF16, make, add, true);
+    expect_product<uint16_t, float>(DataType::kBF16, make, add, simds);
   }
+}
+
+TEST(bf16_products_follow_the_dot_product_instruction) {
+  std::vector<Simd> simds = host_simds();
+  std::erase(simds, Simd::kAmx);
+  expect_bf16_product<dot_pairs>(simds);
+}
+
+TEST(bf16_products_of_amx_follow_its_instruction) {
+  if (host_supports(Simd::kAmx)) expect_bf16_product<dot_halves>({Simd::kAmx});
 }
 
 TEST(operand_and_accumulator_types_are_as_documented) {

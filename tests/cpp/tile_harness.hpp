@@ -16,7 +16,7 @@ using namespace tt::emulator;
 
 inline std::vector<Simd> host_simds() {
   std::vector<Simd> found;
-  for (const Simd simd : {Simd::kPortable, Simd::kAvx2, Simd::kAvx512}) {
+  for (const Simd simd : {Simd::kPortable, Simd::kAvx2, Simd::kAvx512, Simd::kAmx}) {
     if (host_supports(simd)) found.push_back(simd);
   }
   return found;

@@ -94,6 +94,7 @@ constexpr int kVector = 16;  // lanes that stay in registers through all rounds
 
 void threefry2x32(uint64_t key, uint64_t counter, ThreeFryWords& words) {
   switch (emulator::simd()) {
+    case emulator::Simd::kAmx:
     case emulator::Simd::kAvx512: return threefry_avx512(key, counter, words);
     case emulator::Simd::kAvx2: return threefry_avx2(key, counter, words);
     case emulator::Simd::kPortable: return threefry_lanes(key, counter, words);
@@ -102,6 +103,7 @@ void threefry2x32(uint64_t key, uint64_t counter, ThreeFryWords& words) {
 
 void philox4x32(uint64_t key, uint64_t counter_low, uint64_t counter_high, PhiloxWords& words) {
   switch (emulator::simd()) {
+    case emulator::Simd::kAmx:
     case emulator::Simd::kAvx512: return philox_avx512(key, counter_low, counter_high, words);
     case emulator::Simd::kAvx2: return philox_avx2(key, counter_low, counter_high, words);
     case emulator::Simd::kPortable: return philox_lanes(key, counter_low, counter_high, words);

@@ -36,7 +36,7 @@ struct MatmulBlock {
 };
 
 // `type` is an operand type from matmul_operand_type. Each element's sum runs over k in order, in f32 with one fused multiply-add per term
-// (bf16: per pair, as VDPBF16PS does).
+// (bf16: per pair, as VDPBF16PS does; with AMX per 16 elements, the even and the odd ones apart, as TDPBF16PS does).
 void matmul_block(DataType type, const MatmulBlock& block);
 
 // Moves a row-major block of at most 32 x 32 elements into a tile in face order and back; what lies outside rows x cols is zero-filled

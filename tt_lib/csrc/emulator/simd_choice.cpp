@@ -1,4 +1,8 @@
 // Chooses the instruction set of the tile engines: the best one of the host, or the one JAX_TT_SIMD names.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -13,10 +17,11 @@ struct SimdInfo {
   std::string_view name;
   const Engine& (*engine)();
 };
-constexpr std::array<SimdInfo, 3> kSimds = {{
+constexpr std::array<SimdInfo, 4> kSimds = {{
     {Simd::kPortable, "portable", portable::engine},
     {Simd::kAvx2, "avx2", avx2::engine},
     {Simd::kAvx512, "avx512", avx512::engine},
+    {Simd::kAmx, "amx", avx512::engine_with_amx},
 }};
 
 Simd choose() {
@@ -27,9 +32,17 @@ Simd choose() {
       require(host_supports(row.simd), "[simd] JAX_TT_SIMD is \"", wanted, "\", which this host lacks: choose a smaller one");
       return row.simd;
     }
-    fail(ErrorCategory::kInvalidArgument, "[simd] JAX_TT_SIMD is \"", wanted, "\", expected \"avx512\", \"avx2\" or \"portable\"");
+    fail(ErrorCategory::kInvalidArgument, "[simd] JAX_TT_SIMD is \"", wanted, "\", expected \"amx\", \"avx512\", \"avx2\" or \"portable\"");
   }
-  return host_supports(Simd::kAvx512) ? Simd::kAvx512 : host_supports(Simd::kAvx2) ? Simd::kAvx2 : Simd::kPortable;
+  return std::find_if(kSimds.rbegin(), kSimds.rend(), [](const SimdInfo& row) { return host_supports(row.simd); })->simd;
+}
+
+// The kernel keeps the tile registers for processes that ask for them.
+bool may_use_tile_registers() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  static const bool may = __builtin_cpu_supports("amx-tile") != 0 && __builtin_cpu_supports("amx-bf16") != 0 &&
+                          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return may;
 }
 
 }  // namespace
@@ -42,6 +55,7 @@ bool host_supports(Simd simd) {
     case Simd::kAvx512:
       return host_supports(Simd::kAvx2) && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
              __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+    case Simd::kAmx: return host_supports(Simd::kAvx512) && may_use_tile_registers();
   }
   return false;
 }

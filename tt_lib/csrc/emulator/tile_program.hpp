@@ -144,8 +144,8 @@ std::string to_string(const TileProgram& program);  // one step per line
 void convert_elements(DataType from, const std::byte* source, DataType to, std::byte* destination, size_t n);
 
 // The instruction sets the tile engines are compiled for; the best one of the host is chosen at load, JAX_TT_SIMD overrides
-// ("avx512", "avx2", "portable").
-enum class Simd : uint8_t { kPortable, kAvx2, kAvx512 };
+// ("amx", "avx512", "avx2", "portable").
+enum class Simd : uint8_t { kPortable, kAvx2, kAvx512, kAmx };
 Simd simd();
 std::string_view name(Simd simd);
 bool host_has_bf16_dot();

@@ -1,5 +1,6 @@
 // What the tile engine provides once per instruction set: a table of functions over registers. The sources in this folder are compiled
-// three times, each into its own namespace (TT_SIMD: portable, avx2, avx512), and give the same bits.
+// three times, each into its own namespace (TT_SIMD: portable, avx2, avx512), and give the same bits. AMX is AVX-512 with another product
+// of bf16, whose sums are rounded in another order.
 #pragma once
 
 #include <cstddef>
@@ -66,6 +67,7 @@ const Engine& engine();
 }
 namespace avx512 {
 const Engine& engine();
-}
+const Engine& engine_with_amx();
+}  // namespace avx512
 
 }  // namespace tt::emulator

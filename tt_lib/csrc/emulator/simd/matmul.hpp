@@ -78,8 +78,8 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
         // Within a face a vector starts `column % kFace` elements (or pairs) into the row.
         right[v] = b[t * stride] + tile_offset(half * kFace, column / kFace * kFace) * kElement;
       }
-#pragma GCC unroll 4
-      for (size_t k = 0; k < Arithmetic::kSteps; ++k) {
+#pragma GCC unroll 16
+      for (size_t k = 0; k < Arithmetic::kSteps; ++k) {  // all of them: what counts k would take a slot from the multiplications
         decltype(Arithmetic::row(nullptr, 0, 0)) row[kBlockVectors];
 #pragma GCC unroll 4
         for (size_t v = 0; v < kBlockVectors; ++v) row[v] = Arithmetic::row(right[v], k, (c0 + v * Arithmetic::kColumns) % kFace);

@@ -28,6 +28,7 @@ const Row kRows[] = {
     {TileOpcode::kLog1p, [](L z) { return std::log(L(1) + z); }, 1.1},
     {TileOpcode::kNegate, [](L z) { return -z; }, 0},
     {TileOpcode::kSign, [](L z) { return z == L(0) ? z : z / std::abs(z); }, 1.1},
+    {TileOpcode::kCbrt, [](L z) { return std::pow(z, L(1) / L(3)); }, 1.1},
     {TileOpcode::kRecip, [](L z) { return L(1) / z; }, 1.1},
 };
 
@@ -89,6 +90,34 @@ TEST(complex_arithmetic_and_parts) {
     const auto combined = apply<float, C>(simd, TileOpcode::kComplex, DataType::kF32, DataType::kC64, {real, imag});
     EXPECT(combined == a);
   }
+}
+
+TEST(complex_numbers_are_ordered_by_real_then_imaginary_part) {
+  const std::vector<C> a = {{1, 2}, {1, 3}, {0, 9}, {2, -1}, {1, 2}}, b = {{1, 3}, {1, 2}, {1, 0}, {-2, 5}, {1, 2}};
+  const std::vector<C> low = {{0, 0}, {1, 2.5}, {1, 0}, {-2, 5}, {1, 1}}, high = {{1, 1}, {4, 4}, {2, 0}, {1, 1}, {1, 1.5}};
+  for (const Simd simd : host_simds()) {
+    const auto compare = [&](TileOpcode code) { return apply<C, uint8_t>(simd, code, DataType::kC64, DataType::kPred, {a, b}); };
+    EXPECT((compare(TileOpcode::kLt) == std::vector<uint8_t>{1, 0, 1, 0, 0}));
+    EXPECT((compare(TileOpcode::kLe) == std::vector<uint8_t>{1, 0, 1, 0, 1}));
+    EXPECT((compare(TileOpcode::kGt) == std::vector<uint8_t>{0, 1, 0, 1, 0}));
+    EXPECT((compare(TileOpcode::kGe) == std::vector<uint8_t>{0, 1, 0, 1, 1}));
+    const auto run = [&](TileOpcode code, const std::vector<std::vector<C>>& operands) {
+      return apply<C>(simd, code, DataType::kC64, DataType::kC64, operands);
+    };
+    EXPECT((run(TileOpcode::kMax, {a, b}) == std::vector<C>{b[0], a[1], b[2], a[3], a[4]}));
+    EXPECT((run(TileOpcode::kMin, {a, b}) == std::vector<C>{a[0], b[1], a[2], b[3], a[4]}));
+    EXPECT((run(TileOpcode::kClamp, {low, a, high}) == std::vector<C>{high[0], a[1], low[2], high[3], high[4]}));
+  }
+}
+
+TEST(complex_atan2_is_the_angle_of_real_numbers) {
+  const std::vector<C> y = {{1, 0}, {-1, 0}, {2, 0}, {-0.5f, 0}}, x = {{0, 0}, {0, 0}, {-3, 0}, {4, 0}};
+  const auto got = apply<C>(simd(), TileOpcode::kAtan2, DataType::kC64, DataType::kC64, {y, x});
+  for (size_t i = 0; i < y.size(); ++i) EXPECT(distance(got[i], L(std::atan2(y[i].real(), x[i].real()))) < 1.1);
+  // tan(atan2(y, x)) = y / x for complex numbers as well
+  const C dividend(0.3f, -0.7f), divisor(1.2f, 0.4f);
+  const C angle = apply<C>(simd(), TileOpcode::kAtan2, DataType::kC64, DataType::kC64, {{dividend}, {divisor}})[0];
+  EXPECT(distance(std::tan(angle), L(dividend) / L(divisor)) < 4);
 }
 
 TEST(complex_functions_keep_zeros_and_infinities) {

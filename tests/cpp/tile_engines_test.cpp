@@ -99,7 +99,7 @@ TEST(every_supported_operation_gives_the_same_bits_on_every_engine) {
 
 TEST(operations_without_a_form_are_refused) {
   EXPECT(!supports(TileOpcode::kExp, Lane::kS32));
-  EXPECT(!supports(TileOpcode::kLt, Lane::kC64));
+  EXPECT(!supports(TileOpcode::kFloor, Lane::kC64));
   const std::vector<int32_t> x(16);
   EXPECT_ERROR((apply<int32_t>(simd(), TileOpcode::kExp, DataType::kS32, DataType::kS32, {x})), "exp_tile has no form for s32");
 }

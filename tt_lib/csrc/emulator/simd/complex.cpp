@@ -50,6 +50,19 @@ Z sign(Z z) {
   const double size = __builtin_hypot(x, y);
   return make(x / size, y / size);
 }
+Z cbrt(Z z) {
+  const double size = __builtin_cbrt(__builtin_hypot(re(z), im(z))), angle = __builtin_atan2(im(z), re(z)) / 3;
+  return make(size * __builtin_cos(angle), size * __builtin_sin(angle));
+}
+Z atan2(Z y, Z x) {  // -i log((x + i y) / sqrt(x^2 + y^2))
+  const Z turned = __builtin_clog((x + make(0, 1) * y) / __builtin_csqrt(x * x + y * y));
+  return make(im(turned), -re(turned));
+}
+// By the real parts, then by the imaginary ones.
+bool less(Z a, Z b) { return re(a) == re(b) ? im(a) < im(b) : re(a) < re(b); }
+bool at_most(Z a, Z b) { return re(a) == re(b) ? im(a) <= im(b) : re(a) < re(b); }
+Z maximum(Z a, Z b) { return less(b, a) ? a : b; }
+Z minimum(Z a, Z b) { return less(a, b) ? a : b; }
 Z divide(Z a, Z b) { return a / b; }
 Z negate(Z z) { return -z; }
 Z power(Z a, Z b) {
@@ -124,6 +137,16 @@ struct ComplexSteps {
       static_cast<uint32_t*>(s.dst)[i] = (re(a) == re(b) && im(a) == im(b)) == equal;
     }
   }
+  template <bool (*order)(Z, Z), bool turned = false>
+  static void compare_parts(const StepArguments& s) {
+    for (size_t i = 0; i < s.n; ++i) {
+      const Z a = at(s.a, i), b = at(s.b, i);
+      static_cast<uint32_t*>(s.dst)[i] = turned ? order(b, a) : order(a, b);
+    }
+  }
+  static void clamp(const StepArguments& s) {
+    for (size_t i = 0; i < s.n; ++i) put(s.dst, i, minimum(maximum(at(s.b, i), at(s.a, i)), at(s.c, i)));
+  }
   static void combine(const StepArguments& s) {
     const auto *a = static_cast<const P*>(s.a), *b = static_cast<const P*>(s.b);
     auto* dst = static_cast<P*>(s.dst);
@@ -140,6 +163,10 @@ struct ComplexSteps {
       {TileOpcode::kMulAdd, multiply_add},
       {TileOpcode::kDiv, call2<divide>},
       {TileOpcode::kPow, call2<power>},
+      {TileOpcode::kAtan2, call2<atan2>},
+      {TileOpcode::kMax, call2<maximum>},
+      {TileOpcode::kMin, call2<minimum>},
+      {TileOpcode::kClamp, clamp},
       {TileOpcode::kNegate, call1<negate>},
       {TileOpcode::kSign, call1<sign>},
       {TileOpcode::kExp, call1<exp>},
@@ -149,6 +176,7 @@ struct ComplexSteps {
       {TileOpcode::kSqrt, call1<sqrt>},
       {TileOpcode::kRsqrt, call1<rsqrt>},
       {TileOpcode::kRecip, call1<reciprocal>},
+      {TileOpcode::kCbrt, call1<cbrt>},
       {TileOpcode::kLogistic, call1<logistic>},
       {TileOpcode::kTanh, call1<tanh>},
       {TileOpcode::kSin, call1<sin>},
@@ -160,6 +188,10 @@ struct ComplexSteps {
       {TileOpcode::kIsFinite, is_finite},
       {TileOpcode::kEq, compare<true>},
       {TileOpcode::kNe, compare<false>},
+      {TileOpcode::kLt, compare_parts<less>},
+      {TileOpcode::kLe, compare_parts<at_most>},
+      {TileOpcode::kGt, compare_parts<less, true>},
+      {TileOpcode::kGe, compare_parts<at_most, true>},
   };
   static constexpr StepRow kCombine[] = {{TileOpcode::kComplex, combine}};
 };

@@ -131,11 +131,6 @@ void convert_complex(const StepArguments& s) {
     parts.n = 2 * n;
     return s.type == DataType::kC64 ? cast<Part, float>(parts) : cast<Part, double>(parts);
   }
-  if (s.type == DataType::kPred) {
-    auto* to = static_cast<uint32_t*>(s.dst);
-    for (size_t i = 0; i < n; ++i) to[i] = from[2 * i] != 0 || from[2 * i + 1] != 0;
-    return;
-  }
   Part real[kTileElements];
   for (size_t i = 0; i < n; ++i) real[i] = from[2 * i];
   StepArguments part = s;

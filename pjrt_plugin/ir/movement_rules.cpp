@@ -63,6 +63,17 @@ void dynamic_update_slice(const Operation& op) {
   need_type(op, result(op), into, "the result");
 }
 
+void get_dimension_size(const Operation& op) {
+  need_index(op, integer(op, Attr::kDimension), rank(operand(op, 0)), Attr::kDimension);
+  need_type(op, result(op), scalar(DataType::kS32), "the result");
+}
+
+void set_dimension_size(const Operation& op) {
+  need_index(op, integer(op, Attr::kDimension), rank(operand(op, 0)), Attr::kDimension);
+  need_type(op, operand(op, 1), scalar(DataType::kS32), "the size");
+  need_type(op, result(op), operand(op, 0), "the result");
+}
+
 void iota(const Operation& op) { need_index(op, integer(op, Attr::kIotaDimension), rank(result(op)), Attr::kIotaDimension); }
 
 void pad(const Operation& op) {

@@ -62,8 +62,17 @@ void reduce_precision(const Operation& op) {
 
 void bitcast_convert(const Operation& op) {
   const Type &from = operand(op, 0), &to = result(op);
-  const int64_t wide = info(from.element).bits * from.num_elements(), expected = info(to.element).bits * to.num_elements();
-  need(op, wide == expected, show(from), " has ", wide, " bits, ", show(to), " ", expected);
+  const int64_t from_bits = info(from.element).bits, to_bits = info(to.element).bits;
+  Dims expected = from.dims;
+  if (from_bits > to_bits) {
+    expected.push_back(from_bits / to_bits);
+  } else if (from_bits < to_bits) {
+    need(op, !expected.empty() && expected.back() * from_bits == to_bits, "the last dimension of ", show(from), " does not make up ",
+         to_bits, " bits");
+    expected.pop_back();
+  }
+  need(op, std::max(from_bits, to_bits) % std::min(from_bits, to_bits) == 0, show(from), " as ", show(to));
+  need_dims(op, to, expected, "the result");
 }
 
 // Arrays that are combined by a region: k operands, k initial values.
@@ -283,6 +292,11 @@ void batch_norm(const Operation& op) {
   for (size_t i = 1; i < op.results().size(); ++i) need_dims(op, result(op, i), features, Which{"result", i});
 }
 
+void rng(const Operation& op) {
+  text(op, Attr::kRngDistribution);
+  for (const size_t i : {0, 1}) need_type(op, operand(op, i), scalar(result(op).element), Which{"operand", i});
+}
+
 void rng_bit_generator(const Operation& op) {
   text(op, Attr::kRngAlgorithm);
   need_type(op, result(op), operand(op, 0), "the new state");
@@ -317,6 +331,20 @@ void optimization_barrier(const Operation& op) {
   for (size_t i = 0; i < op.results().size(); ++i) need_type(op, result(op, i), operand(op, i), Which{"result", i});
 }
 
+void tuple(const Operation& op) {
+  std::vector<Type> members;
+  for (const Value* value : op.operands()) members.push_back(value->type());
+  need(op, result(op).kind == Type::Kind::kTuple && result(op).members == members, "the result is ", show(result(op)),
+       ", expected a tuple of the operands");
+}
+
+void get_tuple_element(const Operation& op) {
+  need(op, operand(op, 0).kind == Type::Kind::kTuple, "operand 0 is ", show(operand(op, 0)), ", expected a tuple");
+  const int64_t index = integer(op, Attr::kIndex);
+  need_index(op, index, static_cast<int64_t>(operand(op, 0).members.size()), Attr::kIndex);
+  need_type(op, result(op), operand(op, 0).members[static_cast<size_t>(index)], "the result");
+}
+
 void custom_call(const Operation& op) { text(op, Attr::kCallTargetName); }
 
 struct Row {
@@ -340,11 +368,13 @@ constexpr Row kRules[] = {
     {Op::kDynamicSlice, dynamic_slice},
     {Op::kDynamicUpdateSlice, dynamic_update_slice},
     {Op::kGather, gather},
+    {Op::kGetDimensionSize, get_dimension_size},
     {Op::kIota, iota},
     {Op::kPad, pad},
     {Op::kReshape, reshape},
     {Op::kReverse, reverse},
     {Op::kScatter, scatter},
+    {Op::kSetDimensionSize, set_dimension_size},
     {Op::kSlice, slice},
     {Op::kTranspose, transpose},
     {Op::kBatchNormGrad, batch_norm},
@@ -357,6 +387,7 @@ constexpr Row kRules[] = {
     {Op::kMap, map},
     {Op::kReduce, reduce},
     {Op::kReduceWindow, reduce_window},
+    {Op::kRng, rng},
     {Op::kRngBitGenerator, rng_bit_generator},
     {Op::kSelectAndScatter, select_and_scatter},
     {Op::kSort, sort},
@@ -365,6 +396,8 @@ constexpr Row kRules[] = {
     {Op::kIf, branches},
     {Op::kWhile, while_loop},
     {Op::kOptimizationBarrier, optimization_barrier},
+    {Op::kTuple, tuple},
+    {Op::kGetTupleElement, get_tuple_element},
     {Op::kCustomCall, custom_call},
 };
 

@@ -16,10 +16,14 @@ struct Clause {  // what an operation writes after its operands: text, then the 
 };
 constexpr Clause kClauses[] = {
     {Op::kBroadcastInDim, "dims = ", Attr::kBroadcastDimensions},
+    {Op::kDynamicBroadcastInDim, "dims = ", Attr::kBroadcastDimensions},
     {Op::kTranspose, "dims = ", Attr::kPermutation},
     {Op::kReverse, "dims = ", Attr::kDimensions},
     {Op::kConcatenate, "dim = ", Attr::kDimension},
     {Op::kIota, "dim = ", Attr::kIotaDimension},
+    {Op::kDynamicIota, "dim = ", Attr::kIotaDimension},
+    {Op::kGetDimensionSize, "dim = ", Attr::kDimension},
+    {Op::kSetDimensionSize, "dim = ", Attr::kDimension},
     {Op::kDynamicSlice, "sizes = ", Attr::kSliceSizes},
     {Op::kPad, "low = ", Attr::kEdgePaddingLow},
     {Op::kPad, "high = ", Attr::kEdgePaddingHigh},
@@ -34,6 +38,8 @@ constexpr Clause kClauses[] = {
 // Operations without a syntax of their own.
 constexpr Op kGeneric[] = {
     Op::kGather,
+    Op::kDynamicGather,
+    Op::kDynamicConv,
     Op::kScatter,
     Op::kMap,
     Op::kReduceWindow,

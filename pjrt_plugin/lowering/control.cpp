@@ -197,6 +197,8 @@ bool lower_control(BlockLowering& block, const ir::Operation& operation) {
       for (size_t i = 0; i < count; ++i) block.set(operation.result(i), block.ref(operation.operand(i)));
       return true;
     }
+    case Op::kTuple:
+    case Op::kGetTupleElement: block.refuse(operation, "a tuple that is more than a name for its members"); return true;
     case Op::kAfterAll:
     case Op::kCreateToken:
     case Op::kPartitionId:

@@ -222,6 +222,11 @@ bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
     case Op::kDynamicSlice: lower_dynamic_slice(block, operation); return true;
     case Op::kDynamicUpdateSlice: lower_dynamic_update_slice(block, operation); return true;
     case Op::kBitcastConvert: lower_bitcast(block, operation); return true;
+    case Op::kDynamicConv:  // passes::resolve_sizes has taken those whose sizes are constants
+    case Op::kDynamicGather:
+    case Op::kDynamicPad:
+    case Op::kRealDynamicSlice:
+    case Op::kSetDimensionSize: block.refuse(operation, "with sizes that are not constants"); return true;
     default: return false;
   }
 }

@@ -68,6 +68,19 @@ inline constexpr VhloOp kVhloOps[] = {
      "accumulation_type allow_imprecise_accumulation lhs_batching_dimensions lhs_component_count lhs_contracting_dimensions "
      "lhs_precision_type num_primitive_operations precision_config rhs_batching_dimensions rhs_component_count rhs_contracting_dimensions "
      "rhs_precision_type"},
+    {"dynamic_broadcast_in_dim_v1", Op::kDynamicBroadcastInDim,
+     "broadcast_dimensions known_expanding_dimensions known_nonexpanding_dimensions"},
+    {"dynamic_conv_v2", Op::kDynamicConv,
+     "batch_group_count feature_group_count input_batch_dimension input_feature_dimension input_spatial_dimensions "
+     "kernel_input_feature_dimension kernel_output_feature_dimension kernel_spatial_dimensions lhs_dilation output_batch_dimension "
+     "output_feature_dimension output_spatial_dimensions precision_config rhs_dilation window_reversal window_strides"},
+    {"dynamic_gather_v1", Op::kDynamicGather, "collapsed_slice_dims index_vector_dim indices_are_sorted offset_dims start_index_map"},
+    {"dynamic_gather_v2", Op::kDynamicGather,
+     "collapsed_slice_dims index_vector_dim indices_are_sorted offset_dims operand_batching_dims start_index_map "
+     "start_indices_batching_dims"},
+    {"dynamic_iota_v1", Op::kDynamicIota, "iota_dimension"},
+    {"dynamic_pad_v1", Op::kDynamicPad, ""},
+    {"dynamic_reshape_v1", Op::kDynamicReshape, ""},
     {"dynamic_slice_v1", Op::kDynamicSlice, "slice_sizes"},
     {"dynamic_update_slice_v1", Op::kDynamicUpdateSlice, ""},
     {"exponential_minus_one_v1", Op::kExponentialMinusOne, ""},
@@ -80,6 +93,7 @@ inline constexpr VhloOp kVhloOps[] = {
     {"gather_v2", Op::kGather,
      "collapsed_slice_dims index_vector_dim indices_are_sorted offset_dims operand_batching_dims slice_sizes start_index_map "
      "start_indices_batching_dims"},
+    {"get_dimension_size_v1", Op::kGetDimensionSize, "dimension"},
     {"get_tuple_element_v1", Op::kGetTupleElement, "index"},
     {"if_v1", Op::kIf, ""},
     {"imag_v1", Op::kImag, ""},
@@ -105,6 +119,7 @@ inline constexpr VhloOp kVhloOps[] = {
     {"partition_id_v1", Op::kPartitionId, ""},
     {"popcnt_v1", Op::kPopcnt, ""},
     {"power_v1", Op::kPower, ""},
+    {"real_dynamic_slice_v1", Op::kRealDynamicSlice, ""},
     {"real_v1", Op::kReal, ""},
     {"recv_v1", Op::kRecv, "channel_id channel_type is_host_transfer"},
     {"recv_v2", Op::kRecv, "channel_id channel_type is_host_transfer source_target_pairs"},
@@ -132,6 +147,7 @@ inline constexpr VhloOp kVhloOps[] = {
     {"select_v1", Op::kSelect, ""},
     {"send_v1", Op::kSend, "channel_id channel_type is_host_transfer"},
     {"send_v2", Op::kSend, "channel_id channel_type is_host_transfer source_target_pairs"},
+    {"set_dimension_size_v1", Op::kSetDimensionSize, "dimension"},
     {"shift_left_v1", Op::kShiftLeft, ""},
     {"shift_right_arithmetic_v1", Op::kShiftRightArithmetic, ""},
     {"shift_right_logical_v1", Op::kShiftRightLogical, ""},

@@ -1,0 +1,51 @@
+// One walk over all blocks; readers are pointed to the values that stand for what has gone.
+#include "passes/replace.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace tt::passes {
+namespace {
+
+class Walk {
+ public:
+  explicit Walk(std::span<const Replacement> replacements) : replacements_(replacements) {}
+
+  void block(ir::Block& block) {
+    std::vector<std::unique_ptr<ir::Operation>> before;
+    before.swap(block.operations());
+    for (auto& operation : before) {
+      for (size_t i = 0; i < operation->operands().size(); ++i) {
+        if (const auto found = replaced_.find(operation->operand(i)); found != replaced_.end()) operation->set_operand(i, found->second);
+      }
+      for (const auto& region : operation->regions()) this->block(*region);
+      const auto row =
+          std::find_if(replacements_.begin(), replacements_.end(), [&](const Replacement& r) { return r.op == operation->op(); });
+      std::vector<ir::Value*> values;
+      if (row != replacements_.end()) {
+        Builder builder(block, operation->location(), static_cast<int64_t>(gone_.size()));
+        values = row->make(*operation, builder);
+      }
+      if (values.empty()) {
+        block.append(std::move(operation));
+        continue;
+      }
+      for (size_t i = 0; i < values.size(); ++i) replaced_[operation->result(i)] = values[i];
+      gone_.push_back(std::move(operation));  // its results are keys of `replaced_`
+    }
+  }
+
+ private:
+  std::span<const Replacement> replacements_;
+  std::unordered_map<const ir::Value*, ir::Value*> replaced_;
+  std::vector<std::unique_ptr<ir::Operation>> gone_;
+};
+
+}  // namespace
+
+void replace_operations(ir::Module& module, std::span<const Replacement> replacements) {
+  Walk walk(replacements);
+  for (const auto& function : module.functions) walk.block(*function->body);
+}
+
+}  // namespace tt::passes

@@ -40,6 +40,14 @@ def _by_name(x):
         return jax.nn.relu(x) @ x.T
 
 
+def _decomposed(x):
+    """What passes make of other operations."""
+    largest = lambda v: lax.reduce_window(v, -jnp.inf, lax.max, (65, 1), (1, 1), "SAME").sum()
+    packed = lax.bitcast_convert_type(x.astype("int4").reshape(-1, 2), jnp.int8)
+    unpacked = lax.bitcast_convert_type(packed, jnp.uint4)
+    return lax.rng_uniform(0.0, 1.0, x.shape), packed, unpacked, jax.grad(largest)(x), x.mean()
+
+
 PROGRAMS = {
     "loop": lambda x: lax.scan(lambda c, y: (c + y, c * y), x[0], x),
     "branches": lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x),
@@ -50,6 +58,7 @@ PROGRAMS = {
     "calls": lambda x: jax.random.normal(jax.random.key(0), x.shape) + jax.jit(_by_name)(x),
     "gradient": jax.grad(lambda x: (_by_name(x) ** 2).mean()),
     "custom call without results": _side_effect,
+    "decomposed": _decomposed,
 }
 
 

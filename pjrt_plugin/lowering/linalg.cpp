@@ -104,6 +104,9 @@ void lower_eigh(BlockLowering& block, const ir::Operation& operation) {
   run_on_all(block, operation, [&] { return dnn::eigh(spec, block.builder.chip); });
 }
 
+// JAX's dce_sink: what it is given is computed, and nobody reads it.
+void lower_sink(BlockLowering& block, const ir::Operation& operation) { block.dense(operation.operand(0)); }
+
 struct CustomCall {
   std::string_view target;
   size_t operands, results;
@@ -111,10 +114,9 @@ struct CustomCall {
 };
 
 constexpr CustomCall kCustomCalls[] = {
-    {"Eigh", 1, 2, lower_eigh},
-    {"LuDecomposition", 1, 3, lower_lu},
-    {"Qr", 1, 2, lower_qr},
-    {"ProductOfElementaryHouseholderReflectors", 2, 1, lower_householder_product},
+    {"Eigh", 1, 2, lower_eigh},     {"LuDecomposition", 1, 3, lower_lu},
+    {"Qr", 1, 2, lower_qr},         {"ProductOfElementaryHouseholderReflectors", 2, 1, lower_householder_product},
+    {"dce_sink", 1, 0, lower_sink},
 };
 
 void lower_custom_call(BlockLowering& block, const ir::Operation& operation) {

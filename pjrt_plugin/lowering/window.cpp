@@ -261,17 +261,17 @@ Splat s32(int32_t value) {
   return splat;
 }
 
-// Each window picks a position; each element then collects from the windows that picked it, in the order of positions.
+// Each window picks a position; each element then collects from the windows that picked it, in the order of positions. Windows are small:
+// passes::decompose has taken the others.
 void lower_select_and_scatter(BlockLowering& block, const ir::Operation& operation) {
   const ir::Value *operand = operation.operand(0), *source = operation.operand(1);
-  const auto* init = std::get_if<Splat>(&block.ref(operation.operand(2)));
-  if (init == nullptr) return block.refuse(operation, "with an initial value that is not a constant");
   const DataType type = operand->type().element;
   const Dims &windows = source->type().dims, &dims = operand->type().dims;
   const Window window = read_window(operation, windows);
   const int64_t count = volume(windows), elements = volume(dims);
-  if (window.positions() > 64) return block.refuse(operation, cat("with windows of ", window.positions(), " elements"));
-  if (elements == 0 || count == 0) return block.set(operation.result(), *init);
+  Ref sum = block.ref(operation.operand(2));
+  if (!std::holds_alternative<Splat>(sum)) sum = *broadcast_in_dim(block.source(operation.operand(2)), {}, dims);
+  if (elements == 0 || count == 0) return block.set(operation.result(), sum);
   const auto node = [&](TileOpcode code, Lane lane, DataType result, int64_t n, std::vector<Ref> operands) -> Ref {
     const NodeId id = block.elementwise({code, lane, result, 0}, n, std::move(operands));
     block.graph.add_uses(id, 1000);
@@ -304,7 +304,6 @@ void lower_select_and_scatter(BlockLowering& block, const ir::Operation& operati
   const Source choice = block.graph.as_source(picked, DataType::kS32, windows);
   Source given = block.source(source);
   if (given.map.is_padded()) given = Source::dense(block.dense(source), type, windows);
-  Ref sum = *init;
   position.assign(dims.size(), 0);
   for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
     Dims low(dims.size()), high(dims.size()), interior(dims.size());

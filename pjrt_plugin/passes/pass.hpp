@@ -19,6 +19,7 @@ struct Pass {
 void inline_calls(ir::Module& module);  // leaves main alone, without calls and composites
 void resolve_tuples(ir::Module& module);
 void resolve_sizes(ir::Module& module);
+void decompose(ir::Module& module);  // into other operations: batch normalisation, random numbers ...
 void eliminate_common_subexpressions(ir::Module& module);
 void eliminate_dead_code(ir::Module& module);  // operations without effect whose results nobody reads
 

@@ -12,6 +12,7 @@ constexpr Pass kPipeline[] = {
     {"inline_calls", inline_calls, /*required=*/true},
     {"resolve_tuples", resolve_tuples, /*required=*/true},
     {"resolve_sizes", resolve_sizes, /*required=*/true},
+    {"decompose", decompose, /*required=*/true},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"eliminate_dead_code", eliminate_dead_code},
     {"batch_chains", nullptr},

@@ -91,6 +91,7 @@ CASES = [
     Case("custom_jvp", "control_grad", gradient(_clipped), (arg((33,)),)),
     Case("checkpoint", "control_grad", gradient(jax.checkpoint(lambda x: jnp.sin(jnp.sin(x)))), (arg((33,)),), COMPOSED),
     Case("optimization_barrier", "control", lambda x: lax.optimization_barrier(x + 1) * 2, (arg((5, 33)),)),
+    Case("dce_sink", "control", lambda x: (lax.dce_sink(jnp.sin(x), prevent_mlir_dce=True), x + 1)[1], (arg((5, 33)),)),
     Case("no-arguments-used", "control", lambda x: jnp.arange(7) * 2, (arg(()),)),
     Case("argument-returned", "control", lambda x, y: (x, y, x), (arg((5, 33)), arg((), I32))),
     Case("constants", "control", lambda x: x + jnp.array([[1.0, -2.5, 3.0]] * 4), (arg((4, 3)),)),

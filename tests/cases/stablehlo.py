@@ -1,8 +1,8 @@
 """One program of each StableHLO operation in jaxlib's dialect, for the page on what the card runs (tests/tools/support.py).
 
 $T is the element type ($F: one of floats and complex numbers), $R that of the parts of a complex number, $U the unsigned integer as wide,
-$0 its zero. The arguments are those of ARGUMENTS that the text names; what %r holds is returned. A few operations stand here once for each
-way to write them that makes a difference, their names followed by what that is.
+$0 its zero, $B the number of its bits (where they are several). The arguments are those of ARGUMENTS that the text names; what %r holds is
+returned. A few operations stand here once for each way to write them that makes a difference, their names followed by what that is.
 """
 
 ARGUMENTS = {
@@ -17,6 +17,7 @@ ARGUMENTS = {
     "q": "tensor<4xi1>",
     "w": "tensor<2x$T>",
     "u": "tensor<2xui64>",
+    "long": "tensor<140x$T>",
     "image": "tensor<1x4x4x2x$T>",
     "kernel": "tensor<3x3x2x2x$T>",
     "token": "!stablehlo.token",
@@ -34,6 +35,7 @@ _WINDOW = '%r = "stablehlo.reduce_window"(%x, %z) <{window_dimensions = array<i6
 _WINDOW += "(tensor<4x$T>, tensor<$T>) -> tensor<3x$T>"
 _SCATTERED = '%r = "stablehlo.select_and_scatter"(%x, %w, %z) <{window_dimensions = array<i64: 2>, window_strides = array<i64: 2>}> ({\n'
 _SCATTERED += _SELECT + "\n}, {\n" + _ADD + "\n}) : (tensor<4x$T>, tensor<2x$T>, tensor<$T>) -> tensor<4x$T>"
+_LARGE_SCATTERED = _SCATTERED.replace("%x, %w", "%long, %w").replace("i64: 2>", "i64: 70>").replace("tensor<4x", "tensor<140x")
 _ZERO = "%z = stablehlo.constant dense<$0> : tensor<$T>\n"
 _ALONE = "replica_groups = dense<0> : tensor<1x1xi64>"
 
@@ -53,6 +55,8 @@ PROGRAMS |= {
     "batch_norm_training": '%r:3 = "stablehlo.batch_norm_training"(%m, %x, %y) <{epsilon = 1.0e-3 : f32, feature_index = 1 : i64}> : '
     "(tensor<4x4x$T>, tensor<4x$T>, tensor<4x$T>) -> (tensor<4x4x$T>, tensor<4x$T>, tensor<4x$T>)",
     "bitcast_convert": "%r = stablehlo.bitcast_convert %x : (tensor<4x$T>) -> tensor<4x$U>",
+    "bitcast_convert to bits and back": "%a = stablehlo.bitcast_convert %x : (tensor<4x$T>) -> tensor<4x$Bxi1>\n"
+    "%r = stablehlo.bitcast_convert %a : (tensor<4x$Bxi1>) -> tensor<4x$T>",
     "broadcast": "%r = stablehlo.broadcast %x, sizes = [2] : (tensor<4x$T>) -> tensor<2x4x$T>",
     "broadcast_in_dim": "%r = stablehlo.broadcast_in_dim %x, dims = [1] : (tensor<4x$T>) -> tensor<2x4x$T>",
     "case": '%r = "stablehlo.case"(%i) ({\nstablehlo.return %x : tensor<4x$T>\n}, {\nstablehlo.return %y : tensor<4x$T>\n}) : '
@@ -79,6 +83,8 @@ PROGRAMS |= {
     "custom_call @Qr": "%r:2 = stablehlo.custom_call @Qr(%m) : (tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<4x$F>)",
     "custom_call @ProductOfElementaryHouseholderReflectors": "%r = stablehlo.custom_call @ProductOfElementaryHouseholderReflectors(%m, %x) : "
     "(tensor<4x4x$F>, tensor<4x$F>) -> tensor<4x4x$F>",
+    "custom_call @dce_sink": "stablehlo.custom_call @dce_sink(%x) {has_side_effect = true} : (tensor<4x$T>) -> ()\n"
+    "%r = stablehlo.add %x, %x : tensor<4x$T>",
     "custom_call @any.other": "%r = stablehlo.custom_call @any.other(%x) : (tensor<4x$T>) -> tensor<4x$T>",
     "dot": "%r = stablehlo.dot %m, %x : (tensor<4x4x$T>, tensor<4x$T>) -> tensor<4x$T>",
     "dot_general": "%r = stablehlo.dot_general %m, %x, contracting_dims = [1] x [0] : (tensor<4x4x$T>, tensor<4x$T>) -> tensor<4x$T>",
@@ -117,7 +123,8 @@ PROGRAMS |= {
     "pad": "%r = stablehlo.pad %x, %s, low = [1], high = [0], interior = [1] : (tensor<4x$T>, tensor<$T>) -> tensor<8x$T>",
     "partition_id": "%r = stablehlo.partition_id : tensor<ui32>",
     "real": "%r = stablehlo.real %x : (tensor<4x$T>) -> tensor<4x$R>",
-    "real_dynamic_slice": "%d = stablehlo.constant dense<1> : tensor<1xi32>\n%r = stablehlo.real_dynamic_slice %x, %d, %d, %d : "
+    "real_dynamic_slice": "%d = stablehlo.constant dense<1> : tensor<1xi32>\n%e = stablehlo.constant dense<2> : tensor<1xi32>\n"
+    "%r = stablehlo.real_dynamic_slice %x, %d, %e, %d : "
     "(tensor<4x$T>, tensor<1xi32>, tensor<1xi32>, tensor<1xi32>) -> tensor<1x$T>",
     "recv": '%r:2 = "stablehlo.recv"(%token) <{channel_handle = #stablehlo.channel_handle<handle = 0, type = 1>}> : '
     "(!stablehlo.token) -> (tensor<4xf32>, !stablehlo.token)",
@@ -139,9 +146,11 @@ PROGRAMS |= {
     "select": "%r = stablehlo.select %q, %x, %y : tensor<4xi1>, tensor<4x$T>",
     "select_and_scatter": _ZERO + _SCATTERED,
     "select_and_scatter from a value that the program computes": _SCATTERED.replace("%z", "%s"),
+    "select_and_scatter with large windows": _ZERO + _LARGE_SCATTERED,
     "send": '%r = "stablehlo.send"(%x, %token) <{channel_handle = #stablehlo.channel_handle<handle = 0, type = 1>}> : '
     "(tensor<4x$T>, !stablehlo.token) -> !stablehlo.token",
-    "set_dimension_size": "%r = stablehlo.set_dimension_size %x, %i, dim = 0 : (tensor<4x$T>, tensor<i32>) -> tensor<4x$T>",
+    "set_dimension_size": "%d = stablehlo.constant dense<4> : tensor<i32>\n"
+    "%r = stablehlo.set_dimension_size %x, %d, dim = 0 : (tensor<4x$T>, tensor<i32>) -> tensor<4x$T>",
     "slice": "%r = stablehlo.slice %x [0:4:2] : (tensor<4x$T>) -> tensor<2x$T>",
     "sort": '%r = "stablehlo.sort"(%x) <{dimension = 0 : i64, is_stable = true}> ({\n' + _SELECT + "\n}) : (tensor<4x$T>) -> tensor<4x$T>",
     "torch_index_select": '%r = "stablehlo.torch_index_select"(%m, %n) <{batch_dims = 0 : i64, dim = 0 : i64}> : '

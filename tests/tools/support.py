@@ -35,7 +35,10 @@ def _typed(text: str, element: str) -> str:
     part = element.removeprefix("complex<").removesuffix(">")
     zero = "(0.0, 0.0)" if part != element else "0" if element.strip("ui").isdigit() else "0.0"
     unsigned = element if part != element else f"ui{_width(element)}"
-    return text.replace("$T", element).replace("$F", element).replace("$R", part).replace("$U", unsigned).replace("$0", zero)
+    bits = "none" if part != element or element == "i1" else str(_width(element))  # "none" is nothing that MLIR reads
+    for name, value in (("$T", element), ("$F", element), ("$R", part), ("$U", unsigned), ("$0", zero), ("$B", bits)):
+        text = text.replace(name, value)
+    return text
 
 
 def program(operation: str, element: str) -> str | None:

@@ -1,0 +1,24 @@
+// The table of what is made of other operations.
+#include "passes/decompose.hpp"
+
+#include "passes/pass.hpp"
+
+namespace tt::passes {
+namespace {
+
+using ir::Op;
+
+constexpr Replacement kReplacements[] = {
+    {Op::kBatchNormGrad, batch_norm_grad},
+    {Op::kBatchNormInference, batch_norm_inference},
+    {Op::kBatchNormTraining, batch_norm_training},
+    {Op::kBitcastConvert, bitcast_of_parts},
+    {Op::kRng, rng},
+    {Op::kSelectAndScatter, select_and_scatter},
+};
+
+}  // namespace
+
+void decompose(ir::Module& module) { replace_operations(module, kReplacements); }
+
+}  // namespace tt::passes

@@ -1,0 +1,15 @@
+// Operations that are made of others: what each is made of.
+#pragma once
+
+#include "passes/replace.hpp"
+
+namespace tt::passes {
+
+std::vector<ir::Value*> batch_norm_inference(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> batch_norm_training(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> batch_norm_grad(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> bitcast_of_parts(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> select_and_scatter(const ir::Operation& operation, Builder& builder);  // with large windows
+std::vector<ir::Value*> rng(const ir::Operation& operation, Builder& builder);
+
+}  // namespace tt::passes

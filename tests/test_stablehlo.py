@@ -124,6 +124,15 @@ def test_operation_agrees_with_numpy(operation, element, expected):
         close(run("tt", text, args), [np.asarray(expected(*args))], 2e-6 if operation == "cbrt" else 0)
 
 
+@pytest.mark.parametrize("window", [9, 70])
+def test_select_and_scatter_adds_in_the_order_of_windows(window):
+    large = text_of("select_and_scatter with large windows", "f32")
+    overlapping = f"{{window_dimensions = array<i64: {window}>, window_strides = array<i64: 1>}}"
+    text = re.sub(r"\{window_dimensions[^}]*\}", overlapping, large).replace("tensor<2xf32>", f"tensor<{141 - window}xf32>")
+    args = arguments(text)
+    close(run("tt", text, args), run("cpu", text, args), 0)
+
+
 def test_dynamic_conv_is_a_convolution():
     static, dynamic = text_of("convolution", "f32"), text_of("dynamic_conv", "f32")
     close(run("tt", dynamic, arguments(dynamic)), run("cpu", static, arguments(static)), 1e-5)

@@ -261,8 +261,8 @@ Splat s32(int32_t value) {
   return splat;
 }
 
-// Each window picks a position; each element then collects from the windows that picked it, in the order of positions. Windows are small:
-// passes::decompose has taken the others.
+// Each window picks a position; each element then collects from the windows that picked it, in their order: from the
+// last position to the first. Windows are small: passes::decompose has taken the others.
 void lower_select_and_scatter(BlockLowering& block, const ir::Operation& operation) {
   const ir::Value *operand = operation.operand(0), *source = operation.operand(1);
   const DataType type = operand->type().element;
@@ -304,8 +304,9 @@ void lower_select_and_scatter(BlockLowering& block, const ir::Operation& operati
   const Source choice = block.graph.as_source(picked, DataType::kS32, windows);
   Source given = block.source(source);
   if (given.map.is_padded()) given = Source::dense(block.dense(source), type, windows);
-  position.assign(dims.size(), 0);
-  for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
+  for (int64_t p = window.positions(); p-- > 0;) {
+    for (size_t d = dims.size(), rest = static_cast<size_t>(p); d-- > 0; rest /= static_cast<size_t>(window.size[d]))
+      position[d] = static_cast<int64_t>(rest % static_cast<size_t>(window.size[d]));
     Dims low(dims.size()), high(dims.size()), interior(dims.size());
     for (size_t d = 0; d < dims.size(); ++d) {
       low[d] = position[d] - window.low[d];

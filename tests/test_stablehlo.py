@@ -77,6 +77,7 @@ FLOATS = ("f64", "f32", "f16", "bf16")
 AGAINST_CPU = [
     *((f"batch_norm_{kind}", element) for kind in ("inference", "training", "grad") for element in FLOATS),
     ("atan2", "complex<f32>"),
+    *((operation, element) for operation in ("broadcast", "dot", "einsum", "torch_index_select") for element in ("f32", "i32")),
     ("tuple", "f32"),
     ("get_tuple_element", "i32"),
     *(("select_and_scatter from a value that the program computes", element) for element in ("f32", "i32")),
@@ -131,6 +132,21 @@ def test_select_and_scatter_adds_in_the_order_of_windows(window):
     text = re.sub(r"\{window_dimensions[^}]*\}", overlapping, large).replace("tensor<2xf32>", f"tensor<{141 - window}xf32>")
     args = arguments(text)
     close(run("tt", text, args), run("cpu", text, args), 0)
+
+
+@pytest.mark.parametrize("config", ["abc,cbd->dab", "abc,acd->a", "abc,bcd->abcd", "ab,cd->da", "abc->cb", "abc->"])
+def test_einsum_sums_multiplies_and_transposes(config):
+    sizes = {"a": 3, "b": 4, "c": 5, "d": 2}
+    *inputs, result = (labels.strip() for labels in re.split("->|,", config))
+    kinds = ["tensor<" + "".join(f"{sizes[label]}x" for label in labels) + "f32>" for labels in (*inputs, result)]
+    names = ["%x", "%y"][: len(inputs)]
+    operation = "einsum" if len(inputs) == 2 else "unary_einsum"
+    text = f"""func.func @main({", ".join(map(": ".join, zip(names, kinds, strict=False)))}) -> ({kinds[-1]}) {{
+        %r = stablehlo.{operation} {", ".join(names)}, config = "{config}" : ({", ".join(kinds[:-1])}) -> {kinds[-1]}
+        return %r : {kinds[-1]}
+    }}"""
+    args = arguments(text)
+    close(run("tt", text, args), [np.einsum(config, *args, dtype=np.float64).astype(np.float32)], 1e-5)
 
 
 def test_dynamic_conv_is_a_convolution():

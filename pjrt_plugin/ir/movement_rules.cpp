@@ -6,6 +6,12 @@
 
 namespace tt::ir::rules {
 
+void broadcast(const Operation& op) {
+  Dims expected = ints(op, Attr::kBroadcastSizes);
+  expected.insert(expected.end(), operand(op, 0).dims.begin(), operand(op, 0).dims.end());
+  need_type(op, result(op), Type::tensor(operand(op, 0).element, expected), "the result");
+}
+
 void broadcast_in_dim(const Operation& op) {
   const Dims& dims = need_dimensions(op, ints(op, Attr::kBroadcastDimensions), rank(result(op)), Attr::kBroadcastDimensions);
   need_size(op, dims, rank(operand(op, 0)), Attr::kBroadcastDimensions);
@@ -117,6 +123,12 @@ void slice(const Operation& op) {
     expected.push_back(div_up(limit[d] - start[d], stride[d]));
   }
   need_type(op, result(op), Type::tensor(from.element, expected), "the result");
+}
+
+void torch_index_select(const Operation& op) {
+  const int64_t dim = integer(op, Attr::kDim), batch = integer(op, Attr::kBatchDims);
+  need_index(op, dim, rank(operand(op, 0)), Attr::kDim);
+  need_index(op, batch, std::min(dim, rank(operand(op, 1))) + 1, Attr::kBatchDims);
 }
 
 void transpose(const Operation& op) {

@@ -345,6 +345,8 @@ void get_tuple_element(const Operation& op) {
   need_type(op, result(op), operand(op, 0).members[static_cast<size_t>(index)], "the result");
 }
 
+void einsum(const Operation& op) { text(op, Attr::kEinsumConfig); }
+
 void custom_call(const Operation& op) { text(op, Attr::kCallTargetName); }
 
 struct Row {
@@ -362,6 +364,7 @@ constexpr Row kRules[] = {
     {Op::kClamp, clamp},
     {Op::kReducePrecision, reduce_precision},
     {Op::kBitcastConvert, bitcast_convert},
+    {Op::kBroadcast, broadcast},
     {Op::kBroadcastInDim, broadcast_in_dim},
     {Op::kConcatenate, concatenate},
     {Op::kConstant, constant},
@@ -376,6 +379,7 @@ constexpr Row kRules[] = {
     {Op::kScatter, scatter},
     {Op::kSetDimensionSize, set_dimension_size},
     {Op::kSlice, slice},
+    {Op::kTorchIndexSelect, torch_index_select},
     {Op::kTranspose, transpose},
     {Op::kBatchNormGrad, batch_norm},
     {Op::kBatchNormInference, batch_norm},
@@ -383,6 +387,8 @@ constexpr Row kRules[] = {
     {Op::kCholesky, cholesky},
     {Op::kConvolution, convolution},
     {Op::kDotGeneral, dot_general},
+    {Op::kEinsum, einsum},
+    {Op::kUnaryEinsum, einsum},
     {Op::kFft, fft},
     {Op::kMap, map},
     {Op::kReduce, reduce},

@@ -15,6 +15,7 @@ struct Clause {  // what an operation writes after its operands: text, then the 
   Attr attr;
 };
 constexpr Clause kClauses[] = {
+    {Op::kBroadcast, "sizes = ", Attr::kBroadcastSizes},
     {Op::kBroadcastInDim, "dims = ", Attr::kBroadcastDimensions},
     {Op::kDynamicBroadcastInDim, "dims = ", Attr::kBroadcastDimensions},
     {Op::kTranspose, "dims = ", Attr::kPermutation},
@@ -40,6 +41,7 @@ constexpr Op kGeneric[] = {
     Op::kGather,
     Op::kDynamicGather,
     Op::kDynamicConv,
+    Op::kTorchIndexSelect,
     Op::kScatter,
     Op::kMap,
     Op::kReduceWindow,
@@ -265,6 +267,10 @@ class Printer {
         out_ += " " + operands(op.operands()) + dict(op) + " : " + (plain ? both : functional(op));
         return;
       }
+      case Op::kEinsum:
+      case Op::kUnaryEinsum:
+        out_ += cat(" ", operands(op.operands()), ", config = ", quoted(op.text(Attr::kEinsumConfig)), dict(op), " : ", functional(op));
+        return;
       case Op::kComplex:
       case Op::kTuple: out_ += " " + operands(op.operands()) + dict(op) + " : " + to_string(op.result()->type()); return;
       case Op::kReducePrecision:

@@ -88,6 +88,7 @@ inline std::vector<Type> scalars_of(const Operation& op, size_t first, size_t co
 }
 
 // Movement, in movement_rules.cpp.
+void broadcast(const Operation& op);
 void broadcast_in_dim(const Operation& op);
 void concatenate(const Operation& op);
 void constant(const Operation& op);
@@ -100,6 +101,7 @@ void reshape(const Operation& op);
 void reverse(const Operation& op);
 void set_dimension_size(const Operation& op);
 void slice(const Operation& op);
+void torch_index_select(const Operation& op);
 void transpose(const Operation& op);
 void gather(const Operation& op);
 void scatter(const Operation& op);

@@ -16,7 +16,8 @@ struct Pass {
   bool required = false;     // lowering needs what it leaves
 };
 
-void inline_calls(ir::Module& module);  // leaves main alone, without calls and composites
+void inline_calls(ir::Module& module);        // leaves main alone, without calls and composites
+void rewrite_deprecated(ir::Module& module);  // dot, einsum ... as what took their place
 void resolve_tuples(ir::Module& module);
 void resolve_sizes(ir::Module& module);
 void decompose(ir::Module& module);  // into other operations: batch normalisation, random numbers ...

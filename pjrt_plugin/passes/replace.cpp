@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "ir/op_rules.hpp"
+
 namespace tt::passes {
 namespace {
 
@@ -30,7 +32,11 @@ class Walk {
         block.append(std::move(operation));
         continue;
       }
-      for (size_t i = 0; i < values.size(); ++i) replaced_[operation->result(i)] = values[i];
+      for (size_t i = 0; i < values.size(); ++i) {
+        ir::need(*operation, values[i]->type() == operation->result(i)->type(), "result ", i, " is ",
+                 ir::show(operation->result(i)->type()), ", expected ", ir::show(values[i]->type()));
+        replaced_[operation->result(i)] = values[i];
+      }
       gone_.push_back(std::move(operation));  // its results are keys of `replaced_`
     }
   }

@@ -34,6 +34,7 @@ inline constexpr VhloOp kVhloOps[] = {
     {"batch_norm_training_v1", Op::kBatchNormTraining, "epsilon feature_index"},
     {"bitcast_convert_v1", Op::kBitcastConvert, ""},
     {"broadcast_in_dim_v1", Op::kBroadcastInDim, "broadcast_dimensions"},
+    {"broadcast_v1", Op::kBroadcast, "broadcast_sizes"},
     {"call_v1", Op::kCall, "callee"},
     {"case_v1", Op::kCase, ""},
     {"cbrt_v1", Op::kCbrt, ""},
@@ -68,6 +69,7 @@ inline constexpr VhloOp kVhloOps[] = {
      "accumulation_type allow_imprecise_accumulation lhs_batching_dimensions lhs_component_count lhs_contracting_dimensions "
      "lhs_precision_type num_primitive_operations precision_config rhs_batching_dimensions rhs_component_count rhs_contracting_dimensions "
      "rhs_precision_type"},
+    {"dot_v1", Op::kDot, "precision_config"},
     {"dynamic_broadcast_in_dim_v1", Op::kDynamicBroadcastInDim,
      "broadcast_dimensions known_expanding_dimensions known_nonexpanding_dimensions"},
     {"dynamic_conv_v2", Op::kDynamicConv,
@@ -83,6 +85,7 @@ inline constexpr VhloOp kVhloOps[] = {
     {"dynamic_reshape_v1", Op::kDynamicReshape, ""},
     {"dynamic_slice_v1", Op::kDynamicSlice, "slice_sizes"},
     {"dynamic_update_slice_v1", Op::kDynamicUpdateSlice, ""},
+    {"einsum_v1", Op::kEinsum, "einsum_config"},
     {"exponential_minus_one_v1", Op::kExponentialMinusOne, ""},
     {"exponential_minus_one_v2", Op::kExponentialMinusOne, "result_accuracy"},
     {"exponential_v1", Op::kExponential, ""},
@@ -163,9 +166,11 @@ inline constexpr VhloOp kVhloOps[] = {
     {"tan_v2", Op::kTan, "result_accuracy"},
     {"tanh_v1", Op::kTanh, ""},
     {"tanh_v2", Op::kTanh, "result_accuracy"},
+    {"torch_index_select_v1", Op::kTorchIndexSelect, "batch_dims dim"},
     {"transpose_v1", Op::kTranspose, "permutation"},
     {"triangular_solve_v1", Op::kTriangularSolve, "left_side lower transpose_a unit_diagonal"},
     {"tuple_v1", Op::kTuple, ""},
+    {"unary_einsum_v1", Op::kUnaryEinsum, "einsum_config"},
     {"while_v1", Op::kWhile, ""},
     {"xor_v1", Op::kXor, ""},
 };

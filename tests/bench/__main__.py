@@ -1,17 +1,26 @@
-"""Prints the table: `python -m tests.bench [--rows a,b] [--runs N] [--json FILE]`. Medians, both platforms in turn in one process."""
+"""Prints the table: `python -m tests.bench [--rows a,b] [--runs N] [--json FILE] [--no-memory]`.
+
+Medians, both platforms in turn in one process, each after a pause in which the other's threads go to sleep. Beside them the host's peaks, the
+fraction of its peak that `tt` reaches, and the resident memory that the same row needs in a process of its own on each platform.
+"""
 
 import argparse
 import json
 import math
-import resource
+import pathlib
+import re
 import statistics
+import subprocess
+import sys
 import time
 
 import jax
 
+from tests.bench.peaks import host_peaks
 from tests.bench.rows import ROWS, Row
 
-COMPILE_BAR, COMPILE_MEAN_BAR, MEAN_BAR = 0.3, 0.1, 0.8
+COMPILE_BAR, COMPILE_MEAN_BAR, MEAN_BAR, MEMORY_BAR = 0.3, 0.1, 0.8, 1.5
+PAUSE = 5e-3  # seconds; the thread pools of both platforms look out for more work for a while before they sleep
 
 
 class Side:
@@ -28,6 +37,7 @@ class Side:
         jax.block_until_ready(self.compiled(*self.arguments))
 
     def run(self):
+        time.sleep(PAUSE)
         start = time.perf_counter()
         jax.block_until_ready(self.compiled(*self.arguments))
         self.seconds.append(time.perf_counter() - start)
@@ -57,8 +67,25 @@ def measure(row: Row, runs: int) -> dict:
         "ratio": tt / cpu,
         "compile_tt": sides["tt"].compile_seconds,
         "compile_cpu": sides["cpu"].compile_seconds,
-        "gflops": row.flops / tt / 1e9,
+        "giga_per_second": row.work / tt / 1e9,
     }
+
+
+def resident(row: Row, platform: str) -> float:
+    """MiB of resident memory at the most, in a process of its own that runs the row three times."""
+    command = [sys.executable, "-m", "tests.bench", "--only-on", platform, "--rows", row.name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def run_only(row: Row, platform: str) -> None:
+    side = Side(*row.make(), platform)
+    for _ in range(3):
+        side.run()
+    status = pathlib.Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before exec
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert peak is not None
+    print(int(peak[1]) / 2**10)
 
 
 def verdict(row: Row, result: dict) -> str:
@@ -71,45 +98,67 @@ def geometric_mean(values) -> float:
     return math.exp(statistics.fmean(math.log(v) for v in values))
 
 
+def show(row: Row, result: dict, peaks: dict[str, float] | None) -> str:
+    if "error" in result:
+        return f"{row.name:20}refused: {result['error']}"
+    bar = f"{row.bar:.2f}" if row.bar is not None else f"{row.most_ms:.0f} ms"
+    text = f"{row.name:20}{result['tt'] * 1e3:9.3f}{result['cpu'] * 1e3:9.3f}{result['ratio']:7.2f}{bar:>7}  {verdict(row, result):5}"
+    text += f"{result['compile_tt'] * 1e3:8.1f}{result['compile_cpu'] * 1e3:8.1f}{result['compile_tt'] / result['compile_cpu']:6.2f}"
+    if "memory_tt" in result:
+        text += f"{result['memory_tt']:7.0f}{result['memory_cpu']:7.0f}{result['memory_tt'] / result['memory_cpu']:6.2f}"
+    if row.peak is not None:
+        text += f"{result['giga_per_second']:8.0f} {'GB/s' if row.peak == 'memory' else 'GF/s'}"
+        if peaks is not None:
+            text += f"{result['giga_per_second'] / peaks[row.peak]:5.0%} of {row.peak}"
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", help="names, separated by commas")
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--json", help="file for the figures")
+    parser.add_argument("--no-memory", action="store_true", help="without the processes that measure memory")
+    parser.add_argument("--only-on", choices=("tt", "cpu"), help="runs one row there and prints its resident memory in MiB")
     options = parser.parse_args()
     wanted = options.rows.split(",") if options.rows else [row.name for row in ROWS]
     unknown = set(wanted) - {row.name for row in ROWS}
     if unknown:
         parser.error(f"unknown rows {sorted(unknown)}; there are {', '.join(row.name for row in ROWS)}")
+    rows = [row for row in ROWS if row.name in wanted]
+    if options.only_on:
+        for row in rows:
+            run_only(row, options.only_on)
+        return
 
-    print(f"{'row':22}{'tt ms':>10}{'cpu ms':>10}{'ratio':>8}{'bar':>8}        {'compile tt':>11}{'cpu ms':>9}{'ratio':>7}{'GF/s':>8}")
-    results = []
-    for row in ROWS:
-        if row.name not in wanted:
-            continue
-        result = measure(row, options.runs)
-        results.append(result)
-        if "error" in result:
-            print(f"{row.name:22}refused: {result['error']}", flush=True)
-            continue
-        bar = f"{row.bar:.2f}" if row.bar is not None else f"{row.most_ms:.0f} ms"
-        compile_ratio = result["compile_tt"] / result["compile_cpu"]
-        gflops = f"{result['gflops']:8.0f}" if row.flops else ""
+    peaks = host_peaks()
+    if peaks is not None:
         print(
-            f"{row.name:22}{result['tt'] * 1e3:10.3f}{result['cpu'] * 1e3:10.3f}{result['ratio']:8.2f}{bar:>8}  {verdict(row, result):6}"
-            f"{result['compile_tt'] * 1e3:11.1f}{result['compile_cpu'] * 1e3:9.1f}{compile_ratio:7.2f}{gflops}",
-            flush=True,
+            "peaks of this host: "
+            + ", ".join(f"{name} {value:.0f} {'GB/s' if name == 'memory' else 'GF/s'}" for name, value in peaks.items())
         )
+    memory = "" if options.no_memory else f"{'tt MiB':>7}{'cpu':>7}{'ratio':>6}"
+    print(f"{'row':20}{'tt ms':>9}{'cpu ms':>9}{'ratio':>7}{'bar':>7}       {'compile':>8}{'cpu ms':>8}{'ratio':>6}{memory}")
+    results = []
+    for row in rows:
+        result = measure(row, options.runs)
+        if "error" not in result and not options.no_memory:
+            result |= {f"memory_{platform}": resident(row, platform) for platform in ("tt", "cpu")}
+        results.append(result)
+        print(show(row, result, peaks), flush=True)
     timed = [r for r in results if "ratio" in r]
     if timed:
+        compile_mean = geometric_mean([r["compile_tt"] / r["compile_cpu"] for r in timed])
         print(f"geometric mean: time {geometric_mean([r['ratio'] for r in timed]):.2f} (bar {MEAN_BAR}), ", end="")
-        print(
-            f"compile {geometric_mean([r['compile_tt'] / r['compile_cpu'] for r in timed]):.2f} (bar {COMPILE_MEAN_BAR}, each row {COMPILE_BAR})"
-        )
-    print(f"peak resident memory of this process, both platforms: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB")
+        print(f"compile {compile_mean:.2f} (bar {COMPILE_MEAN_BAR}, each row {COMPILE_BAR})", end="")
+        if not options.no_memory:
+            print(
+                f", memory {geometric_mean([r['memory_tt'] / r['memory_cpu'] for r in timed]):.2f} (bar {MEMORY_BAR} on each row)", end=""
+            )
+        print()
     if options.json:
         with open(options.json, "w") as file:
-            json.dump(results, file, indent=1)
+            json.dump({"peaks": peaks, "rows": results}, file, indent=1)
 
 
 if __name__ == "__main__":

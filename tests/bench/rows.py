@@ -19,14 +19,16 @@ class Row:
       name: as the command line selects it.
       bar: greatest allowed ratio of the medians, tt over cpu; None where the bar is not a ratio.
       make: returns the function and its host arguments.
-      flops: of one run, where a fraction of the host's peak makes sense.
+      work: of one run, where a fraction of the host's peak makes sense: floating-point operations, or bytes read and written.
+      peak: which one: "fma", "bf16" (operations) or "memory" (bytes).
       most_ms: greatest allowed median on tt, in milliseconds, where the bar is absolute.
     """
 
     name: str
     bar: float | None
     make: Callable[[], tuple[Callable, tuple]]
-    flops: float = 0
+    work: float = 0
+    peak: str | None = None
     most_ms: float | None = None
 
 
@@ -146,23 +148,27 @@ def lstm():
 
 
 ROWS = [
-    Row("matmul_bf16_1024", 0.65, matmul(bf16, 1024), 2 * 1024**3),
-    Row("matmul_bf16_2048", 0.65, matmul(bf16, 2048), 2 * 2048**3),
-    Row("matmul_f32_1024", 1.15, matmul(f32, 1024), 2 * 1024**3),
-    Row("matvec_bf16", 0.25, lambda: (lambda x, y: x @ y, (bf16(8, 2048), bf16(2048, 8192)))),
-    Row("eltwise_f32_4m", 1.3, lambda: (lambda x, y: jnp.tanh(x) * jnp.exp(y) + x, (f32(4 << 20), f32(4 << 20)))),
-    Row("gelu_bf16_4m", 0.6, lambda: (jax.nn.gelu, (bf16(4 << 20),))),
-    Row("softmax_8192x128", 1.3, lambda: (jax.nn.softmax, (f32(8192, 128),))),
-    Row("layer_norm_1024x768", 1.5, lambda: (layer_norm, (f32(1024, 768),))),
-    Row("transpose_reduce", 1.0, lambda: (lambda x: x.T.sum(1), (f32(2048, 2048),))),
+    Row("matmul_bf16_1024", 0.65, matmul(bf16, 1024), 2 * 1024**3, "bf16"),
+    Row("matmul_bf16_2048", 0.65, matmul(bf16, 2048), 2 * 2048**3, "bf16"),
+    Row("matmul_f32_1024", 1.15, matmul(f32, 1024), 2 * 1024**3, "fma"),
+    Row("matvec_bf16", 0.25, lambda: (lambda x, y: x @ y, (bf16(8, 2048), bf16(2048, 8192))), 2 * 2048 * 8192, "memory"),
+    Row("eltwise_f32_4m", 1.3, lambda: (lambda x, y: jnp.tanh(x) * jnp.exp(y) + x, (f32(4 << 20), f32(4 << 20))), 12 << 22, "memory"),
+    Row("gelu_bf16_4m", 0.6, lambda: (jax.nn.gelu, (bf16(4 << 20),)), 4 << 22, "memory"),
+    Row("softmax_8192x128", 1.3, lambda: (jax.nn.softmax, (f32(8192, 128),)), 8 * 8192 * 128, "memory"),
+    Row("layer_norm_1024x768", 1.5, lambda: (layer_norm, (f32(1024, 768),)), 8 * 1024 * 768, "memory"),
+    Row("transpose_reduce", 1.0, lambda: (lambda x: x.T.sum(1), (f32(2048, 2048),)), 4 * 2048**2, "memory"),
     Row(
-        "embedding", 1.0, lambda: (lambda x, i: x[i], (f32(30000, 768), np.random.default_rng(1).integers(0, 30000, 4096).astype(np.int32)))
+        "embedding",
+        1.0,
+        lambda: (lambda x, i: x[i], (f32(30000, 768), np.random.default_rng(1).integers(0, 30000, 4096).astype(np.int32))),
+        8 * 4096 * 768,
+        "memory",
     ),
     Row("sort_1m", 0.3, lambda: (jnp.sort, (f32(1 << 20),))),
     Row("cumsum_1m", 0.5, lambda: (jnp.cumsum, (f32(1 << 20),))),
     Row("normal_1m", 1.0, lambda: (lambda k: jax.random.normal(jax.random.wrap_key_data(k), (1 << 20,)), (np.array([1, 2], np.uint32),))),
-    Row("conv_3x3", 0.8, lambda: (conv, (f32(8, 56, 56, 64), f32(3, 3, 64, 64)))),
-    Row("max_pool", 0.8, lambda: (lambda x: nn.max_pool(x, (2, 2), (2, 2)), (f32(8, 112, 112, 64),))),
+    Row("conv_3x3", 0.8, lambda: (conv, (f32(8, 56, 56, 64), f32(3, 3, 64, 64))), 2 * 8 * 56**2 * 9 * 64**2, "fma"),
+    Row("max_pool", 0.8, lambda: (lambda x: nn.max_pool(x, (2, 2), (2, 2)), (f32(8, 112, 112, 64),)), 5 * 8 * 112**2 * 64, "memory"),
     Row("mlp_train", 0.8, lambda: train_step(Mlp(), f32(256, 784), labels(256))),
     Row("cnn_train", 0.8, lambda: train_step(Cnn(), f32(64, 28, 28, 1), labels(64))),
     Row("bert_f32", 1.1, bert(jnp.float32, False)),

@@ -89,6 +89,11 @@ def test_arrays_of_no_elements(card, name):
         np.testing.assert_array_equal(a, b)
 
 
+def test_chains_over_no_elements_are_no_programs(card):
+    x = jax.device_put(np.zeros((0, 5), np.float32), card)
+    assert "program" not in jax.jit(lambda x: jnp.tanh(x) + 1).lower(x).compile().as_text()
+
+
 def test_flags_of_xla_are_passed_over(card):
     x = jax.device_put(np.float32(1), card)
     assert float(jax.jit(lambda x: x + 3, compiler_options={"xla_embed_ir_in_executable": True})(x)) == 4

@@ -117,8 +117,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
                     std::string fingerprint)
       : name_(module.name), plan_(std::move(plan)), donated_(std::move(donated)), chip_(chip), fingerprint_(std::move(fingerprint)) {
     const ir::Function& main = module.main();
-    for (const ir::Type& type : main.argument_types()) parameters_.push_back(as_stored(type));
-    for (const ir::Type& type : main.result_types) results_.push_back(as_stored(type));
+    for (const ir::Type& type : main.argument_types()) parameters_.push_back(lowering::stored(type));
+    for (const ir::Type& type : main.result_types) results_.push_back(lowering::stored(type));
     double seconds = 0;
     loops_ =
         std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
@@ -208,8 +208,6 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     std::vector<std::shared_ptr<metal::Buffer>> arguments, outputs;
     std::shared_ptr<metal::Buffer> arena;
   };
-
-  static ir::Type as_stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {}); }
 
   void run(State& state) const {
     Frame frame = template_;

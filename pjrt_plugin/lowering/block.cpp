@@ -13,8 +13,6 @@ using emulator::TileOp;
 using emulator::TileOpcode;
 using ir::Op;
 
-ir::Type stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {}); }
-
 void BlockLowering::set(const ir::Value* value, Ref ref) {
   if (const auto* id = producer(ref)) {
     const auto found = context.uses.find(value);

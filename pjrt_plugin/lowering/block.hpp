@@ -11,6 +11,7 @@
 #include "ir/ir.hpp"
 #include "lowering/cluster.hpp"
 #include "lowering/graph.hpp"
+#include "lowering/lower.hpp"
 
 namespace tt::lowering {
 
@@ -96,8 +97,5 @@ bool lower_window(BlockLowering& block, const ir::Operation& operation);
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation);
 bool lower_numeric(BlockLowering& block, const ir::Operation& operation);
 bool lower_linalg(BlockLowering& block, const ir::Operation& operation);
-
-// A type as the card stores it: tokens take one byte.
-ir::Type stored(const ir::Type& type);
 
 }  // namespace tt::lowering

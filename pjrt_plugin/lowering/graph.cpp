@@ -225,6 +225,7 @@ Node Graph::within(const Node& node, const std::unordered_set<NodeId>& group) co
 
 void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps, std::vector<Cluster>* same_wave) {
   constexpr size_t kMaxNodes = 256;
+  if (nodes_[group[0]].elements == 0) return;
   const std::unordered_set<NodeId> members(group.begin(), group.end());
   std::deque<Node> nodes;
   ClusterChain chain(nodes_[group[0]].elements);

@@ -24,6 +24,8 @@ void refuse_all(const Context& context) {
 
 }  // namespace
 
+ir::Type stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {0}); }
+
 Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip) {
   const ir::Function& main = module.main();
   Context context(chip, fusions);

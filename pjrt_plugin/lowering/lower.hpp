@@ -13,4 +13,7 @@ namespace tt::lowering {
 // operation it cannot lower, each with its Python line. `donated[i]`: parameter i may be overwritten.
 Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip);
 
+// A type as the card stores it: a token, which only orders, is an array of no elements.
+ir::Type stored(const ir::Type& type);
+
 }  // namespace tt::lowering

@@ -134,7 +134,7 @@ inline void wait(pjrt::Event* event) {
   call_on(Slot::kEventAwait, event);
 }
 
-constexpr int kPjrtF32 = 11, kPjrtS32 = 4;
+constexpr int kPjrtPred = 1, kPjrtS32 = 4, kPjrtF32 = 11;
 
 struct HostArray {
   const void* data;

@@ -91,6 +91,17 @@ TEST(arrays_of_no_elements_go_through) {
   EXPECT(fetch(result.outputs[1].get()) == std::vector<float>(5, 0));
 }
 
+TEST(tokens_are_arrays_of_no_elements) {
+  const ClientHandle client = create_client();
+  const ProgramHandle program = compile(client.get(), payload("tokens"));
+  const BufferHandle token = put(client.get(), {nullptr, {0}, kPjrtPred}), x = put(client.get(), {5.5F}, {});
+  const Run first = run(program.get(), {token.get(), x.get()});
+  EXPECT_EQ(fetch(first.outputs[1].get())[0], 9.5F);
+  EXPECT_EQ(list<int64_t>(Slot::kBufferDimensions, first.outputs[0].get())[0], 0);
+  const Run second = run(program.get(), {first.outputs[0].get(), x.get()});
+  EXPECT_EQ(fetch(second.outputs[1].get())[0], 9.5F);
+}
+
 TEST(host_memory_is_let_go_when_the_array_is) {
   const ClientHandle client = create_client();
   const std::vector<float> values = count_to(kLong);

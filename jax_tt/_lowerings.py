@@ -14,19 +14,25 @@ def register(platform: str) -> None:
     rules: dict[Any, Callable[..., Any]] = {
         linalg.lu_p: _lu,
         linalg.eigh_p: _eigh,
+        linalg.eig_p: _eig,
+        linalg.schur_p: _schur,
+        linalg.hessenberg_p: _hessenberg,
+        linalg.tridiagonal_p: _tridiagonal,
+        linalg.geqp3_p: _geqp3,
         ann.approx_top_k_p: _approx_top_k,
     }
     for primitive, rule in rules.items():
         mlir.register_lowering(primitive, rule, platform=platform)
 
 
-def _call(ctx: mlir.LoweringRuleContext, target: str, operand: ir.Value, avals_out: Any, config: str = "") -> list[ir.Value]:
-    types = [mlir.aval_to_ir_type(ctx.module_context, aval) for aval in avals_out]
-    return list(mlir.custom_call(target, result_types=types, operands=[operand], backend_config=config).results)
+def _call(ctx: mlir.LoweringRuleContext, target: str, *operands: ir.Value, avals_out: Any = None, config: str = "") -> list[ir.Value]:
+    """A custom call with the results of the primitive, or those of `avals_out`."""
+    types = [mlir.aval_to_ir_type(ctx.module_context, aval) for aval in (ctx.avals_out if avals_out is None else avals_out)]
+    return list(mlir.custom_call(target, result_types=types, operands=operands, backend_config=config).results)
 
 
 def _lu(ctx: mlir.LoweringRuleContext, a: ir.Value) -> list[ir.Value]:
-    return _call(ctx, "LuDecomposition", a, ctx.avals_out)
+    return _call(ctx, "LuDecomposition", a)
 
 
 def _eigh(ctx: mlir.LoweringRuleContext, a: ir.Value, *, lower, sort_eigenvalues, subset_by_index, algorithm) -> list[ir.Value]:
@@ -34,10 +40,33 @@ def _eigh(ctx: mlir.LoweringRuleContext, a: ir.Value, *, lower, sort_eigenvalues
     aval: Any = ctx.avals_in[0]
     n = aval.shape[-1]
     v_aval, w_aval = ctx.avals_out
-    v, w = _call(ctx, "Eigh", a, [aval, w_aval.update(shape=aval.shape[:-1])], str(int(lower)))
+    v, w = _call(ctx, "Eigh", a, avals_out=[aval, w_aval.update(shape=aval.shape[:-1])], config=str(int(lower)))
     if subset_by_index is None or subset_by_index == (0, n):
         return [v, w]
     return [_last(ctx, v, v_aval, *subset_by_index), _last(ctx, w, w_aval, *subset_by_index)]
+
+
+def _eig(ctx: mlir.LoweringRuleContext, a: ir.Value, *, compute_left_eigenvectors, compute_right_eigenvectors, **_) -> list[ir.Value]:
+    return _call(ctx, "Eig", a, config="L" * compute_left_eigenvectors + "R" * compute_right_eigenvectors)
+
+
+def _schur(ctx: mlir.LoweringRuleContext, a: ir.Value, *, sort_eig_vals, **_) -> list[ir.Value]:
+    if sort_eig_vals:
+        raise NotImplementedError("schur on tt does not sort eigenvalues; leave out sort_eig_vals")
+    return _call(ctx, "Schur", a)
+
+
+def _hessenberg(ctx: mlir.LoweringRuleContext, a: ir.Value) -> list[ir.Value]:
+    return _call(ctx, "Hessenberg", a)
+
+
+def _tridiagonal(ctx: mlir.LoweringRuleContext, a: ir.Value, *, lower) -> list[ir.Value]:
+    return _call(ctx, "Tridiagonal", a, config=str(int(lower)))
+
+
+def _geqp3(ctx: mlir.LoweringRuleContext, a: ir.Value, jpvt: ir.Value, *, use_magma) -> list[ir.Value]:
+    del use_magma
+    return _call(ctx, "PivotedQr", a, jpvt)
 
 
 def _last(ctx: mlir.LoweringRuleContext, x: ir.Value, aval_out: Any, start: int, limit: int) -> ir.Value:

@@ -107,16 +107,57 @@ void lower_eigh(BlockLowering& block, const ir::Operation& operation) {
 // JAX's dce_sink: what it is given is computed, and nobody reads it.
 void lower_sink(BlockLowering& block, const ir::Operation& operation) { block.dense(operation.operand(0)); }
 
+void lower_pivoted_qr(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::PivotedQrSpec spec{"pivoted_qr", working_type_of(operation), dims_of(operation, 0)};
+  const DataType given = operation.operand(1)->type().element;
+  require(given == DataType::kS32, "[custom_call] \"PivotedQr\" with pivots ", to_string(operation.operand(1)->type()), ", expected i32");
+  run_on_all(block, operation, [&] { return dnn::pivoted_qr(spec, block.builder.chip); });
+}
+
+void lower_hessenberg(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::HessenbergSpec spec{"hessenberg", working_type_of(operation), dims_of(operation, 0)};
+  run_on_all(block, operation, [&] { return dnn::hessenberg(spec, block.builder.chip); });
+}
+
+// The configuration as that of Eigh.
+void lower_tridiagonal(BlockLowering& block, const ir::Operation& operation) {
+  const bool lower = operation.text(Attr::kBackendConfig).starts_with('1');
+  const dnn::TridiagonalSpec spec{"tridiagonal", working_type_of(operation), dims_of(operation, 0), lower};
+  run_on_all(block, operation, [&] { return dnn::tridiagonal(spec, block.builder.chip); });
+}
+
+void lower_schur(BlockLowering& block, const ir::Operation& operation) {
+  const dnn::SchurSpec spec{"schur", working_type_of(operation), dims_of(operation, 0), operation.results().size() == 2};
+  run_on_all(block, operation, [&] { return dnn::schur(spec, block.builder.chip); });
+}
+
+// The configuration names the vectors that follow the eigenvalues: "", "L", "R" or "LR".
+void lower_eig(BlockLowering& block, const ir::Operation& operation) {
+  const std::string& vectors = operation.text(Attr::kBackendConfig);
+  const bool left = vectors.find('L') != std::string::npos, right = vectors.find('R') != std::string::npos;
+  require(operation.results().size() == 1u + left + right, "[custom_call] \"Eig\" with configuration \"", vectors, "\" and ",
+          operation.results().size(), " results");
+  const dnn::EigSpec spec{"eig", working_type_of(operation), dims_of(operation, 0), left, right};
+  run_on_all(block, operation, [&] { return dnn::eig(spec, block.builder.chip); });
+}
+
 struct CustomCall {
   std::string_view target;
-  size_t operands, results;
+  size_t operands, results, most_results;
   void (*lower)(BlockLowering&, const ir::Operation&);
 };
 
 constexpr CustomCall kCustomCalls[] = {
-    {"Eigh", 1, 2, lower_eigh},     {"LuDecomposition", 1, 3, lower_lu},
-    {"Qr", 1, 2, lower_qr},         {"ProductOfElementaryHouseholderReflectors", 2, 1, lower_householder_product},
-    {"dce_sink", 1, 0, lower_sink},
+    {"Eig", 1, 1, 3, lower_eig},
+    {"Eigh", 1, 2, 2, lower_eigh},
+    {"Hessenberg", 1, 2, 2, lower_hessenberg},
+    {"LuDecomposition", 1, 3, 3, lower_lu},
+    {"PivotedQr", 2, 3, 3, lower_pivoted_qr},
+    {"ProductOfElementaryHouseholderReflectors", 2, 1, 1, lower_householder_product},
+    {"Qr", 1, 2, 2, lower_qr},
+    {"Schur", 1, 1, 2, lower_schur},
+    {"Tridiagonal", 1, 4, 4, lower_tridiagonal},
+    {"dce_sink", 1, 0, 0, lower_sink},
 };
 
 void lower_custom_call(BlockLowering& block, const ir::Operation& operation) {
@@ -126,9 +167,10 @@ void lower_custom_call(BlockLowering& block, const ir::Operation& operation) {
     block.refuse(operation, cat("there is no custom call \"", target, "\" on tt"));
     return;
   }
-  require(operation.operands().size() == row->operands && operation.results().size() == row->results, "[custom_call] \"", target,
-          "\" with ", operation.operands().size(), " operands and ", operation.results().size(), " results, expected ", row->operands,
-          " and ", row->results);
+  const size_t operands = operation.operands().size(), results = operation.results().size();
+  require(operands == row->operands && results >= row->results && results <= row->most_results, "[custom_call] \"", target, "\" with ",
+          operands, " operands and ", results, " results, expected ", row->operands, " and ", row->results,
+          row->results == row->most_results ? "" : cat(" to ", row->most_results));
   row->lower(block, operation);
 }
 

@@ -1,5 +1,6 @@
 """Cases of factorisations, triangular solves and Fourier transforms."""
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -17,6 +18,35 @@ def _lower(x):
 def _eigh_rebuilds(x):
     w, v = jnp.linalg.eigh(x)
     return (v * jnp.exp(w)[..., None, :]) @ jnp.swapaxes(v, -1, -2)
+
+
+def _eigenvalues(x):
+    return jnp.sort(jnp.linalg.eigvals(x), axis=-1)
+
+
+def _schur_rebuilds(x):
+    t, z = lax.linalg.schur(x)
+    return z @ t @ z.conj().T, z @ z.conj().T, jnp.linalg.norm(jnp.tril(t, -2)), lax.linalg.schur(x, compute_schur_vectors=False)[0] - t
+
+
+def _eig_rebuilds(x):
+    w, left, right = lax.linalg.eig(x)
+    return (x @ right) @ jnp.linalg.inv(right), jnp.linalg.norm(left.conj().T @ x - w[:, None] * left.conj().T) < 1e-3
+
+
+def _tridiagonal(lower):
+    """The eigenvalues: small errors of a step may turn all the reflectors after it."""
+
+    def function(x):
+        _, d, e, _ = lax.linalg.tridiagonal(x, lower=lower)
+        return jnp.linalg.eigvalsh(jnp.diag(d) + jnp.diag(e, 1) + jnp.diag(e, -1))
+
+    return function
+
+
+def _pivoted_qr(x):
+    q, r, p = jax.scipy.linalg.qr(x, pivoting=True, mode="economic")
+    return q @ r, jnp.abs(r), p
 
 
 def _solve(left_side, lower, transpose_a, unit_diagonal):
@@ -64,4 +94,12 @@ CASES = [
     Case("eigh-rebuilds", "linalg", _eigh_rebuilds, (arg((2, 9, 9)),), "close"),
     Case("eigh-grad", "linalg", gradient(_eigh_rebuilds), (arg((9, 9)),), "close"),
     Case("qr", "linalg", lambda x: jnp.abs(jnp.linalg.qr(x)[1]), (arg((9, 5)),), "close"),
+    *(Case(f"pivoted_qr-{m}x{n}", "linalg", _pivoted_qr, (arg((m, n)),), "close") for m, n in ((9, 9), (9, 5), (5, 9))),
+    *(Case(f"eigvals-{n}", "linalg", _eigenvalues, (arg((2, n, n)),), "close") for n in (1, 2, 9)),
+    Case("eigvals-complex", "linalg", _eigenvalues, (arg((2, 9, 9), C64),), "close"),
+    Case("eig-rebuilds", "linalg", _eig_rebuilds, (arg((6, 6)),), "close"),
+    Case("eig-empty", "linalg", jnp.linalg.eig, (arg((2, 0, 0)),), "close"),
+    *(Case(f"schur-{t}", "linalg", _schur_rebuilds, (arg((9, 9), t),), "close") for t in (F32, C64)),
+    *(Case(f"hessenberg-{t}", "linalg", lax.linalg.hessenberg, (arg((2, 9, 9), t),), "close") for t in (F32, C64)),
+    *(Case(f"tridiagonal-{t}-{low}", "linalg", _tridiagonal(low), (arg((9, 9), t),), "close") for t in (F32, C64) for low in (True, False)),
 ]

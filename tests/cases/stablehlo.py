@@ -12,6 +12,7 @@ ARGUMENTS = {
     "s": "tensor<$T>",
     "c": "tensor<4xcomplex<$T>>",
     "i": "tensor<i32>",
+    "j": "tensor<4xi32>",
     "n": "tensor<2xi32>",
     "p": "tensor<i1>",
     "q": "tensor<4xi1>",
@@ -77,6 +78,14 @@ PROGRAMS |= {
     "(tensor<1x4x4x2x$T>, tensor<3x3x2x2x$T>) -> tensor<1x4x4x2x$T>",
     "create_token": "%r = stablehlo.create_token : !stablehlo.token",
     "cross-replica-sum": f'%r = "stablehlo.cross-replica-sum"(%x) <{{{_ALONE}}}> : (tensor<4x$T>) -> tensor<4x$T>',
+    "custom_call @Eig": '%r:2 = stablehlo.custom_call @Eig(%m) {backend_config = "R"} : '
+    "(tensor<4x4x$F>) -> (tensor<4xcomplex<$R>>, tensor<4x4xcomplex<$R>>)",
+    "custom_call @Hessenberg": "%r:2 = stablehlo.custom_call @Hessenberg(%m) : (tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<3x$F>)",
+    "custom_call @PivotedQr": "%r:3 = stablehlo.custom_call @PivotedQr(%m, %j) : (tensor<4x4x$F>, tensor<4xi32>) -> "
+    "(tensor<4x4x$F>, tensor<4xi32>, tensor<4x$F>)",
+    "custom_call @Schur": "%r:2 = stablehlo.custom_call @Schur(%m) : (tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<4x4x$F>)",
+    "custom_call @Tridiagonal": '%r:4 = stablehlo.custom_call @Tridiagonal(%m) {backend_config = "1"} : '
+    "(tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<4x$R>, tensor<3x$R>, tensor<3x$F>)",
     "custom_call @Eigh": '%r:2 = stablehlo.custom_call @Eigh(%m) {backend_config = "1"} : (tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<4x$R>)',
     "custom_call @LuDecomposition": "%r:3 = stablehlo.custom_call @LuDecomposition(%m) : (tensor<4x4x$F>) -> "
     "(tensor<4x4x$F>, tensor<4xi32>, tensor<4xi32>)",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <limits>
 
 #include "data_program.hpp"
 
@@ -206,8 +207,136 @@ void check_eigh(int64_t batch, int64_t n) {
   }
 }
 
+// Random, with equal eigenvalues, and cyclic: on the last plain shifts do not converge.
+template <class T>
+std::vector<T> general_matrices(int64_t n) {
+  std::vector<T> all = random_numbers<T>(3 * n * n, 9);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      all[static_cast<size_t>(n * n + i * n + j)] = i == j || i + 1 == j ? 1 : 0;
+      all[static_cast<size_t>(2 * n * n + i * n + j)] = j == (i + 1) % n ? 1 : 0;
+    }
+  }
+  return all;
+}
+
+template <class T>
+void check_schur(int64_t n) {
+  const auto all = general_matrices<T>(n);
+  const auto out = run_program(dnn::schur({.type = kType<T>, .dims = {3, n, n}, .vectors = true}, e150()), {bytes_of(all)});
+  const auto alone = run_program(dnn::schur({.type = kType<T>, .dims = {3, n, n}, .vectors = false}, e150()), {bytes_of(all)});
+  EXPECT(alone[0] == out[0]);
+  for (int64_t b = 0; b < 3; ++b) {
+    const Matrix<T> a(n, n, all, b), t(n, n, values_of<T>(out[0]), b), z(n, n, values_of<T>(out[1]), b);
+    Matrix<T> identity(n, n);
+    for (int64_t i = 0; i < n; ++i) {
+      identity(i, i) = 1;
+      for (int64_t j = 0; j < i; ++j) {
+        if (j + 1 < i || !std::is_floating_point_v<T>) EXPECT(t(i, j) == T{0});
+      }
+      if (i == 0 || t(i, i - 1) == T{0}) continue;
+      EXPECT(t(i, i) == t(i - 1, i - 1) && std::real(t(i, i - 1) * t(i - 1, i)) < 0 && (i == 1 || t(i - 1, i - 2) == T{0}));
+    }
+    expect_close(multiply(multiply(z, t), adjoint(z)), a);
+    expect_close(multiply(adjoint(z), z), identity);
+  }
+}
+
+template <class T>
+void check_eig(int64_t n) {
+  using C = std::complex<decltype(std::abs(T{}))>;
+  const auto all = general_matrices<T>(n);
+  std::vector<C> wide(all.begin(), all.end());
+  const auto out = run_program(dnn::eig({.type = kType<T>, .dims = {3, n, n}, .left = true, .right = true}, e150()), {bytes_of(all)});
+  const auto right = run_program(dnn::eig({.type = kType<T>, .dims = {3, n, n}, .left = false, .right = true}, e150()), {bytes_of(all)});
+  EXPECT(right[0] == out[0] && right[1] == out[2]);
+  const auto w = values_of<C>(out[0]);
+  for (int64_t b = 0; b < 3; ++b) {
+    const Matrix<C> a(n, n, wide, b), u(n, n, values_of<C>(out[1]), b), v(n, n, values_of<C>(out[2]), b);
+    Matrix<C> left = u, scaled = v;
+    for (int64_t j = 0; j < n; ++j) {
+      const C value = w[static_cast<size_t>(b * n + j)];
+      double norm = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        scaled(i, j) *= value;
+        left(i, j) *= std::conj(value);
+        norm += std::norm(std::complex<double>(v(i, j)));
+      }
+      EXPECT(std::abs(norm - 1) < kTolerance<T>);
+      if (std::is_floating_point_v<T> && value.imag() > 0) EXPECT(w[static_cast<size_t>(b * n + j + 1)] == std::conj(value));
+    }
+    expect_close(multiply(a, v), scaled);
+    expect_close(multiply(adjoint(a), u), left);
+  }
+}
+
+// Q^H a Q, with Q from the reflectors below the subdiagonal.
+template <class T>
+Matrix<T> turned(const Matrix<T>& a, const Matrix<T>& packed, const Bytes& tau) {
+  const int64_t n = a.rows;
+  std::vector<T> vectors;
+  for (int64_t i = 1; i < n; ++i) vectors.insert(vectors.end(), packed.data.begin() + i * n, packed.data.begin() + i * n + n - 1);
+  const dnn::HouseholderProductSpec spec{.type = kType<T>, .dims = {n - 1, n - 1}, .count = n - 1};
+  const Matrix<T> inner(n - 1, n - 1, values_of<T>(run_program(dnn::householder_product(spec, e150()), {bytes_of(vectors), tau})[0]), 0);
+  Matrix<T> q(n, n);
+  q(0, 0) = 1;
+  for (int64_t i = 1; i < n; ++i) {
+    for (int64_t j = 1; j < n; ++j) q(i, j) = inner(i - 1, j - 1);
+  }
+  return multiply(multiply(adjoint(q), a), q);
+}
+
+template <class T>
+void check_hessenberg(int64_t n) {
+  const auto all = random_numbers<T>(n * n, 10);
+  const auto out = run_program(dnn::hessenberg({.type = kType<T>, .dims = {n, n}}, e150()), {bytes_of(all)});
+  const Matrix<T> a(n, n, all, 0), packed(n, n, values_of<T>(out[0]), 0);
+  Matrix<T> h = packed;
+  for (int64_t i = 2; i < n; ++i) std::fill_n(h.data.begin() + i * n, i - 1, T{0});
+  expect_close(turned(a, packed, out[1]), h);
+}
+
+template <class T>
+void check_tridiagonal(int64_t n) {
+  using R = decltype(std::abs(T{}));
+  const auto all = random_numbers<T>(n * n, 11);
+  const auto out = run_program(dnn::tridiagonal({.type = kType<T>, .dims = {n, n}, .lower = true}, e150()), {bytes_of(all)});
+  const auto d = values_of<R>(out[1]), e = values_of<R>(out[2]);
+  Matrix<T> a(n, n, all, 0), wanted(n, n);
+  for (int64_t i = 0; i < n; ++i) {
+    a(i, i) = std::real(a(i, i));
+    for (int64_t j = i + 1; j < n; ++j) a(i, j) = conj(a(j, i));
+    wanted(i, i) = d[static_cast<size_t>(i)];
+    if (i > 0) wanted(i, i - 1) = wanted(i - 1, i) = e[static_cast<size_t>(i - 1)];
+  }
+  expect_close(turned(a, Matrix<T>(n, n, values_of<T>(out[0]), 0), out[3]), wanted);
+  // The upper triangle of the matrix seen from its other end says the same.
+  const std::vector<T> backwards(all.rbegin(), all.rend());
+  const auto upper = run_program(dnn::tridiagonal({.type = kType<T>, .dims = {n, n}, .lower = false}, e150()), {bytes_of(backwards)});
+  for (size_t slot = 0; slot < 4; ++slot) {
+    const auto from_end = [&]<class E>(E) {
+      auto values = values_of<E>(upper[slot]);
+      std::reverse(values.begin(), values.end());
+      EXPECT(values == values_of<E>(out[slot]));
+    };
+    if (slot == 0 || slot == 3) {
+      from_end(T{});
+    } else {
+      from_end(R{});
+    }
+  }
+}
+
 template <class T>
 void check_all() {
+  for (int64_t n : {1, 2, 3, 7, 40}) {
+    check_schur<T>(n);
+    check_eig<T>(n);
+  }
+  for (int64_t n : {2, 3, 40}) {
+    check_hessenberg<T>(n);
+    check_tridiagonal<T>(n);
+  }
   for (int64_t n : {1, 2, 7, 40}) {
     check_cholesky<T>(3, n);
     check_solve<T>(2, n, n == 40 ? 130 : 3);
@@ -231,6 +360,25 @@ TEST(cholesky_of_an_indefinite_matrix_is_nan) {
   const auto out =
       values_of<float>(run_program(dnn::cholesky({.type = DataType::kF32, .dims = {2, 2}, .lower = true}, e150()), {bytes_of(a)})[0]);
   EXPECT(std::all_of(out.begin(), out.end(), [](float x) { return std::isnan(x); }));
+}
+
+TEST(eigenvectors_of_what_is_not_finite_are_nan) {
+  const std::vector<float> a = {1, std::numeric_limits<float>::infinity(), 0, 1};
+  for (const Bytes& result :
+       run_program(dnn::eig({.type = DataType::kF32, .dims = {2, 2}, .left = true, .right = true}, e150()), {bytes_of(a)})) {
+    const auto values = values_of<float>(result);
+    EXPECT(std::isnan(values[0]) && std::isnan(values[values.size() - 2]));
+  }
+}
+
+TEST(pivoted_qr_takes_given_columns_first_and_then_the_largest) {
+  const std::vector<double> a = {1, 0, 3, 0, 0, 2, 0, 0, 0, 0, 0, 4};  // [3,4]
+  const auto pivots = [&](std::vector<int32_t> given) {
+    return values_of<int32_t>(
+        run_program(dnn::pivoted_qr({.type = DataType::kF64, .dims = {3, 4}}, e150()), {bytes_of(a), bytes_of(given)})[1]);
+  };
+  EXPECT(pivots({0, 0, 0, 0}) == (std::vector<int32_t>{4, 3, 2, 1}));
+  EXPECT(pivots({0, 1, 0, 0}) == (std::vector<int32_t>{2, 4, 3, 1}));
 }
 
 TEST(lu_takes_the_largest_pivots) {

@@ -51,6 +51,15 @@ struct QrSpec {
 };
 Program qr(const QrSpec& spec, const ChipSpec& chip);
 
+// The same of a[:, pivots - 1], as LAPACK's geqp3: columns whose `given` is not zero come first, the others by the norm of what is left of
+// them. The custom call "PivotedQr". Slots: a, given (i32), packed, pivots (i32, from one), tau.
+struct PivotedQrSpec {
+  std::string name = "pivoted_qr";
+  DataType type;
+  Dims dims;
+};
+Program pivoted_qr(const PivotedQrSpec& spec, const ChipSpec& chip);
+
 // dims: [..., m, n] of the packed vectors, m >= n; `count` factors. Result [..., m, n]: the first n columns of H_1 H_2 ... H_count. The
 // custom call "ProductOfElementaryHouseholderReflectors". Slots: packed, tau, q.
 struct HouseholderProductSpec {
@@ -70,5 +79,45 @@ struct EighSpec {
   bool lower;
 };
 Program eigh(const EighSpec& spec, const ChipSpec& chip);
+
+// dims: [..., n, n]. Result as LAPACK's gehrd has it: H with a = Q H Q^H on and above the subdiagonal, the Householder vectors of Q below
+// it, and their factors tau [..., n - 1]. The custom call "Hessenberg". Slots: a, packed, tau.
+struct HessenbergSpec {
+  std::string name = "hessenberg";
+  DataType type;
+  Dims dims;
+};
+Program hessenberg(const HessenbergSpec& spec, const ChipSpec& chip);
+
+// dims: [..., n, n], Hermitian; only the lower (upper) triangle is read, and overwritten as LAPACK's sytrd and hetrd do. Results: the
+// diagonal d [..., n] and what is beside it, e [..., n - 1], both real, and the factors tau [..., n - 1]. The custom call "Tridiagonal".
+// Slots: a, packed, d, e, tau.
+struct TridiagonalSpec {
+  std::string name = "tridiagonal";
+  DataType type;
+  Dims dims;
+  bool lower;
+};
+Program tridiagonal(const TridiagonalSpec& spec, const ChipSpec& chip);
+
+// dims: [..., n, n]. a = Z T Z^H with T upper triangular; of real matrices with blocks of 2x2 on the diagonal, equal on theirs, for pairs
+// of complex eigenvalues. QR iterations in double precision; NaN where they do not end. The custom call "Schur". Slots: a, t, z if vectors.
+struct SchurSpec {
+  std::string name = "schur";
+  DataType type;
+  Dims dims;
+  bool vectors;
+};
+Program schur(const SchurSpec& spec, const ChipSpec& chip);
+
+// dims: [..., n, n]. Eigenvalues w [..., n] and, as columns of norm one whose largest element is real, the left eigenvectors u with
+// u^H a = w u^H and the right ones; all complex. From the Schur form. The custom call "Eig". Slots: a, w, u if left, v if right.
+struct EigSpec {
+  std::string name = "eig";
+  DataType type;
+  Dims dims;
+  bool left, right;
+};
+Program eig(const EigSpec& spec, const ChipSpec& chip);
 
 }  // namespace tt::dnn

@@ -79,6 +79,8 @@ auto with_scalar(const std::string& op, DataType type, const Body& body) {
   }
 }
 
+inline double complex_cost(DataType type) { return is_complex(type) ? 4 : 1; }  // real operations for one of the type
+
 // Work in units that cores take independently of each other.
 struct MatrixWork {
   int64_t units;

@@ -29,6 +29,11 @@ StorageId BlockLowering::dense(const ir::Value* value) {
   return storage;
 }
 
+Ref BlockLowering::everywhere(const ir::Value* scalar, const Dims& dims) {
+  if (std::holds_alternative<Splat>(ref(scalar))) return ref(scalar);
+  return *broadcast_in_dim(source(scalar), {}, dims);
+}
+
 void BlockLowering::store_into(const Ref& ref, const ir::Type& type, StorageId destination) {
   if (const auto* id = std::get_if<NodeId>(&ref); id != nullptr && graph.node(*id).storage == kNoStorage) {
     graph.store_in(*id, destination);
@@ -178,11 +183,8 @@ bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
   }
   std::vector<Ref> operands;
   for (const ir::Value* value : operation.operands()) {
-    Ref operand = ref(value);
-    if (value->type().dims != type.dims && value->type().dims.empty()) {  // the scalar predicate of select, the scalar bounds of clamp
-      if (!std::holds_alternative<Splat>(operand)) operand = *broadcast_in_dim(source(value), {}, type.dims);
-    }
-    operands.push_back(std::move(operand));
+    const bool is_scalar = value->type().dims != type.dims && value->type().dims.empty();  // the predicate of select, the bounds of clamp
+    operands.push_back(is_scalar ? everywhere(value, type.dims) : ref(value));
   }
   if (std::all_of(operands.begin(), operands.end(), [](const Ref& operand) { return std::holds_alternative<Splat>(operand); })) {
     std::vector<Splat> constants;

@@ -51,8 +51,9 @@ class BlockLowering {
   // Values
   const Ref& ref(const ir::Value* value) const { return context.refs.at(value); }
   void set(const ir::Value* value, Ref ref);
-  Source source(const ir::Value* value);    // in memory, over the value's dimensions
-  StorageId dense(const ir::Value* value);  // in memory, row-major
+  Source source(const ir::Value* value);                      // in memory, over the value's dimensions
+  StorageId dense(const ir::Value* value);                    // in memory, row-major
+  Ref everywhere(const ir::Value* scalar, const Dims& dims);  // in each element of an array
   int level_of(const ir::Value* value) const { return graph.level_of(ref(value)); }
   void store_into(const Ref& ref, const ir::Type& type, StorageId destination);
 
@@ -87,6 +88,9 @@ class BlockLowering {
   const ir::Block* block_ = nullptr;
   std::unordered_map<const ir::Value*, std::vector<const ir::Operation*>> readers_;  // made when first asked for
 };
+
+// What pad makes of a value in memory, with a scalar of which the program may have to find out the value.
+Ref padded(BlockLowering& block, const Source& source, const Dims& low, const Dims& high, const Dims& interior, const ir::Value* scalar);
 
 // The families: each lowers the operations it knows and says whether it did.
 bool lower_movement(BlockLowering& block, const ir::Operation& operation);

@@ -82,26 +82,9 @@ Splat one_of(DataType type, bool value) {
 }
 
 void lower_pad(BlockLowering& block, const ir::Operation& operation) {
-  const ir::Type& type = operation.result()->type();
-  const ir::Value* operand = operation.operand(0);
-  const Dims &low = operation.ints(Attr::kEdgePaddingLow), &high = operation.ints(Attr::kEdgePaddingHigh),
-             &inner = operation.ints(Attr::kInteriorPadding);
-  const auto size = static_cast<ptrdiff_t>(size_of(type.element));
-  auto padded = [&](const Source& source, std::vector<std::byte> value) {
-    std::optional<Source> result = pad(source, low, high, inner, value);
-    if (!result) result = pad(Source::dense(block.dense(operand), type.element, operand->type().dims), low, high, inner, std::move(value));
-    return std::move(*result);
-  };
-  if (const auto* splat = std::get_if<Splat>(&block.ref(operation.operand(1)))) {
-    return block.set(operation.result(), padded(block.source(operand), {splat->bits.begin(), splat->bits.begin() + size}));
-  }
-  // The padding value is known at run time only: a mask chooses between the operand and the broadcast value.
-  const Source mask = padded(block.graph.as_source(one_of(DataType::kPred, true), DataType::kPred, operand->type().dims), {std::byte{0}});
-  const Source value = *broadcast_in_dim(block.source(operation.operand(1)), {}, type.dims);
-  const TileOp select{TileOpcode::kSelect, emulator::lane_of(type.element), type.element, 0};
-  block.set(operation.result(),
-            block.elementwise(select, type.num_elements(),
-                              {mask, padded(block.source(operand), std::vector<std::byte>(static_cast<size_t>(size))), value}));
+  const Source source = block.source(operation.operand(0));
+  block.set(operation.result(), padded(block, source, operation.ints(Attr::kEdgePaddingLow), operation.ints(Attr::kEdgePaddingHigh),
+                                       operation.ints(Attr::kInteriorPadding), operation.operand(1)));
 }
 
 void lower_concatenate(BlockLowering& block, const ir::Operation& operation) {
@@ -199,6 +182,23 @@ void lower_bitcast(BlockLowering& block, const ir::Operation& operation) {
 }
 
 }  // namespace
+
+Ref padded(BlockLowering& block, const Source& source, const Dims& low, const Dims& high, const Dims& interior, const ir::Value* scalar) {
+  const DataType type = scalar->type().element;
+  const Dims dims = dims_of(source);
+  const auto with = [&](const Source& from, std::vector<std::byte> value) {
+    if (auto view = pad(from, low, high, interior, value)) return std::move(*view);
+    return *pad(Source::dense(block.graph.dense(from, from.type, dims), from.type, dims), low, high, interior, std::move(value));
+  };
+  const auto size = static_cast<ptrdiff_t>(size_of(type));
+  if (const auto* splat = std::get_if<Splat>(&block.ref(scalar))) return with(source, {splat->bits.begin(), splat->bits.begin() + size});
+  // A mask chooses between the operand and the scalar.
+  const Source view = with(source, std::vector<std::byte>(static_cast<size_t>(size)));
+  if (!view.map.is_padded()) return view;
+  const Source mask = with(block.graph.as_source(one_of(DataType::kPred, true), DataType::kPred, dims), {std::byte{0}});
+  return block.elementwise({TileOpcode::kSelect, emulator::lane_of(type), type, 0}, view.map.size(),
+                           {mask, view, block.everywhere(scalar, dims_of(view))});
+}
 
 bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
   switch (operation.op()) {

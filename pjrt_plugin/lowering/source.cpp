@@ -13,6 +13,12 @@ Source Source::dense(StorageId storage, DataType type, std::span<const int64_t> 
 
 bool Source::is_dense() const { return storage != kNoStorage && map.offset == 0 && indices.empty() && map.is_contiguous(); }
 
+Dims dims_of(const Source& source) {
+  Dims dims;
+  for (const Dim& dim : source.map.dims) dims.push_back(dim.size);
+  return dims;
+}
+
 std::optional<Source> broadcast_in_dim(const Source& source, std::span<const int64_t> dimensions, std::span<const int64_t> result) {
   Source out = source;
   out.map.dims.assign(result.size(), Dim{1, 0});

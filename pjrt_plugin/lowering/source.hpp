@@ -35,6 +35,8 @@ struct Source {
   bool is_dense() const;  // the whole value, row-major, from the start of the storage; the caller compares sizes
 };
 
+Dims dims_of(const Source& source);
+
 // Each returns the view of the operation's result, or nothing when one map cannot express it.
 std::optional<Source> broadcast_in_dim(const Source& source, std::span<const int64_t> dimensions, std::span<const int64_t> result);
 std::optional<Source> transpose(const Source& source, std::span<const int64_t> permutation);

@@ -95,11 +95,7 @@ class WindowReduction {
   WindowReduction(BlockLowering& block, const ir::Operation& operation)
       : block_(block), operation_(operation), region_(operation.region()) {
     const size_t k = operation.results().size();
-    for (size_t v = 0; v < k; ++v) {
-      const auto* init = std::get_if<Splat>(&block.ref(operation.operand(k + v)));
-      if (init == nullptr) fail(ErrorCategory::kUnimplemented, "with an initial value that is not a constant");
-      inits_.push_back(*init);
-    }
+    for (size_t v = 0; v < k; ++v) inits_.push_back(operation.operand(k + v));
   }
 
   void run() {
@@ -115,7 +111,7 @@ class WindowReduction {
     if (window.positions() <= kMaxPositions) {
       results = combine(values, window);
     } else if (const auto prefix = as_prefix(window)) {
-      results = {lower_prefix(block_, region_, values[0], inits_[0], *prefix)};
+      results = {lower_prefix(block_, region_, values[0], *constant(0), *prefix)};
     } else {
       results = by_dimension(values, window);
     }
@@ -123,9 +119,22 @@ class WindowReduction {
   }
 
  private:
+  const Splat* constant(size_t v) const { return std::get_if<Splat>(&block_.ref(inits_[v])); }  // null: computed by the program
+  std::vector<Ref> initial_values(const Dims& dims) const {
+    std::vector<Ref> values;
+    for (const ir::Value* init : inits_) values.push_back(block_.everywhere(init, dims));
+    return values;
+  }
+
   // Positions one by one.
-  std::vector<Ref> combine(const std::vector<Source>& values, const Window& window) {
-    std::vector<Ref> sum(inits_.begin(), inits_.end());
+  std::vector<Ref> combine(std::vector<Source> values, Window window) {
+    for (size_t v = 0; v < values.size(); ++v) {
+      if (constant(v) == nullptr) {  // no view shows it beside the array
+        materialise_padding(values, window);
+        break;
+      }
+    }
+    std::vector<Ref> sum = initial_values(window.output);
     Dims position(window.size.size(), 0);
     const int64_t elements = volume(window.output);
     for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
@@ -137,11 +146,11 @@ class WindowReduction {
   }
 
   Ref view(const Source& value, size_t v, const Window& window, const Dims& position) {
-    if (auto found = view_at(value, window, position, bits_of(inits_[v]))) return *found;
+    const Splat* outside = constant(v);
+    if (auto found = view_at(value, window, position, outside == nullptr ? std::vector<std::byte>() : bits_of(*outside))) return *found;
     // The padded array in memory: then any window is a plain strided view.
     Window plain = window;
-    const Source padded = materialise_padded(value, v, plain);
-    auto found = view_at(padded, plain, position, bits_of(inits_[v]));
+    auto found = view_at(materialise_padded(value, v, plain), plain, position, {});
     check(found.has_value(), "[reduce_window] no view of a plain array");
     return *found;
   }
@@ -157,44 +166,39 @@ class WindowReduction {
       if (found || w.size[d] != w.output[d] || (!forward && !backward)) return std::nullopt;
       found = Prefix{d, backward};
     }
-    return inits_.size() == 1 && is_identity(region_chain(region_), inits_[0]) ? found : std::nullopt;
+    const bool is_neutral = inits_.size() == 1 && constant(0) != nullptr && is_identity(region_chain(region_), *constant(0));
+    return is_neutral ? found : std::nullopt;
   }
 
   // Copies the operand with its padding; `window` then needs none.
   Source materialise_padded(const Source& value, size_t v, Window& window) {
     const size_t rank = window.size.size();
-    Dims interior(rank), dims(rank);
-    for (size_t d = 0; d < rank; ++d) interior[d] = window.base_dilations[d] - 1;
-    std::optional<Source> padded = pad(value, window.low, window.high, interior, bits_of(inits_[v]));
-    if (!padded) padded = pad(copy(value), window.low, window.high, interior, bits_of(inits_[v]));
-    for (size_t d = 0; d < rank; ++d) dims[d] = padded->map.dims[d].size;
+    Dims interior(rank), dims = dims_of(value);
+    for (size_t d = 0; d < rank; ++d) {
+      interior[d] = window.base_dilations[d] - 1;
+      dims[d] = std::max<int64_t>((dims[d] - 1) * window.base_dilations[d] + 1, 0) + window.low[d] + window.high[d];
+    }
+    const Ref filled = padded(block_, value, window.low, window.high, interior, inits_[v]);
     window.base_dilations.assign(rank, 1);
     window.low.assign(rank, 0);
     window.high.assign(rank, 0);
-    return copy(*padded);
+    return Source::dense(block_.graph.dense(filled, value.type, dims), value.type, dims);
   }
 
-  Source copy(const Source& source) {
-    const NodeId node = block_.graph.add({TileOpcode::kCopy, emulator::lane_of(source.type), source.type, 0}, source.map.size(), {source});
-    return stored(node, source.type, dims_of(source));
-  }
-
-  static Dims dims_of(const Source& source) {
-    Dims dims;
-    for (const AccessMap::Dim& dim : source.map.dims) dims.push_back(dim.size);
-    return dims;
-  }
-
-  Source stored(const Ref& ref, DataType type, const Dims& dims) { return block_.graph.as_source(ref, type, dims); }
-
-  // One dimension after the other; in each, windows of 2^i are put together from windows of 2^(i-1).
-  std::vector<Ref> by_dimension(std::vector<Source> values, Window window) {
+  void materialise_padding(std::vector<Source>& values, Window& window) {
     Window plain = window;
     for (size_t v = 0; v < values.size(); ++v) {
       plain = window;
       values[v] = materialise_padded(values[v], v, plain);
     }
     window = plain;
+  }
+
+  Source stored(const Ref& ref, DataType type, const Dims& dims) { return block_.graph.as_source(ref, type, dims); }
+
+  // One dimension after the other; in each, windows of 2^i are put together from windows of 2^(i-1).
+  std::vector<Ref> by_dimension(std::vector<Source> values, Window window) {
+    materialise_padding(values, window);
     std::vector<Ref> result(values.begin(), values.end());
     const size_t rank = window.size.size();
     for (size_t d = 0; d < rank; ++d) {
@@ -219,7 +223,7 @@ class WindowReduction {
     Dims limit(rank);
     for (size_t d = 0; d < rank; ++d) limit[d] = (window.output[d] - 1) * window.strides[d] + 1;
     for (size_t v = 0; v < values.size(); ++v) result[v] = *slice(values[v], Dims(rank, 0), limit, window.strides);
-    std::vector<Ref> arguments(inits_.begin(), inits_.end());
+    std::vector<Ref> arguments = initial_values(window.output);
     arguments.insert(arguments.end(), result.begin(), result.end());
     return apply_region(block_, region_, arguments, volume(window.output));
   }
@@ -244,7 +248,7 @@ class WindowReduction {
   BlockLowering& block_;
   const ir::Operation& operation_;
   const ir::Block& region_;
-  std::vector<Splat> inits_;
+  std::vector<const ir::Value*> inits_;
 };
 
 Splat pred(bool value) {
@@ -269,8 +273,7 @@ void lower_select_and_scatter(BlockLowering& block, const ir::Operation& operati
   const Dims &windows = source->type().dims, &dims = operand->type().dims;
   const Window window = read_window(operation, windows);
   const int64_t count = volume(windows), elements = volume(dims);
-  Ref sum = block.ref(operation.operand(2));
-  if (!std::holds_alternative<Splat>(sum)) sum = *broadcast_in_dim(block.source(operation.operand(2)), {}, dims);
+  Ref sum = block.everywhere(operation.operand(2), dims);
   if (elements == 0 || count == 0) return block.set(operation.result(), sum);
   const auto node = [&](TileOpcode code, Lane lane, DataType result, int64_t n, std::vector<Ref> operands) -> Ref {
     const NodeId id = block.elementwise({code, lane, result, 0}, n, std::move(operands));

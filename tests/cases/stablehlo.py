@@ -142,7 +142,6 @@ PROGRAMS |= {
     "reduce_scatter": f'%r = "stablehlo.reduce_scatter"(%x) <{{scatter_dimension = 0 : i64, {_ALONE}}}> ({{\n{_ADD}\n}}) : '
     "(tensor<4x$T>) -> tensor<4x$T>",
     "reduce_window": _ZERO + _WINDOW,
-    "reduce_window from a value that the program computes": _WINDOW.replace("%z", "%s"),
     "replica_id": "%r = stablehlo.replica_id : tensor<ui32>",
     "reshape": "%r = stablehlo.reshape %x : (tensor<4x$T>) -> tensor<2x2x$T>",
     "reverse": "%r = stablehlo.reverse %x, dims = [0] : tensor<4x$T>",
@@ -154,7 +153,6 @@ PROGRAMS |= {
     "(tensor<4x$T>, tensor<2xi32>, tensor<2x$T>) -> tensor<4x$T>",
     "select": "%r = stablehlo.select %q, %x, %y : tensor<4xi1>, tensor<4x$T>",
     "select_and_scatter": _ZERO + _SCATTERED,
-    "select_and_scatter from a value that the program computes": _SCATTERED.replace("%z", "%s"),
     "select_and_scatter with large windows": _ZERO + _LARGE_SCATTERED,
     "send": '%r = "stablehlo.send"(%x, %token) <{channel_handle = #stablehlo.channel_handle<handle = 0, type = 1>}> : '
     "(tensor<4x$T>, !stablehlo.token) -> !stablehlo.token",

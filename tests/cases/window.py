@@ -59,4 +59,22 @@ def _pairs(x, y):
     return lax.reduce_window((x, y), (jnp.float32(-INF), jnp.int32(0)), region, (2, 2), (2, 2), "VALID")
 
 
-CASES = [*_pools(), Case("two-operands", "window", _pairs, (arg((8, 10)), arg((8, 10), I32)))]
+def _started(start, x, region, *window, **dilations):
+    """reduce_window with an initial value that the program computes."""
+    return lax.reduce_window(x, start.sum(), region, *window, **dilations)
+
+
+# Padding counts as the initial value, as StableHLO has it; cpu leaves it out, which a maximum does not show.
+STARTS = (
+    ("valid", lambda s, x: _started(s, x, lax.add, (2, 3), (1, 2), "VALID")),
+    ("padded", lambda s, x: _started(s, x, lax.max, (2, 3), (1, 2), ((1, 1), (2, 0)))),
+    ("dilated", lambda s, x: _started(s, x, lax.max, (2, 3), (1, 2), ((1, 1), (0, 2)), base_dilation=(2, 1), window_dilation=(1, 2))),
+    ("large", lambda s, x: _started(s, x, lax.max, (7, 9), (1, 1), "SAME")),
+    ("prefix", lambda s, x: _started(s, x, lax.max, (1, 60), (1, 1), ((0, 0), (59, 0)))),
+)
+
+CASES = [
+    *_pools(),
+    Case("two-operands", "window", _pairs, (arg((8, 10)), arg((8, 10), I32))),
+    *(Case(f"started-{name}", "window", function, (arg((3,), F32, "few"), arg((13, 60), F32, "few")), EQUAL) for name, function in STARTS),
+]

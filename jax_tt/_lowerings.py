@@ -18,6 +18,7 @@ def register(platform: str) -> None:
         linalg.schur_p: _schur,
         linalg.hessenberg_p: _hessenberg,
         linalg.tridiagonal_p: _tridiagonal,
+        linalg.tridiagonal_solve_p: _tridiagonal_solve,
         linalg.geqp3_p: _geqp3,
         ann.approx_top_k_p: _approx_top_k,
     }
@@ -62,6 +63,10 @@ def _hessenberg(ctx: mlir.LoweringRuleContext, a: ir.Value) -> list[ir.Value]:
 
 def _tridiagonal(ctx: mlir.LoweringRuleContext, a: ir.Value, *, lower) -> list[ir.Value]:
     return _call(ctx, "Tridiagonal", a, config=str(int(lower)))
+
+
+def _tridiagonal_solve(ctx: mlir.LoweringRuleContext, *operands: ir.Value, perturb_singular) -> list[ir.Value]:
+    return _call(ctx, "TridiagonalSolve", *operands, config=str(int(perturb_singular)))
 
 
 def _geqp3(ctx: mlir.LoweringRuleContext, a: ir.Value, jpvt: ir.Value, *, use_magma) -> list[ir.Value]:

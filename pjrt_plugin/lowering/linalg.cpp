@@ -141,6 +141,13 @@ void lower_eig(BlockLowering& block, const ir::Operation& operation) {
   run_on_all(block, operation, [&] { return dnn::eig(spec, block.builder.chip); });
 }
 
+// The configuration is 1 where pivots are perturbed.
+void lower_tridiagonal_solve(BlockLowering& block, const ir::Operation& operation) {
+  const bool perturb = operation.text(Attr::kBackendConfig).starts_with('1');
+  const dnn::TridiagonalSolveSpec spec{"tridiagonal_solve", working_type_of(operation), dims_of(operation, 3), perturb};
+  run_on_all(block, operation, [&] { return dnn::tridiagonal_solve(spec, block.builder.chip); });
+}
+
 struct CustomCall {
   std::string_view target;
   size_t operands, results, most_results;
@@ -158,6 +165,7 @@ constexpr CustomCall kCustomCalls[] = {
     {"Schur", 1, 1, 2, lower_schur},
     {"Tridiagonal", 1, 4, 4, lower_tridiagonal},
     {"dce_sink", 1, 0, 0, lower_sink},
+    {"TridiagonalSolve", 4, 1, 1, lower_tridiagonal_solve},
 };
 
 void lower_custom_call(BlockLowering& block, const ir::Operation& operation) {

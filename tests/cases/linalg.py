@@ -44,6 +44,18 @@ def _tridiagonal(lower):
     return function
 
 
+def _tridiagonal_solve(diagonals, b):
+    lower, diagonal, upper = diagonals
+    return lax.linalg.tridiagonal_solve(lower.at[..., 0].set(0), diagonal, upper.at[..., -1].set(0), b)
+
+
+def _perturbed_solve(b):
+    """The middle equation contradicts the first one."""
+    zeros = jnp.zeros(3, b.dtype)
+    x = lax.linalg.tridiagonal_solve(zeros, jnp.array([1.0, 0.0, 2.0], b.dtype), zeros, b, perturb_singular=True)
+    return x[0], x[2], jnp.isfinite(x), lax.linalg.tridiagonal_solve(zeros, zeros, zeros, b)
+
+
 def _pivoted_qr(x):
     q, r, p = jax.scipy.linalg.qr(x, pivoting=True, mode="economic")
     return q @ r, jnp.abs(r), p
@@ -102,4 +114,6 @@ CASES = [
     *(Case(f"schur-{t}", "linalg", _schur_rebuilds, (arg((9, 9), t),), "close") for t in (F32, C64)),
     *(Case(f"hessenberg-{t}", "linalg", lax.linalg.hessenberg, (arg((2, 9, 9), t),), "close") for t in (F32, C64)),
     *(Case(f"tridiagonal-{t}-{low}", "linalg", _tridiagonal(low), (arg((9, 9), t),), "close") for t in (F32, C64) for low in (True, False)),
+    *(Case(f"tridiagonal_solve-{t}", "linalg", _tridiagonal_solve, (arg((3, 2, 9), t), arg((2, 9, 4), t)), "close") for t in (F32, C64)),
+    Case("tridiagonal_solve-perturbed", "linalg", _perturbed_solve, (arg((3, 2)),), "close"),
 ]

@@ -100,6 +100,17 @@ struct TridiagonalSpec {
 };
 Program tridiagonal(const TridiagonalSpec& spec, const ChipSpec& chip);
 
+// Solves with the matrices whose diagonals are lower (its first element does not count), diagonal and upper (its last one does not), each
+// [..., n]; b_dims: [..., n, m]. Singular matrices give NaN, or with `perturb` what they give when their zero pivots become as small as a
+// rounding error. The custom call "TridiagonalSolve". Slots: lower, diagonal, upper, b, x.
+struct TridiagonalSolveSpec {
+  std::string name = "tridiagonal_solve";
+  DataType type;
+  Dims b_dims;
+  bool perturb;
+};
+Program tridiagonal_solve(const TridiagonalSolveSpec& spec, const ChipSpec& chip);
+
 // dims: [..., n, n]. a = Z T Z^H with T upper triangular; of real matrices with blocks of 2x2 on the diagonal, equal on theirs, for pairs
 // of complex eigenvalues. QR iterations in double precision; NaN where they do not end. The custom call "Schur". Slots: a, t, z if vectors.
 struct SchurSpec {

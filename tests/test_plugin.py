@@ -73,6 +73,18 @@ def test_shardings_on_one_device(card):
     np.testing.assert_array_equal(summed, [0, 3, 6, 9])
 
 
+def test_one_device_sends_to_itself_or_receives_zeros(card):
+    mesh = jax.sharding.Mesh(np.array([card]), ("x",))
+    x = jax.device_put(jnp.arange(4.0), card)
+
+    def run(function):
+        spec = jax.sharding.PartitionSpec("x")
+        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=spec, out_specs=spec))(x)
+
+    np.testing.assert_array_equal(run(lambda a: jax.lax.ppermute(a, "x", [(0, 0)])), [0, 1, 2, 3])
+    np.testing.assert_array_equal(run(lambda a: jax.lax.ppermute(a, "x", [])), [0, 0, 0, 0])
+
+
 def test_donation_reuses_and_deletes(card):
     x = jax.device_put(np.ones(100_000, np.float32), card) * 1
     before = x.unsafe_buffer_pointer()

@@ -187,6 +187,15 @@ std::string list_text(std::span<const int64_t> values) {
   return out + "]";
 }
 
+Dims integers(const DenseElements& elements) {
+  Dims values(static_cast<size_t>(elements.type.num_elements()));
+  const auto size = static_cast<size_t>(size_of(elements.type.element));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = element_as_integer(elements.bytes->data() + (elements.splat ? 0 : i * size), elements.type.element);
+  }
+  return values;
+}
+
 std::string to_string(const DenseElements& elements) {
   std::string body;
   const int64_t count = elements.type.num_elements();

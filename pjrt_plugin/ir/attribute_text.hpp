@@ -11,6 +11,7 @@ namespace tt::ir {
 std::string to_string(const DenseElements& elements);    // "dense<[1, 2]> : tensor<2xi32>"
 std::string to_string(const Attribute& attribute);       // "3 : i32", "\"text\"", "[...]", "{...}"
 std::string to_string(const AttributeDict& dict);        // "{a = 1 : i64, b}", keys sorted
+Dims integers(const DenseElements& elements);            // all of them, row-major
 std::string list_text(std::span<const int64_t> values);  // "[1, 2]"
 std::string float_text(double value, DataType type);     // "1.000000e+00", "0x7F800000"
 std::string quoted(std::string_view text);

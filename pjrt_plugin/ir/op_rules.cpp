@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "ir/attribute_text.hpp"
 #include "ir/rule_helpers.hpp"
 
 namespace tt::ir {
@@ -347,6 +348,45 @@ void get_tuple_element(const Operation& op) {
 
 void einsum(const Operation& op) { text(op, Attr::kEinsumConfig); }
 
+void need_distinct(const Operation& op, Dims devices, Attr key) {
+  std::sort(devices.begin(), devices.end());
+  need(op, std::adjacent_find(devices.begin(), devices.end()) == devices.end(), "attribute ", name(key), " names a device twice");
+  need(op, devices.empty() || devices.front() >= 0, "attribute ", name(key), " names device ", devices.empty() ? 0 : devices.front());
+}
+
+const DenseElements& pairs_or_groups(const Operation& op, Attr key) {
+  const DenseElements& elements = attribute<DenseElements>(op, key, "an array of elements");
+  need(op, rank(elements.type) == 2 && elements.type.element == DataType::kS64, "attribute ", name(key), " is ", show(elements.type),
+       ", expected two dimensions of i64");
+  return elements;
+}
+
+// Groups shorter than the longest are filled up with -1.
+void replica_groups(const Operation& op) {
+  Dims devices = integers(pairs_or_groups(op, Attr::kReplicaGroups));
+  std::erase(devices, -1);
+  need_distinct(op, std::move(devices), Attr::kReplicaGroups);
+}
+
+void collective_broadcast(const Operation& op) {
+  replica_groups(op);
+  need_type(op, result(op), operand(op, 0), "the result");
+}
+
+void collective_permute(const Operation& op) {
+  const DenseElements& pairs = pairs_or_groups(op, Attr::kSourceTargetPairs);
+  need(op, pairs.type.dims[1] == 2, "attribute source_target_pairs is ", show(pairs.type), ", expected pairs");
+  Dims sources, targets;
+  const Dims all = integers(pairs);
+  for (size_t i = 0; i < all.size(); i += 2) {
+    sources.push_back(all[i]);
+    targets.push_back(all[i + 1]);
+  }
+  need_distinct(op, std::move(sources), Attr::kSourceTargetPairs);
+  need_distinct(op, std::move(targets), Attr::kSourceTargetPairs);
+  need_type(op, result(op), operand(op, 0), "the result");
+}
+
 void custom_call(const Operation& op) { text(op, Attr::kCallTargetName); }
 
 struct Row {
@@ -404,6 +444,12 @@ constexpr Row kRules[] = {
     {Op::kOptimizationBarrier, optimization_barrier},
     {Op::kTuple, tuple},
     {Op::kGetTupleElement, get_tuple_element},
+    {Op::kAllGather, replica_groups},
+    {Op::kAllReduce, replica_groups},
+    {Op::kAllToAll, replica_groups},
+    {Op::kReduceScatter, replica_groups},
+    {Op::kCollectiveBroadcast, collective_broadcast},
+    {Op::kCollectivePermute, collective_permute},
     {Op::kCustomCall, custom_call},
 };
 

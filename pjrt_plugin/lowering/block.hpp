@@ -95,6 +95,7 @@ Ref padded(BlockLowering& block, const Source& source, const Dims& low, const Di
 // The families: each lowers the operations it knows and says whether it did.
 bool lower_movement(BlockLowering& block, const ir::Operation& operation);
 bool lower_control(BlockLowering& block, const ir::Operation& operation);
+bool lower_collective(BlockLowering& block, const ir::Operation& operation);
 bool lower_reduction(BlockLowering& block, const ir::Operation& operation);
 bool lower_contraction(BlockLowering& block, const ir::Operation& operation);
 bool lower_window(BlockLowering& block, const ir::Operation& operation);

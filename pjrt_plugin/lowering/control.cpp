@@ -184,19 +184,6 @@ bool lower_control(BlockLowering& block, const ir::Operation& operation) {
     case Op::kOptimizationBarrier:
       for (size_t i = 0; i < operation.results().size(); ++i) block.set(operation.result(i), block.ref(operation.operand(i)));
       return true;
-    case Op::kAllGather:
-    case Op::kAllReduce:
-    case Op::kAllToAll:
-    case Op::kCollectiveBroadcast:
-    case Op::kReduceScatter: {  // among one device: its own value
-      const size_t count = operation.results().size();
-      if (operation.operands().size() != count) return false;
-      for (size_t i = 0; i < count; ++i) {
-        if (operation.operand(i)->type() != operation.result(i)->type()) return false;
-      }
-      for (size_t i = 0; i < count; ++i) block.set(operation.result(i), block.ref(operation.operand(i)));
-      return true;
-    }
     case Op::kTuple:
     case Op::kGetTupleElement: block.refuse(operation, "a tuple that is more than a name for its members"); return true;
     case Op::kAfterAll:

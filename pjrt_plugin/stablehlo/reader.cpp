@@ -61,12 +61,7 @@ Attribute as_dims(Attribute attribute) {
   if (element != DataType::kS64 && element != DataType::kPred) return attribute;
   const int64_t count = elements->type.num_elements();
   require(count <= kMaxArray, "[payload] an array attribute of ", count, " integers");
-  Dims dims(static_cast<size_t>(count));
-  const auto size = static_cast<size_t>(size_of(element));
-  for (size_t i = 0; i < dims.size(); ++i) {
-    dims[i] = ir::element_as_integer(elements->bytes->data() + (elements->splat ? 0 : i * size), element);
-  }
-  return {std::move(dims), {}};
+  return {ir::integers(*elements), {}};
 }
 
 // The properties that stay tensors.

@@ -49,6 +49,11 @@ struct Wrong {
 
 Attribute ints(Dims dims) { return {std::move(dims), {}}; }
 Attribute integer(int64_t value) { return {value, {}}; }
+Attribute devices(Dims dims, const std::vector<int64_t>& values) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
+  auto copy = std::make_shared<std::vector<std::byte>>(bytes, bytes + values.size() * sizeof(int64_t));
+  return {ir::DenseElements{Type::tensor(DataType::kS64, std::move(dims)), false, std::move(copy)}, {}};
+}
 
 TEST(verifier_names_operation_place_and_rule) {
   EXPECT_ERROR(verify({kVector, kMatrix},
@@ -61,6 +66,13 @@ TEST(verifier_names_operation_place_and_rule) {
 TEST(verifier_refuses) {
   const Type index = Type::tensor(DataType::kS32, {}), ints32 = Type::tensor(DataType::kS32, {4});
   const Wrong wrongs[] = {
+      {Op::kCollectivePermute, {kVector}, kVector, {}, "attribute source_target_pairs is missing"},
+      {Op::kCollectivePermute, {kVector}, kVector, {{Attr::kSourceTargetPairs, devices({2, 2}, {0, 1, 1, 1})}}, "names a device twice"},
+      {Op::kCollectivePermute, {kVector}, kVector, {{Attr::kSourceTargetPairs, devices({1, 3}, {0, 1, 2})}}, "expected pairs"},
+      {Op::kCollectivePermute, {kVector}, kVector, {{Attr::kSourceTargetPairs, devices({1, 2}, {0, -1})}}, "names device -1"},
+      {Op::kCollectiveBroadcast, {kVector}, kVector, {{Attr::kReplicaGroups, devices({2}, {0, 1})}}, "expected two dimensions of i64"},
+      {Op::kCollectiveBroadcast, {kVector}, kMatrix, {{Attr::kReplicaGroups, devices({1, 1}, {0})}}, "the result is tensor<2x4xf32>"},
+      {Op::kAllGather, {kVector}, kVector, {{Attr::kReplicaGroups, devices({1, 2}, {0, 0})}}, "names a device twice"},
       {Op::kAdd, {kVector}, kVector, {}, "1 operands, expected 2"},
       {Op::kAdd, {kVector, ints32}, kVector, {}, "operand 1 is tensor<4xi32>, expected elements of type f32"},
       {Op::kCompare, {kVector, kVector}, kVector, {}, "the result is tensor<4xf32>, expected elements of type i1"},

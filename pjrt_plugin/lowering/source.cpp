@@ -78,6 +78,8 @@ bool regroup(std::span<const Dim> from, std::span<const int64_t> to, std::vector
 }  // namespace
 
 std::optional<Source> reshape(const Source& source, std::span<const int64_t> result) {
+  const auto has_size = [](const Dim& dim, int64_t size) { return dim.size == size; };
+  if (std::equal(source.map.dims.begin(), source.map.dims.end(), result.begin(), result.end(), has_size)) return source;  // padded or not
   Source out = source;
   out.map.dims.clear();
   const std::vector<Dim>& from = source.map.dims;

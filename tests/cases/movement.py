@@ -113,4 +113,20 @@ def _dynamic() -> list[Case]:
     return cases
 
 
-CASES = [*_moves(), *_concatenations(), *_iotas(), *_dynamic()]
+def _strange_views() -> list[Case]:
+    """Views of no or one element with padding between, and what reads them."""
+
+    def of_nothing(x):
+        none = lax.pad(x[:, 3:3, :1], jnp.float32(0), ((0, -3, 2), (1, 2, 1), (3, 2, 0)))
+        return lax.concatenate([none, lax.rev(none, (1,))], 1)
+
+    def of_one(x):
+        one = lax.pad(x[:1, :2], jnp.float32(7), ((0, 0, 3), (-1, 2, 1)))
+        return lax.concatenate([one, lax.rev(one, (0, 1))], 0), one.sum(1), jnp.tanh(one) + one
+
+    cut = lambda x: lax.rev(lax.pad(x, jnp.float32(7), ((-2, 1, 2), (3, -4, 1))), (0, 1))[:, 2:5]
+    shapes = {"nothing": (of_nothing, (2, 4, 6)), "one": (of_one, (4, 6)), "cut": (cut, (4, 6))}
+    return [Case(f"view-of-{name}", "movement", function, (arg(shape),), EQUAL) for name, (function, shape) in shapes.items()]
+
+
+CASES = [*_moves(), *_concatenations(), *_iotas(), *_dynamic(), *_strange_views()]

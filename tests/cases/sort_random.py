@@ -9,6 +9,12 @@ from tests.cases.case import BF16, COMPOSED, F16, F32, I8, I32, I64, U8, U32, Ca
 NAN, INF = float("nan"), float("inf")
 
 
+def _sort_three(keys, values):
+    """Several operands, not stable: equal keys may come in any order, but each with its own values."""
+    order, first, second = lax.sort((keys, values, keys * 2 + values), num_keys=1, is_stable=False)
+    return order, second - first - 2 * order, lax.sort(first)
+
+
 def _sorts() -> list[Case]:
     cases = []
     for shape, axis in (((1,), 0), ((0,), 0), ((100,), 0), ((33, 65), 0), ((33, 65), 1), ((3, 17, 40), 1), ((5000,), 0)):
@@ -28,6 +34,8 @@ def _sorts() -> list[Case]:
         ("sort-with-values", lambda k, v: lax.sort((k, v), num_keys=1), (keys, values)),
         ("sort-two-keys", lambda k, v: lax.sort((k, v, v * 2), num_keys=2), (keys, values)),
         ("stable", lambda k: lax.sort((k, lax.broadcasted_iota(I32, k.shape, 1)), num_keys=1, is_stable=True), (keys,)),
+        ("unstable", _sort_three, (keys, arg((5, 70), I32))),
+        ("unstable-with-ties", lambda k: lax.sort((k, k * 3), num_keys=1, is_stable=False), (keys,)),
         ("top_k", lambda x: lax.top_k(x, 5), (values,)),
         ("top_k-ties", lambda x: lax.top_k(x, 9), (keys,)),
         ("top_k-all", lambda x: lax.top_k(x, 70), (values,)),

@@ -277,8 +277,8 @@ class Printer {
         out_ += cat(" ", operands(op.operands()), ", format = e", op.integer(Attr::kExponentBits), "m", op.integer(Attr::kMantissaBits),
                     dict(op), " : ", short_type(op));
         return;
-      case Op::kOptimizationBarrier:
-      case Op::kAfterAll: out_ += " " + operands(op.operands()) + dict(op) + " : " + types(op.operands()); return;
+      case Op::kAfterAll: out_ += cat(" ", operands(op.operands()), dict(op), " : ", to_string(op.result()->type())); return;
+      case Op::kOptimizationBarrier: out_ += " " + operands(op.operands()) + dict(op) + " : " + types(op.operands()); return;
       case Op::kGetTupleElement:
         out_ += cat(" ", operands(op.operands()), "[", op.integer(Attr::kIndex), "]", dict(op), " : ", functional(op));
         return;

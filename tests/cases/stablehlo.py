@@ -34,7 +34,7 @@ _SELECT = """^bb0(%a: tensor<$T>, %b: tensor<$T>):
 stablehlo.return %f : tensor<i1>"""
 _WINDOW = '%r = "stablehlo.reduce_window"(%x, %z) <{window_dimensions = array<i64: 2>}> ({\n' + _MAX + "\n}) : "
 _WINDOW += "(tensor<4x$T>, tensor<$T>) -> tensor<3x$T>"
-_SCATTERED = '%r = "stablehlo.select_and_scatter"(%x, %w, %z) <{window_dimensions = array<i64: 2>, window_strides = array<i64: 2>}> ({\n'
+_SCATTERED = '%r = "stablehlo.select_and_scatter"(%x, %w, %s) <{window_dimensions = array<i64: 2>, window_strides = array<i64: 2>}> ({\n'
 _SCATTERED += _SELECT + "\n}, {\n" + _ADD + "\n}) : (tensor<4x$T>, tensor<2x$T>, tensor<$T>) -> tensor<4x$T>"
 _LARGE_SCATTERED = _SCATTERED.replace("%x, %w", "%long, %w").replace("i64: 2>", "i64: 70>").replace("tensor<4x", "tensor<140x")
 _ZERO = "%z = stablehlo.constant dense<$0> : tensor<$T>\n"
@@ -154,8 +154,8 @@ PROGRAMS |= {
     "scatter_dims_to_operand_dims = [0], index_vector_dim = 1>}> ({\n" + _ADD + "\n}) : "
     "(tensor<4x$T>, tensor<2xi32>, tensor<2x$T>) -> tensor<4x$T>",
     "select": "%r = stablehlo.select %q, %x, %y : tensor<4xi1>, tensor<4x$T>",
-    "select_and_scatter": _ZERO + _SCATTERED,
-    "select_and_scatter with large windows": _ZERO + _LARGE_SCATTERED,
+    "select_and_scatter": _SCATTERED,
+    "select_and_scatter with large windows": _LARGE_SCATTERED,
     "send": '%r = "stablehlo.send"(%x, %token) <{channel_handle = #stablehlo.channel_handle<handle = 0, type = 1>}> : '
     "(tensor<4x$T>, !stablehlo.token) -> !stablehlo.token",
     "set_dimension_size": "%d = stablehlo.constant dense<4> : tensor<i32>\n"

@@ -43,6 +43,10 @@ def adam(params, mean, square, gradients):
     return jax.tree.map(lambda p, m, s: p - 1e-3 * m / (jnp.sqrt(s) + 1e-8), params, mean, square), mean, square
 
 
+def masked_scores(q, k, mask):
+    return jax.nn.softmax(jnp.where(mask, jnp.einsum("bqhd,bkhd->bhqk", q, k), -1e9))
+
+
 PARAMS = tuple((f32(40, 50), f32(50), f32(50, 30), f32(30), f32(30, 7)) for _ in range(4))
 
 # name, function, arguments, programs that remain
@@ -71,6 +75,7 @@ CASES = [
     ("product_with_two_results", lambda x, w: (x @ w, jnp.tanh(x @ w)), (f32(40, 50), f32(50, 60)), 1),
     ("gated_products", lambda x, w, v: jax.nn.silu(x @ w) * (x @ v), (f32(64, 128), f32(128, 256), f32(128, 256)), 2),
     ("product_of_batches_with_a_mask", lambda x, y, m: jnp.where(m > 0, x @ y, -1e9), (f32(3, 20, 30), f32(3, 30, 40), f32(20, 40)), 2),
+    ("product_with_a_mask_of_some_batches", masked_scores, (f32(2, 20, 3, 32), f32(2, 20, 3, 32), f32(2, 1, 20, 20) > 0), 2),
     ("product_read_transposed", lambda x, w, r: (x @ w).T + r, (f32(40, 50), f32(50, 60), f32(60, 40)), 2),
     ("product_with_an_iota", lambda x, w: x @ w + jnp.arange(60.0), (f32(40, 50), f32(50, 60)), 2),
     ("residual_and_layer_norm", lambda x, w, s, b: layer_norm(x + x @ w, s, b), (f32(64, 128), f32(128, 128), f32(128), f32(128)), 2),

@@ -80,7 +80,9 @@ class MatrixProduct : public ProductOf<dnn::MatmulSpec> {
   using ProductOf::ProductOf;
 
   std::optional<Source> extra(const Source& source) const override {
-    return source.storage == kNoStorage ? std::nullopt : reshape(source, dims());
+    if (source.storage == kNoStorage) return std::nullopt;
+    if (std::optional<Source> view = reshape(source, dims())) return view;
+    return dnn::split_dims(source.map, dims()) ? std::optional(source) : std::nullopt;  // a mask that some of the batches share
   }
 
  protected:
@@ -233,10 +235,12 @@ bool lower_side_by_side(BlockLowering& block, const ir::Operation& operation, co
   std::vector<Part> parts;
   int64_t across = 0;
   for (const ir::Operation* other : block.readers(operation.operand(0))) {
-    if (other->op() != Op::kDotGeneral || other->operand(0) != operation.operand(0) || block.context.refs.contains(other->result())) continue;
+    if (other->op() != Op::kDotGeneral || other->operand(0) != operation.operand(0) || block.context.refs.contains(other->result()))
+      continue;
     const Dot twin = dot_of(*other);
     const bool alike = twin.lhs_order == dot.lhs_order && twin.spec.batch == dot.spec.batch && twin.spec.m == dot.spec.m &&
-                       twin.spec.compute_type == dot.spec.compute_type && other->result()->type().element == operation.result()->type().element;
+                       twin.spec.compute_type == dot.spec.compute_type &&
+                       other->result()->type().element == operation.result()->type().element;
     if (!alike || !small(twin.spec) || twin.spec.n == 0) continue;
     if (auto b = invariant_rhs(block, *other, twin)) {
       parts.push_back({other, *std::move(b), twin.spec.n});

@@ -1,0 +1,108 @@
+// Programs over rows: how rows lie in pages, the circular buffers of the values of a RowSpec, and the steps on the rows of one unit.
+#pragma once
+
+#include <array>
+
+#include "dnn/fused_rows.hpp"
+
+namespace tt::dnn {
+
+inline constexpr size_t kMaxRowBuffers = 28;  // operands and results; four more hold what stays in L1
+inline constexpr size_t kMaxRowInputs = 30;   // of one step
+
+// A unit of work is a few whole rows: several of them to a page where they are short, several pages to one where they are long.
+struct RowShape {
+  int64_t rows, n;
+  int64_t pages_per_row;  // 1: short rows
+  int64_t rows_per_page;  // 1: long rows
+  int64_t pages_per_unit;
+
+  int64_t rows_per_unit() const { return pages_per_row > 1 ? 1 : rows_per_page * pages_per_unit; }
+  int64_t units() const { return div_up(rows, rows_per_unit()); }
+  int64_t rows_in(int64_t unit) const { return std::min(rows_per_unit(), rows - unit * rows_per_unit()); }
+  int64_t pages_in(int64_t unit) const { return pages_per_row > 1 ? pages_per_row : div_up(rows_in(unit), rows_per_page); }
+  // Of page g of a unit: rows (1 for a part of a row), elements, and its first element in [rows, n].
+  int64_t page_rows(int64_t unit, int64_t g) const {
+    return pages_per_row > 1 ? 1 : std::min(rows_per_page, rows_in(unit) - g * rows_per_page);
+  }
+  int64_t page_elements(int64_t unit, int64_t g) const {
+    return pages_per_row > 1 ? std::min<int64_t>(kTileElements, n - g * static_cast<int64_t>(kTileElements)) : page_rows(unit, g) * n;
+  }
+  int64_t page_start(int64_t unit, int64_t g) const {
+    const int64_t first = unit * rows_per_unit();
+    return pages_per_row > 1 ? first * n + g * static_cast<int64_t>(kTileElements) : (first + g * rows_per_page) * n;
+  }
+};
+RowShape shape_of_rows(int64_t rows, int64_t n);  // one page to a unit of short rows
+
+struct RowStream {
+  bool per_row;     // one element per row
+  bool stationary;  // the same for all units: read once
+  Cb cb = 0;
+  int64_t pages = 0;  // per unit
+  bool made = false;  // in L1, by the compute kernel: nobody reads it from DRAM
+};
+
+struct RowSink {
+  bool per_row;
+  Slot slot;
+  AccessMap map;
+  DataType type;
+  Cb cb = 0;
+  bool stays = false;  // in L1, for the compute kernel: nobody writes it to DRAM
+};
+
+struct RowPlan {
+  struct Step {
+    RowStep::Kind kind;
+    TileChain chain;
+    emulator::TileOpcode fold;
+    std::vector<RowValue> inputs, outputs;
+    std::vector<size_t> input_sizes;  // bytes of an element
+  };
+  RowShape shape;
+  std::vector<Operand> operands;
+  std::vector<RowStream> streams;  // one per operand
+  std::vector<RowSink> sinks;      // one per result
+  std::vector<Step> steps;
+  Cb pages = 0, elements = 0, repeated = 0;
+  std::vector<std::pair<Cb, uint32_t>> resident;  // these buffers and their pages: written and read by the compute kernel alone
+  double flops = 0;
+};
+
+// Values of a spec that other parts of the program hold in L1.
+struct RowNeighbours {
+  bool make_first_operand = false, take_first_result = false;
+};
+
+int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth);  // with operands and results `depth` units deep
+// Adds the circular buffers.
+RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, RowNeighbours neighbours, Program& program);
+void add_row_notes(const RowSpec& spec, const RowPlan& plan, Program& program);
+
+// What a unit needs of an operand goes to the back of its circular buffer, which has room.
+void read_rows(Dataflow& k, const RowPlan& plan, const Operands& operands, size_t stream, int64_t unit);
+
+// The steps on the rows of a unit. Streams hold its pages, sinks have room for them.
+class RowUnit {
+ public:
+  RowUnit(Compute& k, const RowPlan& plan) : k_(k), p_(plan), g_(plan.shape.pages_per_unit) {}
+  void run(int64_t unit);
+
+ private:
+  const std::byte* input(const RowValue& value, int64_t page);
+  std::byte* output(const RowValue& value, int64_t page);
+  bool has_one_per_row(const RowValue& value) const;
+  void run_pages(const RowPlan::Step& step);
+  void run_elements(const RowPlan::Step& step);
+  void run_fold(const RowPlan::Step& step);
+
+  Compute& k_;
+  const RowPlan& p_;
+  int64_t g_, unit_ = 0;
+  std::array<const std::byte*, kMaxRowInputs> inputs_{};
+  std::array<std::byte*, kMaxRowBuffers> outputs_{};
+  std::vector<std::byte*> results_ = std::vector<std::byte*>(p_.sinks.size() * static_cast<size_t>(g_));
+};
+
+}  // namespace tt::dnn

@@ -288,6 +288,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
   donated.resize(main.body->arguments().size(), 0);
   Plan plan = lowering::lower(*module, donated,
                               {.batch_chains = selection.has("batch_chains"),
+                               .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
                                .hoist_tiles = selection.has("hoist_tiles"),
                                .fuse_rows = selection.has("fuse_rows")},

@@ -2,6 +2,7 @@
 #include "lowering/lower.hpp"
 
 #include "base/error.hpp"
+#include "lowering/attention.hpp"
 #include "lowering/block.hpp"
 #include "lowering/memory.hpp"
 
@@ -50,6 +51,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
     storage.index = i;
   }
   builder.plan.steps = block.emit();
+  if (fusions.fuse_attention) fuse_attention(builder.plan, chip);
   plan_memory(builder.plan, donated);
   return std::move(builder.plan);
 }

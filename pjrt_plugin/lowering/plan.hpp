@@ -11,6 +11,11 @@
 #include "base/data_type.hpp"
 #include "metal/program.hpp"
 
+namespace tt::dnn {
+struct MatmulSpec;
+struct RowSpec;
+}  // namespace tt::dnn
+
 namespace tt::lowering {
 
 using StorageId = uint32_t;
@@ -37,6 +42,9 @@ struct RunStep {
   // Output slots that may share the memory of an input slot: each element is read before it is written.
   std::vector<std::pair<uint16_t, uint16_t>> in_place;  // (input slot, output slot)
   bool is_copy = false;                                 // slot 1 = slot 0: dropped when both share memory
+  // What the program was made from, where it may become part of a larger one. Its last slot is then its only output.
+  std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
+  std::shared_ptr<const dnn::RowSpec> rows = nullptr;
 };
 
 // Runs `condition`, then while its predicate holds `body`, then exchanges the memory of each pair in `carried`, and so on.
@@ -70,6 +78,7 @@ struct Plan {
 // What lowering joins into one program; each can be left out by its name.
 struct Fusions {
   bool batch_chains = true;    // equal elementwise chains on different memory, such as the updates of all parameters
+  bool fuse_attention = true;  // a product, a program over its rows and a product with its result
   bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them
   bool hoist_tiles = true;     // second operands of products that are the same in every turn of a loop: made tiles before it
   bool fuse_rows = true;       // folds of rows, what is spread along them, and elementwise operations around them

@@ -17,6 +17,7 @@ constexpr Pass kPipeline[] = {
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"eliminate_dead_code", eliminate_dead_code},
     {"batch_chains", nullptr},
+    {"fuse_attention", nullptr},
     {"fuse_epilogues", nullptr},
     {"fuse_rows", nullptr},
     {"hoist_tiles", nullptr},

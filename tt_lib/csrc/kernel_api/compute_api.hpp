@@ -63,6 +63,9 @@ class Compute : public KernelContext {
   void reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results);
   void bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page);
 
+  // A tile of the caller's choice to 32 rows, `row_stride` elements apart.
+  void untilize_block(size_t element, const std::byte* tile, std::byte* rows, int64_t row_stride);
+
   // A new page whose content will be written to elements [start, start + count) of a map: where these lie side by side the page is made
   // in place, and the writer has nothing to copy.
   std::byte* new_page_for(Cb cb, uint32_t index, Slot slot, const emulator::AccessMap& map, size_t element, int64_t start, int64_t count);

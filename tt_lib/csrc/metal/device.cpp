@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -26,7 +27,8 @@ struct Device::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::pair<std::function<void()>, Event>> queue;
-  bool busy = false;  // somebody runs queue work: the worker or a caller
+  std::atomic<bool> queued = false;  // there is something in the queue
+  bool busy = false;                 // somebody runs queue work: the worker or a caller
   bool closed = false;
   bool stopping = false;
   int waiters = 0;  // threads in finish()
@@ -67,6 +69,15 @@ struct Device::Impl {
     }
   }
 
+  // Programs come one after the other: the worker looks out for the next one for a moment before it sleeps.
+  void linger(std::unique_lock<std::mutex>& lock) {
+    constexpr auto kMoment = std::chrono::microseconds(100);
+    const auto start = std::chrono::steady_clock::now();
+    lock.unlock();
+    while (!queued && std::chrono::steady_clock::now() - start < kMoment) std::this_thread::yield();
+    lock.lock();
+  }
+
   void work() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -80,7 +91,10 @@ struct Device::Impl {
       job = nullptr;
       lock.lock();
       busy = false;
-      if (queue.empty()) changed.notify_all();
+      if (!queue.empty()) continue;
+      queued = false;
+      changed.notify_all();
+      linger(lock);
     }
   }
 };
@@ -170,6 +184,7 @@ Event Device::enqueue(std::function<void()> work, bool small) {
   }
   Event event = Event::pending();
   impl_->queue.emplace_back(std::move(work), event);
+  impl_->queued = true;
   lock.unlock();
   impl_->changed.notify_all();
   return event;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "dnn/chain_builder.hpp"
 #include "dnn/matmul_tiles.hpp"
 #include "dnn/row_plan.hpp"
 #include "dnn/text.hpp"
@@ -12,9 +13,6 @@
 
 namespace tt::dnn {
 namespace {
-
-constexpr uint32_t kDstBlock = 8;          // tiles of one half of DST
-constexpr int64_t kPanelBytes = 32 << 10;  // of a column of tiles per call: what stays in the host's first cache
 
 struct Plan {
   int64_t batch, m, n;
@@ -92,8 +90,9 @@ Kernel attention_reader(Dataflow k, Args a) {
 // One row of `columns` tiles: sums over `depth` tiles along k.
 void multiply_row(Compute& k, const Plan& p, Cb left, bool in_rows, Cb right, uint32_t depth, uint32_t columns) {
   const auto panel = static_cast<uint32_t>(std::max<int64_t>(kPanelBytes / k.get_page_size(right), 2));
-  for (uint32_t c = 0; c < columns; c += kDstBlock) {
-    const uint32_t width = std::min(kDstBlock, columns - c);
+  constexpr auto kWidth = static_cast<uint32_t>(kDstBlock);
+  for (uint32_t c = 0; c < columns; c += kWidth) {
+    const uint32_t width = std::min(kWidth, columns - c);
     for (uint32_t k0 = 0; k0 < depth; k0 += panel) {
       k.tile_regs_acquire();
       for (uint32_t j = 0; j < width && (k.values() || k0 == 0); ++j) k.copy_tile(p.sums, c + j, j);
@@ -213,15 +212,6 @@ int64_t l1_bytes(const AttentionSpec& spec, const RowShape& shape, int64_t depth
                   nt * static_cast<int64_t>(sizeof(emulator::TileRows)) + 2 * vt * tile_bytes(spec.result.type);
   for (const Operand& extra : spec.extras) bytes += depth * nt * tile_bytes(extra.type);
   return bytes + row_l1_bytes(spec.rows, shape, depth);
-}
-
-TileProgram conversion(DataType from, DataType to) {
-  TileProgram program;
-  program.inputs = {from};
-  if (from != to) program.ops = {{emulator::TileOpcode::kConvert, emulator::lane_of(from), to, 1}};
-  program.outputs = {{static_cast<uint16_t>(from == to ? 0 : 1), to}};
-  program.num_registers = 2;
-  return program;
 }
 
 void add_notes(const AttentionSpec& spec, const Plan& plan, Program& program) {

@@ -78,4 +78,13 @@ TileProgram ChainBuilder::finish() {
   return std::move(program_);
 }
 
+TileProgram conversion(DataType from, DataType to) {
+  TileProgram program;
+  program.inputs = {from};
+  if (from != to) program.ops = {{emulator::TileOpcode::kConvert, emulator::lane_of(from), to, 1}};
+  program.outputs = {{static_cast<uint16_t>(from == to ? 0 : 1), to}};
+  program.num_registers = 2;
+  return program;
+}
+
 }  // namespace tt::dnn

@@ -28,4 +28,6 @@ class ChainBuilder {
   uint16_t next_ = 0;
 };
 
+TileProgram conversion(DataType from, DataType to);  // of one input to one output
+
 }  // namespace tt::dnn

@@ -4,21 +4,13 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "dnn/chain_builder.hpp"
 #include "dnn/matmul_kernels.hpp"
 #include "dnn/text.hpp"
 #include "emulator/fpu.hpp"
 
 namespace tt::dnn {
 namespace {
-
-TileProgram conversion(DataType from, DataType to) {
-  TileProgram program;
-  program.inputs = {from};
-  if (from != to) program.ops = {{emulator::TileOpcode::kConvert, emulator::lane_of(from), to, 1}};
-  program.outputs = {{static_cast<uint16_t>(from == to ? 0 : 1), to}};
-  program.num_registers = 2;
-  return program;
-}
 
 void set_epilogue(MatmulPlan& p, const MatmulSpec& spec) {
   TileProgram epilogue = spec.epilogue;

@@ -11,9 +11,6 @@
 namespace tt::dnn {
 namespace {
 
-constexpr int64_t kDstBlock = 8;           // tiles of one half of DST
-constexpr int64_t kPanelBytes = 32 << 10;  // of a column of B's tiles per call: what stays in the host's first cache while A's rows pass
-
 // One block of the output.
 struct Block {
   int64_t batch, m, n;    // block coordinates

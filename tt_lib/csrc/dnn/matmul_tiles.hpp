@@ -7,6 +7,8 @@
 namespace tt::dnn {
 
 inline constexpr int64_t kTileSide = 32;
+inline constexpr int64_t kDstBlock = 8;           // tiles of one half of DST
+inline constexpr int64_t kPanelBytes = 32 << 10;  // of a column of B's tiles per call: what stays in the host's first cache
 
 // A matrix (per batch entry) that a program reads or writes.
 struct Matrix {

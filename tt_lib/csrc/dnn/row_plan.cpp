@@ -195,6 +195,7 @@ const std::byte* RowUnit::input(const RowValue& value, int64_t page) {
   }
   return nullptr;
 }
+
 std::byte* RowUnit::output(const RowValue& value, int64_t page) {
   if (value.kind != Kind::kResult) return const_cast<std::byte*>(input(value, page));
   const RowSink& sink = p_.sinks[value.index];
@@ -205,6 +206,7 @@ std::byte* RowUnit::output(const RowValue& value, int64_t page) {
                                                  static_cast<size_t>(size_of(sink.type)), start, count);
   return results_[value.index * static_cast<size_t>(g_) + static_cast<size_t>(page)] = made;
 }
+
 bool RowUnit::has_one_per_row(const RowValue& value) const {
   return value.kind == Kind::kElements || (value.kind == Kind::kOperand && p_.streams[value.index].per_row) ||
          (value.kind == Kind::kResult && p_.sinks[value.index].per_row);

@@ -15,7 +15,7 @@ namespace tt::dnn {
 namespace {
 
 struct Plan {
-  int64_t batch, m, n;
+  int64_t m, n;
   uint32_t kt, nt, vt;  // tiles
   DataType operand, accumulator;
   Matrix queries, keys, values, result;
@@ -243,7 +243,6 @@ Program attention(const AttentionSpec& spec, const ChipSpec& chip) {
   const auto depth = static_cast<uint32_t>(l1_bytes(spec, shape, 2) <= chip.l1_usable ? 2 : 1);
 
   Plan plan{};
-  plan.batch = spec.batch;
   plan.m = spec.m;
   plan.n = spec.n;
   plan.kt = static_cast<uint32_t>(div_up(spec.k, kTileSide));

@@ -53,11 +53,12 @@ class PreparedRows {
  private:
   static FaceRows by_address(const std::byte* const* rows, size_t valid, std::byte* copy) {
     for (size_t r = 0; r < valid; ++r) std::memcpy(copy + r * 2 * kRowBytes, rows[r], 2 * kRowBytes);
+    if (valid < kFace) std::memset(copy + valid * 2 * kRowBytes, 0, (kFace - valid) * 2 * kRowBytes);
     return {copy, 2 * kRowBytes, kRowBytes};
   }
 
   std::array<std::array<FaceRows, 2>, kDepth> rows_;
-  alignas(64) std::byte copies_[kDepth][2][2 * kFaceBytes] = {};
+  alignas(64) std::byte copies_[kDepth][2][2 * kFaceBytes];
 };
 
 // One tile of sums over `depth` tiles along k, of which `b` advances by `stride`.

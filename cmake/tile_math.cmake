@@ -2,10 +2,10 @@
 set(simd_dir ${CMAKE_CURRENT_SOURCE_DIR}/tt_lib/csrc/emulator/simd)
 file(GLOB simd_sources CONFIGURE_DEPENDS RELATIVE ${simd_dir} ${simd_dir}/*.cpp)
 
-set(simd_flags_portable -mno-avx)
-set(simd_flags_avx2 -mavx2 -mfma -mf16c)
+set(simd_flags_portable -O2 -mno-avx)  # for hosts of before 2013
+set(simd_flags_avx2 -O3 -mavx2 -mfma -mf16c)
 # GCC 12 warns of its own AVX-512 headers.
-set(simd_flags_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+set(simd_flags_avx512 -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
     -Wno-maybe-uninitialized)
 
 # Instructions that not every host with AVX-512 has.
@@ -21,7 +21,7 @@ foreach(simd portable avx2 avx512)
       continue()
     endif()
     file(CONFIGURE OUTPUT ${wrapper} CONTENT "${text}" @ONLY)
-    set(flags -O3 -Wno-ignored-attributes -Wno-psabi -DTT_SIMD=${simd} ${simd_flags_${simd}})
+    set(flags -Wno-ignored-attributes -Wno-psabi -DTT_SIMD=${simd} ${simd_flags_${simd}})
     list(APPEND flags ${own_flags_${source}})
     if(source STREQUAL f32_functions.cpp)
       list(APPEND flags -fschedule-insns)

@@ -14,7 +14,7 @@ namespace {
 using Position = int64_t;
 constexpr Position kNever = std::numeric_limits<Position>::max();
 
-struct Loop {
+struct LoopExtent {
   Position begin, end;
 };
 
@@ -281,7 +281,7 @@ class MemoryPlan {
   std::span<const uint8_t> donated_;
   std::vector<Life> lives_;
   std::vector<StorageId> parent_;
-  std::vector<Loop> loops_;
+  std::vector<LoopExtent> loops_;
   std::vector<std::vector<StorageId>> outer_;
   std::vector<std::pair<StorageId, StorageId>> exchanged_;
 };

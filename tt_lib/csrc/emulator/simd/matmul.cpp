@@ -12,7 +12,8 @@ template <class T>
 struct Dense {
   using Sum = T;
   using V = Vec<T>;
-  static constexpr size_t kSteps = kFace;  // per face of K
+  static constexpr size_t kSteps = kFace;                      // per face of K
+  static constexpr bool kUnrolled = std::is_same_v<T, float>;  // the others are rare, and take long to compile
   TT_INLINE static V broadcast(const std::byte* row, size_t k) {
     T value;
     std::memcpy(&value, row + k * sizeof(T), sizeof(T));
@@ -30,6 +31,7 @@ struct Bf16Pairs {
   using V = Vec<float>;
   using U = Vec<uint32_t>;
   static constexpr size_t kSteps = kFace / 2;
+  static constexpr bool kUnrolled = true;
   static constexpr size_t kElement = 2;
   static constexpr size_t kColumns = lanes<V>;
   TT_INLINE static U broadcast(const std::byte* row, size_t k) {
@@ -74,6 +76,7 @@ struct ComplexDense {
     V first, second;
   };
   static constexpr size_t kSteps = kFace;
+  static constexpr bool kUnrolled = false;
   static constexpr size_t kElement = sizeof(Sum);
   static constexpr size_t kColumns = lanes<V> / 2;
   // The real part, and the imaginary part with the sign that i * i asks for.

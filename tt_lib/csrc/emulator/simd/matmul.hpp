@@ -19,7 +19,8 @@ TT_INLINE Vec<uint64_t> multiply_add(Vec<uint64_t> a, Vec<uint64_t> b, Vec<uint6
 // Rows and vectors of one register block: 16 sums of the 32 registers of AVX-512, 8 of 16 else.
 inline constexpr size_t kBlockRows = kVectorBytes == 64 ? 8 : 4;
 inline constexpr size_t kBlockVectors = 2;
-inline constexpr int kStepsAtOnce = kVectorBytes == 64 ? 16 : 4;  // along k
+// Steps along k in a row, for an arithmetic that is `kUnrolled`: what counts them would take a slot from the multiplications.
+inline constexpr int kStepsAtOnce = kVectorBytes == 64 ? 16 : 4;
 
 // Tiles lie in pages of their own, most of them beyond the host's second cache, and its hardware prefetches within a page only.
 TT_INLINE void prefetch(const std::byte* from, size_t bytes) {
@@ -79,8 +80,7 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
         // Within a face a vector starts `column % kFace` elements (or pairs) into the row.
         right[v] = b[t * stride] + tile_offset(half * kFace, column / kFace * kFace) * kElement;
       }
-#pragma GCC unroll kStepsAtOnce
-      for (size_t k = 0; k < Arithmetic::kSteps; ++k) {  // all of them: what counts k would take a slot from the multiplications
+      const auto step = [&](size_t k) __attribute__((always_inline)) {
         decltype(Arithmetic::row(nullptr, 0, 0)) row[kBlockVectors];
 #pragma GCC unroll 4
         for (size_t v = 0; v < kBlockVectors; ++v) row[v] = Arithmetic::row(right[v], k, (c0 + v * Arithmetic::kColumns) % kFace);
@@ -90,6 +90,13 @@ TT_INLINE void matmul_register_block(const std::byte* const* a, const std::byte*
 #pragma GCC unroll 4
           for (size_t v = 0; v < kBlockVectors; ++v) sum[r][v] = Arithmetic::accumulate(x, row[v], sum[r][v]);
         }
+      };
+      if constexpr (Arithmetic::kUnrolled) {
+#pragma GCC unroll kStepsAtOnce
+        for (size_t k = 0; k < Arithmetic::kSteps; ++k) step(k);
+      } else {
+#pragma GCC unroll 1
+        for (size_t k = 0; k < Arithmetic::kSteps; ++k) step(k);
       }
     }
   }

@@ -8,6 +8,7 @@ struct Bf16Dot {
   using Sum = float;
   using V = Vec<float>;
   static constexpr size_t kSteps = kFace / 2;
+  static constexpr bool kUnrolled = true;
   static constexpr size_t kElement = 2;
   static constexpr size_t kColumns = lanes<V>;
   TT_INLINE static __m512i broadcast(const std::byte* row, size_t k) {

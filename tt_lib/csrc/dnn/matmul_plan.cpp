@@ -16,6 +16,7 @@ constexpr int64_t kOneCore = 24;           // tile products that are not worth a
 constexpr int64_t kProductsPerCore = 24;   // of independent cores, at least
 constexpr int64_t kFewProducts = 2048;     // below this, cores do not communicate
 constexpr int64_t kHostCache = 768 << 10;  // what one step of a core should touch
+constexpr int64_t kOftenUsed = 16;         // products per tile of A from which it is worth making
 constexpr double kTileProduct = 4 * cycles::kMatmulPhase;
 constexpr double kStep = 600;        // hand-over of one step between kernels
 constexpr double kHandshake = 1200;  // of one step between cores
@@ -130,6 +131,7 @@ class Chooser {
     const double gathered = p_.sides[0].view.is_strided() ? 0.35 : 1.0;
     double host = 1 + (gathered * a_made + 0.35 * b_made) / products_;
     if ((c.mb + c.nb) * c.kb * operand_bytes_ + c.mb * c.nb * sum_bytes_ > kHostCache) host *= 1.1;
+    host *= 1 + 0.1 * static_cast<double>(c.nb % 2) / static_cast<double>(c.nb);  // it multiplies pairs of tiles faster
     return (std::max({engine, dram, reader}) + 0.1 * (engine + dram + reader)) * host;
   }
 
@@ -159,6 +161,9 @@ void choose_blocks(MatmulPlan& p, const ChipSpec& chip) {
   p.m_tiles = div_up(p.m, kTileSide);
   p.n_tiles = div_up(p.n, kTileSide);
   p.k_tiles = div_up(p.k, kTileSide);
+  // Views of rows cost nothing to make, but tiles multiply faster.
+  const bool shared = p.batch * p.m_tiles * p.n_tiles * p.k_tiles > kFewProducts;
+  if (p.sides[0].view.is_strided() && p.n_tiles >= kOftenUsed && shared) p.a_in_rows = false;
   const Choice c = Chooser(p, chip).best();
   p.mb = c.mb;
   p.nb = c.nb;

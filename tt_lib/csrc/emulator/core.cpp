@@ -98,9 +98,14 @@ void CircularBuffer::bind_back(uint32_t i, const std::byte* view, SharedBlock* o
   owners_[at] = owner;
 }
 
-std::pair<const std::byte*, SharedBlock*> CircularBuffer::back_view(uint32_t i) const {
-  const uint32_t at = (back_slot_ + i) % num_pages_;
-  return {views_[at], has_owners_ ? owners_[at] : nullptr};
+void CircularBuffer::share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const {
+  for (uint32_t i = first; i < first + pages; ++i) {
+    uint32_t at = back_slot_ + i;
+    if (at >= num_pages_) at -= num_pages_;
+    SharedBlock* const owner = has_owners_ ? owners_[at] : nullptr;
+    if (owner != nullptr) owner->retain();
+    other.bind_back(i, views_[at], owner);
+  }
 }
 
 void CircularBuffer::push(uint32_t n, uint64_t clock) {

@@ -49,10 +49,10 @@ class CircularBuffer {
 
   // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
   const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
-  std::byte* back(uint32_t i);                                            // the page's own storage, to be written
-  void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);  // takes over one reference of `owner`
-
-  std::pair<const std::byte*, SharedBlock*> back_view(uint32_t i) const;  // what bind_back has bound
+  std::byte* back(uint32_t i);  // the page's own storage, to be written
+  // Takes over one reference of `owner`, which is released with this page: of pages that share a block, the last needs one.
+  void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);
+  void share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const;  // binds the same pages of `other` to what is bound here
 
   void push(uint32_t n, uint64_t clock);
   void pop(uint32_t n, uint64_t clock);
@@ -128,6 +128,7 @@ struct Core {
   std::array<KernelState, 3> kernels;
   int num_kernels = 0;
   std::atomic<int> parking{0};  // see scheduler.cpp
+  size_t home = 0;              // the host thread that prefers to run it
   std::array<std::byte*, kDstTiles> dst{};
   std::unique_ptr<std::byte[]> dst_storage;
   std::array<uint64_t, kMaxSemaphores> semaphore_stamps{};  // TimingOnly: when the last change arrived

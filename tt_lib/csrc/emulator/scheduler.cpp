@@ -178,15 +178,20 @@ namespace {
 // The ready queue of cores that run together.
 class Together {
  public:
-  Together(Run& run, std::vector<Core*> cores) : run_(run), cores_(std::move(cores)), ready_(cores_.begin(), cores_.end()) {
+  Together(Run& run, std::vector<Core*> cores, size_t threads) : run_(run), cores_(std::move(cores)), ready_(threads) {
+    for (size_t i = 0; i < cores_.size(); ++i) {
+      cores_[i]->home = i * threads / cores_.size();
+      ready_[cores_[i]->home].push_back(cores_[i]);
+    }
+    num_ready_ = cores_.size();
     run_.wake = [this](Core& core) {
       int parked = kParked;
       if (core.parking.compare_exchange_strong(parked, kReady)) enqueue(core);
     };
   }
 
-  void work(HostThread& thread) {
-    while (Core* core = take()) {
+  void work(HostThread& thread, size_t index) {
+    while (Core* core = take(index)) {
       core->thread = &thread;
       try {
         step(*core);
@@ -233,35 +238,39 @@ class Together {
   void enqueue(Core& core) {
     {
       std::lock_guard lock(mutex_);
-      ready_.push_back(&core);
+      ready_[core.home].push_back(&core);
+      ++num_ready_;
     }
     changed_.notify_one();
   }
 
   // The next ready core; null when none is ready and none is running (all done, or deadlock), or after a failure.
-  Core* take() {
+  Core* take(size_t index) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !ready_.empty() || running_ == 0 || failure_; });
-    if (failure_ || ready_.empty()) {
+    changed_.wait(lock, [&] { return num_ready_ > 0 || running_ == 0 || failure_; });
+    if (failure_ || num_ready_ == 0) {
       changed_.notify_all();
       return nullptr;
     }
-    Core* core = ready_.front();
-    ready_.pop_front();
+    while (ready_[index].empty()) index = (index + 1) % ready_.size();
+    Core* core = ready_[index].front();
+    ready_[index].pop_front();
+    --num_ready_;
     ++running_;
     return core;
   }
 
   void release() {
     std::lock_guard lock(mutex_);
-    if (--running_ == 0 && ready_.empty()) changed_.notify_all();
+    if (--running_ == 0 && num_ready_ == 0) changed_.notify_all();
   }
 
   Run& run_;
   std::vector<Core*> cores_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Core*> ready_;
+  std::vector<std::deque<Core*>> ready_;  // by the thread where a core's pages are likely in the cache
+  size_t num_ready_ = 0;
   int running_ = 0;
   std::atomic<size_t> finished_ = 0;
   std::exception_ptr failure_;
@@ -270,8 +279,8 @@ class Together {
 }  // namespace
 
 void Scheduler::run_together(const LaunchPlan& plan, Run& run) {
-  Together together(run, prepare_all(plan, run));
-  pool_.run([&](int thread) { together.work(*threads_[static_cast<size_t>(thread)]); });
+  Together together(run, prepare_all(plan, run), threads_.size());
+  pool_.run([&](int thread) { together.work(*threads_[static_cast<size_t>(thread)], static_cast<size_t>(thread)); });
   together.finish();
 }
 

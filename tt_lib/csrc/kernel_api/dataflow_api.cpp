@@ -102,8 +102,7 @@ std::byte* Dataflow::new_shared_pages(Cb cb, uint32_t pages) {
   const uint32_t page_size = get_page_size(cb);
   emulator::SharedBlock* block = emulator::SharedBlock::create(static_cast<size_t>(pages) * page_size);
   for (uint32_t i = 0; i < pages; ++i) {
-    if (i > 0) block->retain();
-    buffer(cb).bind_back(i, block->data() + static_cast<size_t>(i) * page_size, block);
+    buffer(cb).bind_back(i, block->data() + static_cast<size_t>(i) * page_size, i + 1 == pages ? block : nullptr);
   }
   return block->data();
 }
@@ -123,12 +122,7 @@ void Dataflow::noc_async_write_multicast(Cb cb, uint32_t index, uint32_t pages, 
   for (uint16_t y = start.y; y <= end.y; ++y) {
     for (uint16_t x = start.x; x <= end.x; ++x) {
       if (CoreCoord{x, y} == coord()) continue;
-      Core* other = run.find({x, y});
-      for (uint32_t i = 0; i < pages; ++i) {
-        const auto [view, owner] = buffer(cb).back_view(index + i);
-        if (owner != nullptr) owner->retain();
-        other->buffers[cb].bind_back(index + i, view, owner);
-      }
+      buffer(cb).share_back(index, pages, run.find({x, y})->buffers[cb]);
     }
   }
 }

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kPage = static_cast<int64_t>(kTileElements);
 constexpr size_t kMaxValues = 8;
+constexpr int64_t kMostPages = 4;  // per hand-over
 
 struct Plan {
   ReduceSpec spec;
@@ -27,10 +28,12 @@ struct Plan {
   int64_t batch = 1;                             // outer rows per unit
   int64_t rows = 1;                              // rows of `reduced` per page
   int64_t units = 0;
+  uint32_t block = 1;  // pages per hand-over from the reader
 
   size_t k() const { return spec.combine.outputs.size(); }
   int64_t chunks_per_row() const { return batch > 1 ? 1 : div_up(spec.inner, chunk); }
   int64_t pages_per_unit() const { return batch > 1 ? 1 : div_up(spec.reduced, rows); }
+  uint32_t pages_from(int64_t first) const { return static_cast<uint32_t>(std::min<int64_t>(block, pages_per_unit() - first)); }
   int64_t element_size(size_t value) const { return size_of(spec.combine.inputs[value]); }
 };
 
@@ -73,14 +76,14 @@ Kernel reduce_reader(Dataflow k, Args a) {
   }
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
     const Unit u = unit_of(p, unit);
-    for (int64_t i = 0; i < p.pages_per_unit(); ++i) {
-      const auto [start, count] = page_range(p, u, i);
-      for (size_t s = 0; s < p.in.size(); ++s) {
-        co_await k.cb_reserve_back(p.in[s], 1);
-        operands.read(k, s, start, count, p.in[s], 0);
+    for (int64_t first = 0; first < p.pages_per_unit(); first += p.block) {
+      for (Cb cb : p.in) co_await k.cb_reserve_back(cb, p.block);
+      for (uint32_t i = 0; i < p.pages_from(first); ++i) {
+        const auto [start, count] = page_range(p, u, first + i);
+        for (size_t s = 0; s < p.in.size(); ++s) operands.read(k, s, start, count, p.in[s], i);
       }
       co_await k.noc_async_read_barrier();
-      for (Cb cb : p.in) k.cb_push_back(cb, 1);
+      for (Cb cb : p.in) k.cb_push_back(cb, p.block);
     }
   }
 }
@@ -97,10 +100,11 @@ class Accumulators {
   }
 
   // The first page of a unit starts the accumulators, the others are combined into them.
-  void take(const std::byte* const* pages, bool first, int64_t count) {
+  // `next` are the pages of the next call, null where they are not known.
+  void take(const std::byte* const* pages, const std::byte* const* next, bool first, int64_t count) {
     const std::byte* const* values = pages;
     if (!p_.identity) {
-      k_.run_tiles(p_.prologue, pages, first ? accumulator_.data() : value_.data(), static_cast<uint32_t>(count));
+      k_.run_tiles(p_.prologue, pages, first ? accumulator_.data() : value_.data(), static_cast<uint32_t>(count), next);
       if (first) return;
       values = value_.data();
     } else if (first) {
@@ -108,7 +112,7 @@ class Accumulators {
         std::memcpy(accumulator_[v], pages[v], static_cast<size_t>(count * p_.element_size(v)));
       return;
     }
-    combine(accumulator_.data(), values, accumulator_.data(), count);
+    combine(accumulator_.data(), values, accumulator_.data(), count, p_.identity ? next : nullptr);
   }
 
   // Lanes [rows][width] of the accumulators -> [1][width].
@@ -158,11 +162,13 @@ class Accumulators {
     std::swap(accumulator_[0], spare_[0]);
   }
 
-  void combine(const std::byte* const* accumulators, const std::byte* const* values, std::byte* const* outputs, int64_t count) {
-    std::array<const std::byte*, 2 * kMaxValues> inputs{};
+  void combine(const std::byte* const* accumulators, const std::byte* const* values, std::byte* const* outputs, int64_t count,
+               const std::byte* const* next_values = nullptr) {
+    std::array<const std::byte*, 2 * kMaxValues> inputs{}, next{};
     std::copy_n(accumulators, p_.k(), inputs.begin());
     std::copy_n(values, p_.k(), inputs.begin() + static_cast<ptrdiff_t>(p_.k()));
-    k_.run_tiles(p_.combine, inputs.data(), outputs, static_cast<uint32_t>(count));
+    if (next_values != nullptr) std::copy_n(next_values, p_.k(), next.begin() + static_cast<ptrdiff_t>(p_.k()));
+    k_.run_tiles(p_.combine, inputs.data(), outputs, static_cast<uint32_t>(count), next.data());
   }
 
   void pack(const Pages& from, Pages& to, int64_t batch, int64_t rows, int64_t first, int64_t count, int64_t width) {
@@ -189,15 +195,21 @@ Kernel reduce_compute(Compute k, Args a) {
     inits[i] = k.page(p.init[i], 0);
   }
   Accumulators accumulators(p, k);
-  std::vector<const std::byte*> pages(p.in.size());
+  std::vector<const std::byte*> pages(p.in.size()), next(p.in.size());
   std::array<std::byte*, kMaxValues> outputs{};
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
     const Unit u = unit_of(p, unit);
-    for (int64_t i = 0; i < p.pages_per_unit(); ++i) {
-      for (Cb cb : p.in) co_await k.cb_wait_front(cb, 1);
-      for (size_t s = 0; s < p.in.size(); ++s) pages[s] = k.page(p.in[s], 0);
-      accumulators.take(pages.data(), i == 0, page_range(p, u, i).second);
-      for (Cb cb : p.in) k.cb_pop_front(cb, 1);
+    for (int64_t first = 0; first < p.pages_per_unit(); first += p.block) {
+      for (Cb cb : p.in) co_await k.cb_wait_front(cb, p.block);
+      const uint32_t count = p.pages_from(first);
+      for (uint32_t i = 0; i < count; ++i) {
+        for (size_t s = 0; s < p.in.size(); ++s) {
+          pages[s] = k.page(p.in[s], i);
+          next[s] = k.cb_pages_available_at_front(p.in[s], i + 2) ? k.page(p.in[s], i + 1) : nullptr;
+        }
+        accumulators.take(pages.data(), next.data(), first + i == 0, page_range(p, u, first + i).second);
+      }
+      for (Cb cb : p.in) k.cb_pop_front(cb, p.block);
     }
     if (p.batch > 1) {
       accumulators.fold_batch(u.outers, p.spec.reduced, p.spec.inner);
@@ -270,9 +282,13 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
     plan.units = spec.outer * div_up(spec.inner, plan.chunk);
   }
   auto page_bytes = [](DataType type) { return static_cast<uint32_t>(kPage * size_of(type)); };
+  int64_t operand_bytes = 0;
+  for (const Operand& operand : spec.operands) operand_bytes += page_bytes(operand.type);
+  plan.block =
+      static_cast<uint32_t>(std::clamp<int64_t>(chip.l1_usable / 4 / operand_bytes, 1, std::min(kMostPages, plan.pages_per_unit())));
   for (size_t i = 0; i < spec.operands.size(); ++i) {
     plan.spec.operands[i].map = plan.spec.operands[i].map.coalesced();
-    plan.in.push_back(program.add_circular_buffer(4, page_bytes(spec.operands[i].type), cat("in", i)));
+    plan.in.push_back(program.add_circular_buffer(2 * plan.block, page_bytes(spec.operands[i].type), cat("in", i)));
   }
   for (size_t i = 0; i < spec.inits.size(); ++i) {
     plan.spec.inits[i].map.dims = {{kPage, 0}};

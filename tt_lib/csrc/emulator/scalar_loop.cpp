@@ -86,7 +86,7 @@ class Machine {
       std::byte* const dst = registers_.emplace_back().lanes.data();
       const auto type = static_cast<size_t>(op.type);
       Call call{engine_.steps[static_cast<size_t>(op.code)][static_cast<size_t>(op.lane)],
-                {dst, at[op.a], at[op.b], at[op.c], 1, op.type, op.imm, op.imm2},
+                {dst, at[op.a], at[op.b], at[op.c], 1, op.type, op.imm, op.imm2, dst},
                 is_exact(op.code) ? nullptr : engine_.round[type]};
       (op.code == TileOpcode::kFill ? fills_ : calls).push_back(call);
       at[op.dst] = dst;

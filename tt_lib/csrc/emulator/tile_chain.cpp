@@ -108,7 +108,7 @@ struct TileChain::Plan {
     if (op.code == TileOpcode::kFill) {
       made.constant.reset(static_cast<std::byte*>(std::aligned_alloc(64, kTileElements * made.result_size)));
       if (made.constant == nullptr) throw std::bad_alloc();
-      made.step({made.constant.get(), nullptr, nullptr, nullptr, kTileElements, op.type, op.imm, op.imm2});
+      made.step({made.constant.get(), nullptr, nullptr, nullptr, kTileElements, op.type, op.imm, op.imm2, made.constant.get()});
     }
     return made;
   }
@@ -133,7 +133,8 @@ TileChain::TileChain(TileProgram program) : TileChain(std::move(program), engine
 TileChain::TileChain(TileProgram program, const Engine& engine)
     : program_(std::make_shared<const TileProgram>(std::move(program))), plan_(std::make_shared<const Plan>(*program_, engine)) {}
 
-void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch) const {
+void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch,
+                    const std::byte* const* next) const {
   check(n <= kTileElements, "[tile program] runs on at most ", kTileElements, " elements, got ", n);
   if (n == 0 || plan_ == nullptr) return;
   const Plan& p = *plan_;
@@ -153,6 +154,21 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
       p.inputs[i].load(inputs[i], at[i], n);
     }
   }
+  // Each step asks the host's caches for one page of the next run.
+  size_t asked = 0;
+  const auto ask = [&](const std::byte* fallback) {
+    while (asked < p.inputs.size() + p.outputs.size()) {
+      const size_t i = asked++;
+      const std::byte* page = nullptr;
+      if (i >= p.inputs.size()) {
+        page = outputs[i - p.inputs.size()] + n * p.outputs[i - p.inputs.size()].size;
+      } else {
+        page = next == nullptr ? inputs[i] + n * p.inputs[i].size : next[i];
+      }
+      if (page != nullptr) return page;
+    }
+    return fallback;
+  };
   for (const Plan::Step& step : p.steps) {
     const TileOp& op = step.op;
     if (step.constant != nullptr) {
@@ -166,12 +182,12 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
       for (size_t i = 0; free && !step.in_place && i < p.inputs.size(); ++i) free = !clash(i, o);
       if (free) dst = outputs[o];
     }
-    StepArguments s{dst, at[op.a], at[op.b], at[op.c], n, op.type, op.imm, op.imm2};
+    StepArguments s{dst, at[op.a], at[op.b], at[op.c], n, op.type, op.imm, op.imm2, ask(at[op.a])};
     if (step.spare || step.two_roundings) s.dst = own(p.count - 1);
     if (step.two_roundings) {
       p.engine.steps[static_cast<size_t>(TileOpcode::kMul)][static_cast<size_t>(op.lane)](s);
       step.round(s.dst, n);
-      s = {dst, s.dst, s.c, nullptr, n, op.type, 0, 0};
+      s = {dst, s.dst, s.c, nullptr, n, op.type, 0, 0, s.ahead};
       p.engine.steps[static_cast<size_t>(TileOpcode::kAdd)][static_cast<size_t>(op.lane)](s);
     } else {
       step.step(s);

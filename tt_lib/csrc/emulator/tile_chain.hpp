@@ -33,8 +33,10 @@ class TileChain {
   const TileProgram& program() const { return *program_; }
 
   // Runs on n <= kTileElements elements. inputs[i] and outputs[i] are arrays in their array type, any alignment; an output may be the
-  // same array as an input (element j is read before element j is written). A null input is not allowed.
-  void run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch) const;
+  // same array as an input (element j is read before element j is written). A null input is not allowed. `next`: the inputs of the next
+  // run, or null for those that are known to be at hand; without it, they are taken to lie behind these.
+  void run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch,
+           const std::byte* const* next = nullptr) const;
 
  private:
   struct Plan;

@@ -64,7 +64,8 @@ void convert_elements(const Engine& engine, DataType from, const std::byte* sour
     std::byte* values = wide;
     if (lane != lane_of(to)) {
       values = result;
-      engine.steps[static_cast<size_t>(TileOpcode::kConvert)][static_cast<size_t>(lane)]({values, wide, nullptr, nullptr, count, to, 0, 0});
+      engine.steps[static_cast<size_t>(TileOpcode::kConvert)][static_cast<size_t>(lane)](
+          {values, wide, nullptr, nullptr, count, to, 0, 0, values});
     }
     if (const RoundFunction round = engine.round[static_cast<size_t>(to)]; round != nullptr) round(values, count);
     engine.store[static_cast<size_t>(to)](values, destination + done * destination_size, count);

@@ -109,9 +109,10 @@ void Compute::run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint
   chain.run(in.data(), out.data(), elements, core().thread->scratch);
 }
 
-void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements) {
+void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
+                        const std::byte* const* next) {
   if (!values()) return charge(tile_program_cost(chain.program(), elements));
-  chain.run(inputs, outputs, elements, core().thread->scratch);
+  chain.run(inputs, outputs, elements, core().thread->scratch, next);
 }
 
 void Compute::reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results) {

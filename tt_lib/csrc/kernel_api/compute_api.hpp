@@ -57,7 +57,8 @@ class Compute : public KernelContext {
   void run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,
                  uint32_t elements);
   // The same on pages of the caller's choice. In TimingOnly the pointers are not followed.
-  void run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements);
+  void run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
+                 const std::byte* const* next = nullptr);  // next: see TileChain::run
 
   // REDUCE_ROW: `count` rows of a page, side by side, to one element each; and its inverse, each element along a row of `length`.
   void reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results);

@@ -25,6 +25,7 @@ struct StepArguments {
   DataType type;  // of the result
   uint64_t imm;
   uint64_t imm2;
+  const void* ahead;  // as many bytes as an operand has: what the host's caches are asked for meanwhile
 };
 
 using StepFunction = void (*)(const StepArguments&);

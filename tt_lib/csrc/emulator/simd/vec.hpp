@@ -101,6 +101,10 @@ TT_INLINE Vec<float> multiply_add(Vec<float> a, Vec<float> b, Vec<float> c) {
 #endif
 }
 
+TT_INLINE void prefetch_ahead(const StepArguments& s, size_t offset) {
+  __builtin_prefetch(static_cast<const std::byte*>(s.ahead) + offset);
+}
+
 // dst[i] = f(a[i]) and so on, a vector at a time over the padded length.
 template <class T, class R = T, class F>
 TT_INLINE void map1(const StepArguments& s, F f) {
@@ -108,7 +112,10 @@ TT_INLINE void map1(const StepArguments& s, F f) {
   const auto* a = static_cast<const T*>(s.a);
   auto* dst = static_cast<R*>(s.dst);
 #pragma GCC unroll 4
-  for (size_t i = 0, n = padded(s.n); i < n; i += w) store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i)));
+  for (size_t i = 0, n = padded(s.n); i < n; i += w) {
+    prefetch_ahead(s, i * sizeof(T));
+    store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i)));
+  }
 }
 template <class T, class R = T, class F>
 TT_INLINE void map2(const StepArguments& s, F f) {
@@ -117,7 +124,10 @@ TT_INLINE void map2(const StepArguments& s, F f) {
   const auto* b = static_cast<const T*>(s.b);
   auto* dst = static_cast<R*>(s.dst);
 #pragma GCC unroll 4
-  for (size_t i = 0, n = padded(s.n); i < n; i += w) store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i), load<Vec<T, w>>(b + i)));
+  for (size_t i = 0, n = padded(s.n); i < n; i += w) {
+    prefetch_ahead(s, i * sizeof(T));
+    store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i), load<Vec<T, w>>(b + i)));
+  }
 }
 template <class T, class F>
 TT_INLINE void map3(const StepArguments& s, F f) {

@@ -134,10 +134,16 @@ class WindowReduction {
         break;
       }
     }
-    std::vector<Ref> sum = initial_values(window.output);
+    const bool starts_with_first = is_neutral() && window.positions() > 1;
+    std::vector<Ref> sum;
+    if (!starts_with_first) sum = initial_values(window.output);
     Dims position(window.size.size(), 0);
     const int64_t elements = volume(window.output);
     for (int64_t p = 0; p < window.positions(); ++p, advance(position, window.size)) {
+      if (sum.empty()) {
+        sum.push_back(view(values[0], 0, window, position));
+        continue;
+      }
       std::vector<Ref> arguments = sum;
       for (size_t v = 0; v < values.size(); ++v) arguments.push_back(view(values[v], v, window, position));
       sum = apply_region(block_, region_, arguments, elements);
@@ -155,6 +161,9 @@ class WindowReduction {
     return *found;
   }
 
+  // Whether the initial value changes nothing.
+  bool is_neutral() const { return inits_.size() == 1 && constant(0) != nullptr && is_identity(region_chain(region_), *constant(0)); }
+
   // Whether the windows are all the prefixes (or suffixes) along one dimension, and the initial value changes nothing.
   std::optional<Prefix> as_prefix(const Window& w) const {
     std::optional<Prefix> found;
@@ -166,8 +175,7 @@ class WindowReduction {
       if (found || w.size[d] != w.output[d] || (!forward && !backward)) return std::nullopt;
       found = Prefix{d, backward};
     }
-    const bool is_neutral = inits_.size() == 1 && constant(0) != nullptr && is_identity(region_chain(region_), *constant(0));
-    return is_neutral ? found : std::nullopt;
+    return is_neutral() ? found : std::nullopt;
   }
 
   // Copies the operand with its padding; `window` then needs none.

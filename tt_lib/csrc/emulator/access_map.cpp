@@ -2,6 +2,7 @@
 #include "emulator/access_map.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -33,31 +34,43 @@ void place_row(T* destination, int64_t stride, const T* source, int64_t n) {
   }
 }
 
+template <class T>
+void prefetch(const T* from, int64_t n) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(from);
+  for (int64_t i = 0; i < n * static_cast<int64_t>(sizeof(T)); i += 64) __builtin_prefetch(bytes + i);
+}
+
 // A position in the iteration space: the index along every dimension but the innermost, and whether all of these are unpadded.
 class Odometer {
  public:
-  Odometer(const AccessMap& map, int64_t row) : map_(map), index_(map.dims.size() - 1) {
-    for (size_t d = index_.size(); d-- > 0;) {
+  Odometer(const AccessMap& map, int64_t row) : map_(map), rank_(map.dims.size() - 1) {
+    if (rank_ > few_.size()) many_.resize(rank_);
+    index_ = rank_ > few_.size() ? many_.data() : few_.data();
+    for (size_t d = rank_; d-- > 0;) {
       index_[d] = row % map.dims[d].size;
       row /= map.dims[d].size;
     }
     locate();
   }
 
-  void advance() {
+  // To the next row, or by as many as are left along the dimension that moves fastest.
+  void advance(int64_t rows = 1) {
     bool exact = true;  // no padded dimension has moved
-    for (size_t d = index_.size(); d-- > 0;) {
+    for (size_t d = rank_; d-- > 0; rows = 1) {
       const AccessMap::Dim& dim = map_.dims[d];
       exact = exact && simple(dim);
-      if (++index_[d] < dim.size) {
-        offset_ += dim.stride;
+      if ((index_[d] += rows) < dim.size) {
+        offset_ += dim.stride * rows;
         break;
       }
-      offset_ -= dim.stride * (dim.size - 1);
+      offset_ -= dim.stride * (dim.size - rows);
       index_[d] = 0;
     }
     if (!exact) locate();
   }
+
+  Odometer(const Odometer&) = delete;
+  Odometer& operator=(const Odometer&) = delete;
 
   int64_t offset() const { return offset_; }
   bool inside() const { return inside_; }
@@ -68,7 +81,7 @@ class Odometer {
   void locate() {
     offset_ = map_.offset;
     inside_ = true;
-    for (size_t d = 0; d < index_.size(); ++d) {
+    for (size_t d = 0; d < rank_; ++d) {
       const AccessMap::Dim& dim = map_.dims[d];
       const int64_t i = index_[d] - dim.low;
       if (index_[d] < dim.low || index_[d] >= dim.limit() || i % dim.step != 0) {
@@ -80,7 +93,10 @@ class Odometer {
   }
 
   const AccessMap& map_;
-  std::vector<int64_t> index_;
+  size_t rank_;
+  int64_t* index_;
+  std::array<int64_t, 8> few_;
+  std::vector<int64_t> many_;
   int64_t offset_ = 0;
   bool inside_ = true;
 };
@@ -102,6 +118,32 @@ void gather_padded_row(const AccessMap::Dim& inner, const T* source, bool inside
   std::fill_n(destination + high, n - high, pad);
 }
 
+// Without padding: rows that follow each other along the second innermost dimension are a loop of their own.
+template <class T>
+void gather_rows(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
+  constexpr int64_t kRowsAhead = 4;
+  const AccessMap::Dim &inner = map.dims.back(), &outer = map.dims[map.dims.size() - 2];
+  Odometer row(map, start / inner.size);
+  int64_t column = start % inner.size;
+  int64_t rows = outer.size - start / inner.size % outer.size;  // up to the end of `outer`
+  while (true) {
+    const T* from = source + row.offset() + column * inner.stride;
+    const int64_t taken = std::min(rows, div_up(column + count, inner.size));
+    for (int64_t r = 0; r < taken; ++r) {
+      const int64_t n = std::min(inner.size - column, count);
+      if (inner.stride == 1) prefetch(from + kRowsAhead * outer.stride, n);
+      copy_row(destination, from, inner.stride, n);
+      from += outer.stride - column * inner.stride;
+      destination += n;
+      count -= n;
+      column = 0;
+    }
+    if (count == 0) return;
+    row.advance(taken);
+    rows = outer.size;
+  }
+}
+
 template <class T>
 void gather_typed(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination, const std::byte* pad_bytes) {
   if (map.dims.empty()) {
@@ -114,15 +156,12 @@ void gather_typed(const AccessMap& map, const T* source, int64_t start, int64_t 
   const bool inner_padded = inner.padded();
   const bool padded = map.is_padded();
   if (map.dims.size() == 1 && !inner_padded) return copy_row(destination, source + map.offset + start * inner.stride, inner.stride, count);
+  if (!padded) return gather_rows(map, source, start, count, destination);
   Odometer row(map, start / inner.size);
   int64_t column = start % inner.size;
   while (count > 0) {
     const int64_t n = std::min(inner.size - column, count);
-    if (!padded) {
-      copy_row(destination, source + row.offset() + column * inner.stride, inner.stride, n);
-    } else {
-      gather_padded_row(inner, source + row.offset(), row.inside(), column, n, destination, pad);
-    }
+    gather_padded_row(inner, source + row.offset(), row.inside(), column, n, destination, pad);
     destination += n;
     count -= n;
     column = 0;

@@ -282,7 +282,7 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
     plan.units = spec.outer * div_up(spec.inner, plan.chunk);
   }
   auto page_bytes = [](DataType type) { return static_cast<uint32_t>(kPage * size_of(type)); };
-  int64_t operand_bytes = 0;
+  int64_t operand_bytes = 1;  // of a reduction of constants
   for (const Operand& operand : spec.operands) operand_bytes += page_bytes(operand.type);
   plan.block =
       static_cast<uint32_t>(std::clamp<int64_t>(chip.l1_usable / 4 / operand_bytes, 1, std::min(kMostPages, plan.pages_per_unit())));

@@ -22,6 +22,7 @@ inline constexpr size_t kBlockRows = kVectorBytes == 64 ? 8 : 4;
 inline constexpr size_t kBlockVectors = 2;
 inline constexpr size_t kWideRows = 6;
 inline constexpr size_t kWideVectors = 4;
+inline constexpr size_t kFirstCache = 32 << 10;  // bytes of B that register blocks one after the other should find there
 // Steps along k in a row, for an arithmetic that is `kUnrolled`: what counts them would take a slot from the multiplications.
 inline constexpr int kStepsAtOnce = kVectorBytes == 64 ? 16 : 4;
 
@@ -125,16 +126,21 @@ TT_INLINE void matmul_in(const MatmulBlock& x) {
   const auto rows_of = [&](size_t m) { return m + 1 == x.mt ? x.last_rows : kTile; };
   size_t n = 0;
   if constexpr (kHasWideBlocks<Arithmetic>) {
+    constexpr size_t kPanel = kFirstCache / (2 * kTile * kTile * Arithmetic::kElement);
     for (; n + 2 <= x.nt; n += 2) {
-      for (size_t m = 0; m < x.mt; ++m) {
-        for (size_t face = 0; face < rows_of(m); face += kFace) {
-          const auto block = [&]<size_t kRows>(size_t r0) __attribute__((always_inline)) {
-            if (face + r0 >= rows_of(m)) return;
-            matmul_register_block<Arithmetic, Rows, kRows, kWideVectors>(x.a + m * x.kt, x.b + n, x.nt, x.acc + m * x.nt + n, face + r0, 0,
-                                                                         x.kt, m == 0 && face + r0 == 0, x.fresh);
-          };
-          for (size_t r0 = 0; r0 + kWideRows <= kFace; r0 += kWideRows) block.template operator()<kWideRows>(r0);
-          block.template operator()<kFace % kWideRows>(kFace / kWideRows * kWideRows);
+      for (size_t k0 = 0; k0 < x.kt; k0 += kPanel) {
+        const size_t kt = x.kt - k0 < kPanel ? x.kt - k0 : kPanel;
+        for (size_t m = 0; m < x.mt; ++m) {
+          for (size_t face = 0; face < rows_of(m); face += kFace) {
+            const auto block = [&]<size_t kRows>(size_t r0) __attribute__((always_inline)) {
+              if (face + r0 >= rows_of(m)) return;
+              matmul_register_block<Arithmetic, Rows, kRows, kWideVectors>(x.a + m * x.kt + k0, x.b + k0 * x.nt + n, x.nt,
+                                                                           x.acc + m * x.nt + n, face + r0, 0, kt, m == 0 && face + r0 == 0,
+                                                                           x.fresh && k0 == 0);
+            };
+            for (size_t r0 = 0; r0 + kWideRows <= kFace; r0 += kWideRows) block.template operator()<kWideRows>(r0);
+            block.template operator()<kFace % kWideRows>(kFace / kWideRows * kWideRows);
+          }
         }
       }
     }

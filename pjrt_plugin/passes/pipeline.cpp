@@ -15,6 +15,7 @@ constexpr Pass kPipeline[] = {
     {"resolve_sizes", resolve_sizes, /*required=*/true},
     {"decompose", decompose, /*required=*/true},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
+    {"fold_transposes", fold_transposes},
     {"eliminate_dead_code", eliminate_dead_code},
     {"batch_chains", nullptr},
     {"fuse_attention", nullptr},

@@ -34,7 +34,8 @@ void add_buffers(MatmulPlan& p, Program& program) {
   p.partials = program.add_circular_buffer(static_cast<uint32_t>(p.mb * p.nb), tile(p.accumulator), "partials");
   const auto columns = static_cast<uint32_t>(2 * p.nb);
   for (size_t i = 0; i < p.extras.size(); ++i) {
-    p.extra_cbs.push_back(program.add_circular_buffer(columns, tile(p.extras[i].type), cat("extra", i)));
+    const uint32_t pages = p.extras[i].view.is_uniform() ? 1 : columns;
+    p.extra_cbs.push_back(program.add_circular_buffer(pages, tile(p.extras[i].type), cat("extra", i)));
   }
   for (size_t i = 0; i < p.results.size(); ++i) {
     p.result_cbs.push_back(program.add_circular_buffer(columns, tile(p.results[i].type), cat("out", i)));

@@ -47,6 +47,15 @@ TileBlock side_block(const MatmulPlan& p, const Block& block, size_t side, int64
   return {block.batch, k_tile * kTileSide, block.column * kTileSide, static_cast<uint32_t>(depth), static_cast<uint32_t>(block.width)};
 }
 
+// The extras that change from tile to tile, or those that are uniform.
+std::vector<size_t> select_extras(const MatmulPlan& p, bool uniform) {
+  std::vector<size_t> selected;
+  for (size_t e = 0; e < p.extras.size(); ++e) {
+    if (p.extras[e].view.is_uniform() == uniform) selected.push_back(e);
+  }
+  return selected;
+}
+
 }  // namespace
 
 Kernel matmul_reader(Dataflow k, MatmulArgs a) {
@@ -56,6 +65,13 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
   std::vector<TileReader> extras;
   for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kFaces);
   const auto columns = static_cast<uint32_t>(p.nb);
+  const std::vector<size_t> moving = select_extras(p, /*uniform=*/false);
+  for (const size_t e : select_extras(p, /*uniform=*/true)) {
+    co_await k.cb_reserve_back(p.extra_cbs[e], 1);
+    extras[e].read({0, 0, 0, 1, 1}, p.extra_cbs[e], 0, 1);
+    co_await k.noc_async_read_barrier();
+    k.cb_push_back(p.extra_cbs[e], 1);
+  }
   for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
     const Block block = block_of(a, i);
     for (int64_t step = 0; step < p.k_steps; ++step) {
@@ -83,12 +99,12 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
         k.cb_push_back(cb, pages);
       }
     }
-    for (int64_t r = 0; r < block.height && block.active() && !extras.empty(); ++r) {
-      for (const Cb cb : p.extra_cbs) co_await k.cb_reserve_back(cb, columns);
+    for (int64_t r = 0; r < block.height && block.active() && !moving.empty(); ++r) {
+      for (const size_t e : moving) co_await k.cb_reserve_back(p.extra_cbs[e], columns);
       const TileBlock row{block.batch, (block.row + r) * kTileSide, block.column * kTileSide, 1, static_cast<uint32_t>(block.width)};
-      for (size_t e = 0; e < extras.size(); ++e) extras[e].read(row, p.extra_cbs[e], 0, columns);
+      for (const size_t e : moving) extras[e].read(row, p.extra_cbs[e], 0, columns);
       co_await k.noc_async_read_barrier();
-      for (const Cb cb : p.extra_cbs) k.cb_push_back(cb, columns);
+      for (const size_t e : moving) k.cb_push_back(p.extra_cbs[e], columns);
     }
   }
 }
@@ -136,6 +152,11 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
   const size_t sum_bytes = emulator::matmul_tile_bytes(p.accumulator);
   std::vector<const std::byte*> inputs(1 + p.extras.size());
   std::vector<std::byte*> outputs(p.results.size());
+  const std::vector<size_t> moving = select_extras(p, /*uniform=*/false);
+  for (const size_t e : select_extras(p, /*uniform=*/true)) {
+    co_await k.cb_wait_front(p.extra_cbs[e], 1);
+    inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], 0) : nullptr;
+  }
   co_await k.cb_reserve_back(p.partials, tiles);
   for (uint32_t t = 0; t < tiles && k.values(); ++t) k.new_page(p.partials, t);
   k.cb_push_back(p.partials, tiles);
@@ -152,7 +173,7 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
       if (block.width > 0 && !shares_b(a, i)) k.cb_pop_front(p.side_cbs[1], static_cast<uint32_t>(p.kb * p.nb));
     }
     for (int64_t r = 0; r < block.height && block.active(); ++r) {
-      for (const Cb cb : p.extra_cbs) co_await k.cb_wait_front(cb, columns);
+      for (const size_t e : moving) co_await k.cb_wait_front(p.extra_cbs[e], columns);
       for (const Cb cb : p.result_cbs) co_await k.cb_reserve_back(cb, columns);
       const bool upper_half = p.m - (block.row + r) * kTileSide <= kTileSide / 2;  // the lower two faces are empty
       for (uint32_t c = 0; c < block.width; ++c) {
@@ -164,13 +185,13 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
           k.tile_regs_release();
           continue;
         }
-        for (size_t e = 0; e < p.extras.size(); ++e) inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], c) : nullptr;
+        for (const size_t e : moving) inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], c) : nullptr;
         for (size_t o = 0; o < p.results.size(); ++o) outputs[o] = k.values() ? k.new_page(p.result_cbs[o], c) : nullptr;
         inputs[0] = k.values() ? k.page(p.partials, sum) : nullptr;
         k.run_tiles(p.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(upper_half ? kTileElements / 2 : kTileElements));
       }
       for (const Cb cb : p.result_cbs) k.cb_push_back(cb, columns);
-      for (const Cb cb : p.extra_cbs) k.cb_pop_front(cb, columns);
+      for (const size_t e : moving) k.cb_pop_front(p.extra_cbs[e], columns);
     }
   }
 }

@@ -35,7 +35,7 @@ struct MatmulPlan {
 
   std::array<Cb, 2> side_cbs{};
   Cb partials = 0;
-  std::vector<Cb> extra_cbs, result_cbs;
+  std::vector<Cb> extra_cbs, result_cbs;    // extras that are uniform have one page, which stays
   std::array<uint8_t, 2> ready{}, valid{};  // semaphores of each side: receivers that have room; data has arrived
 
   int64_t blocks_per_core() const;  // of the communicating modes

@@ -43,6 +43,11 @@ void MatrixView::add(Group group, Dim dim) {
   }
 }
 
+bool MatrixView::is_uniform() const {
+  const auto stays = [](const Dim& dim) { return dim.stride == 0; };
+  return is_strided() && std::all_of(groups.begin(), groups.end(), [&](const auto& g) { return std::all_of(g.begin(), g.end(), stays); });
+}
+
 bool MatrixView::runs_along_rows() const { return density(groups[kRows]) > density(groups[kColumns]); }
 
 int64_t MatrixView::run_length() const {

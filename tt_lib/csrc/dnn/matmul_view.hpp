@@ -39,6 +39,7 @@ struct MatrixView {
   bool is_strided() const { return !irregular && axes.empty() && groups[kRows].size() <= 1 && groups[kColumns].size() <= 1; }
   int64_t row_stride() const { return groups[kRows].empty() ? 0 : groups[kRows][0].stride; }
   int64_t column_stride() const { return groups[kColumns].empty() ? 0 : groups[kColumns][0].stride; }
+  bool is_uniform() const;         // one element, everywhere
   bool runs_along_rows() const;    // whether neighbours in memory are neighbours in a column of the matrix
   void add(Group group, Dim dim);  // inside the group's present dimensions; joins them where it can
   int64_t run_length() const;      // elements of one contiguous run, for the cost of transfers

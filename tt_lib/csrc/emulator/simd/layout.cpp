@@ -85,7 +85,11 @@ void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stri
       auto* block = to + static_cast<int64_t>(r0) * row_stride + static_cast<int64_t>(c0) * col_stride;
       const auto* face = from + tile_offset(r0, c0);
       if (col_stride == 1 && width == kFace) {
-        for (size_t r = 0; r < height; ++r) std::memcpy(block + static_cast<int64_t>(r) * row_stride, face + r * kFace, kFace * sizeof(T));
+        for (size_t r = 0; r < height; ++r) {
+          auto* row = block + static_cast<int64_t>(r) * row_stride;
+          __builtin_prefetch(row + kTile, /*write*/ 1);
+          std::memcpy(row, face + r * kFace, kFace * sizeof(T));
+        }
       } else if (row_stride == 1 && height == kFace && width == kFace) {
         transpose_face<T>(face, kFace, block, col_stride);
       } else {

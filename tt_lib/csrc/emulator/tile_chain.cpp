@@ -18,6 +18,19 @@ constexpr size_t kMaxOutputs = 64;
 // An array of this type looks like a register.
 bool is_plain(DataType type) { return type != DataType::kPred && static_cast<size_t>(size_of(type)) == lane_size(lane_of(type)); }
 
+// Whether a step reads a constant operand by its first elements: those of floats do that go vector by vector, those of integers take the
+// second so.
+bool takes_still(TileOpcode code, Lane lane, int operand) {
+  if (code < TileOpcode::kAdd || code == TileOpcode::kSelect || code == TileOpcode::kComplex) return false;
+  switch (lane) {
+    case Lane::kC64:
+    case Lane::kC128: return false;
+    case Lane::kF32:
+    case Lane::kF64: return code != TileOpcode::kRem && code != TileOpcode::kPow && code != TileOpcode::kAtan2;
+    default: return operand == 1 && info(code).operands == 2;
+  }
+}
+
 bool overlap(const std::byte* a, size_t a_bytes, const std::byte* b, size_t b_bytes) { return a < b + b_bytes && b < a + a_bytes; }
 
 }  // namespace
@@ -58,6 +71,7 @@ struct TileChain::Plan {
     bool spare = false;          // goes through the spare register: results are wider than the operands they would overwrite
     bool two_roundings = false;  // kMulAdd of a narrow type
     size_t result_size;
+    uint32_t still = 0;                                // operands that are constants, where the step takes them as such
     std::unique_ptr<std::byte[], Free> constant = {};  // of kFill: what the register holds, made once
   };
 
@@ -75,8 +89,14 @@ struct TileChain::Plan {
       inputs.push_back({engine.load[static_cast<size_t>(type)], static_cast<size_t>(size_of(type)), is_plain(type)});
       widest = std::max(widest, lane_size(lane_of(type)));
     }
+    std::vector<bool> is_constant(program.num_registers, false);
     for (const TileOp& op : program.ops) {
       steps.push_back(make_step(op));
+      const uint16_t operands[] = {op.a, op.b, op.c};
+      for (int i = 0; i < info(op.code).operands; ++i) {
+        if (is_constant[operands[i]] && takes_still(op.code, op.lane, i)) steps.back().still |= 1u << i;
+      }
+      is_constant[op.dst] = op.code == TileOpcode::kFill;
       widest = std::max(widest, steps.back().result_size);
     }
     for (const auto& [reg, type] : program.outputs) {
@@ -182,12 +202,12 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
       for (size_t i = 0; free && !step.in_place && i < p.inputs.size(); ++i) free = !clash(i, o);
       if (free) dst = outputs[o];
     }
-    StepArguments s{dst, at[op.a], at[op.b], at[op.c], n, op.type, op.imm, op.imm2, ask(at[op.a])};
+    StepArguments s{dst, at[op.a], at[op.b], at[op.c], n, op.type, op.imm, op.imm2, ask(at[op.a]), step.still};
     if (step.spare || step.two_roundings) s.dst = own(p.count - 1);
     if (step.two_roundings) {
       p.engine.steps[static_cast<size_t>(TileOpcode::kMul)][static_cast<size_t>(op.lane)](s);
       step.round(s.dst, n);
-      s = {dst, s.dst, s.c, nullptr, n, op.type, 0, 0, s.ahead};
+      s = {dst, s.dst, s.c, nullptr, n, op.type, 0, 0, s.ahead, step.still >> 1 & 2};
       p.engine.steps[static_cast<size_t>(TileOpcode::kAdd)][static_cast<size_t>(op.lane)](s);
     } else {
       step.step(s);

@@ -25,6 +25,11 @@ struct IntegerSteps {
     const auto* a = static_cast<const T*>(s.a);
     const auto* b = static_cast<const T*>(s.b);
     auto* dst = static_cast<R*>(s.dst);
+    if ((s.still & 2) != 0) {
+      const T constant = b[0];
+      for (size_t i = 0, n = padded(s.n); i < n; ++i) dst[i] = static_cast<R>(f(a[i], constant));
+      return;
+    }
     for (size_t i = 0, n = padded(s.n); i < n; ++i) dst[i] = static_cast<R>(f(a[i], b[i]));
   }
   template <class F>

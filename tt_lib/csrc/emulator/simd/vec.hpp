@@ -101,44 +101,54 @@ TT_INLINE Vec<float> multiply_add(Vec<float> a, Vec<float> b, Vec<float> c) {
 #endif
 }
 
-TT_INLINE void prefetch_ahead(const StepArguments& s, size_t offset) {
-  __builtin_prefetch(static_cast<const std::byte*>(s.ahead) + offset);
-}
+TT_INLINE void prefetch(const void* from, size_t offset) { __builtin_prefetch(static_cast<const std::byte*>(from) + offset); }
+
+// Operand `i` of a step: its elements one after the other, or the first ones again and again.
+template <class T>
+class Operand {
+ public:
+  TT_INLINE Operand(const void* elements, const StepArguments& s, int i)
+      : at_(static_cast<const T*>(elements)), step_((s.still >> i & 1) != 0 ? 0 : 1) {}
+  TT_INLINE const T* from(size_t i) const { return at_ + i * step_; }
+
+ private:
+  const T* at_;
+  size_t step_;
+};
 
 // dst[i] = f(a[i]) and so on, a vector at a time over the padded length.
 template <class T, class R = T, class F>
 TT_INLINE void map1(const StepArguments& s, F f) {
   constexpr size_t w = kVectorBytes / (sizeof(T) > sizeof(R) ? sizeof(T) : sizeof(R));
-  const auto* a = static_cast<const T*>(s.a);
+  const Operand<T> a(s.a, s, 0);
   auto* dst = static_cast<R*>(s.dst);
+  const void* const ahead = s.ahead;
 #pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) {
-    prefetch_ahead(s, i * sizeof(T));
-    store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i)));
+    prefetch(ahead, i * sizeof(T));
+    store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a.from(i))));
   }
 }
 template <class T, class R = T, class F>
 TT_INLINE void map2(const StepArguments& s, F f) {
   constexpr size_t w = kVectorBytes / (sizeof(T) > sizeof(R) ? sizeof(T) : sizeof(R));
-  const auto* a = static_cast<const T*>(s.a);
-  const auto* b = static_cast<const T*>(s.b);
+  const Operand<T> a(s.a, s, 0), b(s.b, s, 1);
   auto* dst = static_cast<R*>(s.dst);
+  const void* const ahead = s.ahead;
 #pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) {
-    prefetch_ahead(s, i * sizeof(T));
-    store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a + i), load<Vec<T, w>>(b + i)));
+    prefetch(ahead, i * sizeof(T));
+    store<Vec<R, w>>(dst + i, f(load<Vec<T, w>>(a.from(i)), load<Vec<T, w>>(b.from(i))));
   }
 }
 template <class T, class F>
 TT_INLINE void map3(const StepArguments& s, F f) {
   constexpr size_t w = kVectorBytes / sizeof(T);
-  const auto* a = static_cast<const T*>(s.a);
-  const auto* b = static_cast<const T*>(s.b);
-  const auto* c = static_cast<const T*>(s.c);
+  const Operand<T> a(s.a, s, 0), b(s.b, s, 1), c(s.c, s, 2);
   auto* dst = static_cast<T*>(s.dst);
 #pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) {
-    store<Vec<T, w>>(dst + i, f(load<Vec<T, w>>(a + i), load<Vec<T, w>>(b + i), load<Vec<T, w>>(c + i)));
+    store<Vec<T, w>>(dst + i, f(load<Vec<T, w>>(a.from(i)), load<Vec<T, w>>(b.from(i)), load<Vec<T, w>>(c.from(i))));
   }
 }
 

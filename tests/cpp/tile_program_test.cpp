@@ -224,5 +224,51 @@ TEST(floats_round_to_integers_as_the_c_library_does) {
   }
 }
 
+// Shifts that are joined by "or" run as one step of the host where nobody can tell.
+TEST(rotations_have_the_bits_of_their_shifts) {
+  constexpr auto kType = DataType::kU32;
+  std::vector<uint32_t> x(1000);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<uint32_t>(i * 2654435761u);
+  for (const Simd simd : host_simds()) {
+    for (const uint64_t left : {0u, 1u, 13u, 16u, 31u, 32u, 40u}) {
+      for (const uint64_t right : {uint64_t{3}, (32 - left) & 0xffffffff}) {
+        for (const bool turned : {false, true}) {
+          for (const uint16_t low : {uint16_t{0}, uint16_t{4}}) {     // the register of x << left: that of x, or its own
+            for (const uint16_t also : {uint16_t{5}, uint16_t{4}}) {  // a second output: the result again, or a part of it
+              TileProgram program;
+              program.inputs = {kType};
+              const auto op = [&](TileOpcode code, uint16_t dst, uint16_t a, uint16_t b, uint64_t imm = 0) {
+                program.ops.push_back({code, Lane::kU32, kType, dst, a, b, 0, imm});
+              };
+              op(TileOpcode::kFill, 1, 0, 0, left);
+              op(TileOpcode::kFill, 2, 0, 0, right);
+              if (turned) {
+                op(TileOpcode::kShrL, 3, 0, 2);
+                op(TileOpcode::kShl, low, 0, 1);
+              } else {
+                op(TileOpcode::kShl, 4, 0, 1);
+                op(TileOpcode::kShrL, 3, 0, 2);
+              }
+              op(TileOpcode::kOr, 5, turned ? low : 4, 3);
+              program.outputs = {{5, kType}, {turned && also == 4 ? low : also, kType}};
+              program.num_registers = 6;
+              std::vector<uint32_t> both(x.size()), second(x.size());
+              const std::byte* in = bytes_of(x);
+              std::byte* out[] = {reinterpret_cast<std::byte*>(both.data()), reinterpret_cast<std::byte*>(second.data())};
+              TileScratch scratch;
+              TileChain(program, engine(simd)).run(&in, out, x.size(), scratch);
+              for (size_t i = 0; i < x.size(); ++i) {
+                const uint32_t up = left < 32 ? x[i] << left : 0, down = right < 32 ? x[i] >> right : 0;
+                EXPECT_EQ(both[i], up | down);
+                EXPECT_EQ(second[i], also == 5 ? up | down : up);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tt::test

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 
 #include "base/error.hpp"
 #include "emulator/simd/engine.hpp"
@@ -29,6 +30,44 @@ bool takes_still(TileOpcode code, Lane lane, int operand) {
     case Lane::kF64: return code != TileOpcode::kRem && code != TileOpcode::kPow && code != TileOpcode::kAtan2;
     default: return operand == 1 && info(code).operands == 2;
   }
+}
+
+bool reads(const TileOp& op, uint16_t reg) {
+  const int operands = info(op.code).operands;
+  return (operands > 0 && op.a == reg) || (operands > 1 && op.b == reg) || (operands > 2 && op.c == reg);
+}
+
+// Whether nobody reads what the register holds before operation `from`.
+bool is_dead(const TileProgram& program, size_t from, uint16_t reg) {
+  for (size_t i = from; i < program.ops.size(); ++i) {
+    if (reads(program.ops[i], reg)) return false;
+    if (program.ops[i].dst == reg) return true;
+  }
+  return std::none_of(program.outputs.begin(), program.outputs.end(), [&](const TileProgram::Output& output) { return output.reg == reg; });
+}
+
+// x << k | x >> (32 - k), in operations `at`.. of a program, is one step of the host.
+struct Rotation {
+  uint16_t dst, x;
+  uint64_t left;
+};
+std::optional<Rotation> rotation_at(const TileProgram& program, size_t at, const std::vector<std::optional<uint64_t>>& constants) {
+  if (at + 3 > program.ops.size()) return std::nullopt;
+  const TileOp *left = &program.ops[at], *right = &program.ops[at + 1], *both = &program.ops[at + 2];
+  if (left->code == TileOpcode::kShrL) std::swap(left, right);
+  if (left->code != TileOpcode::kShl || right->code != TileOpcode::kShrL || both->code != TileOpcode::kOr) return std::nullopt;
+  for (const TileOp* op : {left, right, both}) {
+    if (op->type != DataType::kU32) return std::nullopt;
+  }
+  const bool joins = (both->a == left->dst && both->b == right->dst) || (both->a == right->dst && both->b == left->dst);
+  const TileOp &first = program.ops[at], &second = program.ops[at + 1];
+  if (!joins || left->a != right->a || left->dst == right->dst || reads(second, first.dst)) return std::nullopt;
+  const std::optional<uint64_t>&k = constants[left->b], &rest = constants[right->b];
+  if (!k || !rest || *k == 0 || *k >= 32 || *k + *rest != 32) return std::nullopt;
+  for (const TileOp* part : {left, right}) {
+    if (part->dst != both->dst && !is_dead(program, at + 3, part->dst)) return std::nullopt;
+  }
+  return Rotation{both->dst, left->a, *k};
 }
 
 bool overlap(const std::byte* a, size_t a_bytes, const std::byte* b, size_t b_bytes) { return a < b + b_bytes && b < a + a_bytes; }
@@ -70,7 +109,7 @@ struct TileChain::Plan {
     bool in_place = false;       // even where that array is an input
     bool spare = false;          // goes through the spare register: results are wider than the operands they would overwrite
     bool two_roundings = false;  // kMulAdd of a narrow type
-    size_t result_size;
+    size_t result_size = 0;
     uint32_t still = 0;                                // operands that are constants, where the step takes them as such
     std::unique_ptr<std::byte[], Free> constant = {};  // of kFill: what the register holds, made once
   };
@@ -89,14 +128,25 @@ struct TileChain::Plan {
       inputs.push_back({engine.load[static_cast<size_t>(type)], static_cast<size_t>(size_of(type)), is_plain(type)});
       widest = std::max(widest, lane_size(lane_of(type)));
     }
-    std::vector<bool> is_constant(program.num_registers, false);
-    for (const TileOp& op : program.ops) {
+    std::vector<std::optional<uint64_t>> constants(program.num_registers);  // what kFill has left in each register
+    for (size_t i = 0; i < program.ops.size(); ++i) {
+      const TileOp& op = program.ops[i];
+      if (const auto rotation = rotation_at(program, i, constants)) {
+        const TileOp& last = program.ops[i += 2];
+        constants[last.dst].reset();
+        steps.push_back({engine.rotate_left32,
+                         nullptr,
+                         {TileOpcode::kOr, last.lane, last.type, rotation->dst, rotation->x, rotation->x, 0, rotation->left}});
+        steps.back().result_size = lane_size(last.lane);
+        continue;
+      }
       steps.push_back(make_step(op));
       const uint16_t operands[] = {op.a, op.b, op.c};
-      for (int i = 0; i < info(op.code).operands; ++i) {
-        if (is_constant[operands[i]] && takes_still(op.code, op.lane, i)) steps.back().still |= 1u << i;
+      for (int k = 0; k < info(op.code).operands; ++k) {
+        if (constants[operands[k]] && takes_still(op.code, op.lane, k)) steps.back().still |= 1u << k;
       }
-      is_constant[op.dst] = op.code == TileOpcode::kFill;
+      constants[op.dst].reset();
+      if (op.code == TileOpcode::kFill) constants[op.dst] = op.imm;
       widest = std::max(widest, steps.back().result_size);
     }
     for (const auto& [reg, type] : program.outputs) {

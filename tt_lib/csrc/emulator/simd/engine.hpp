@@ -45,6 +45,7 @@ struct Engine {
   RoundFunction round[kNumDataTypes] = {};                // null: every register value is representable
   MatmulFunction matmul[kNumDataTypes] = {};              // by operand type
   FoldFunction fold_rows[kNumTileOpcodes] = {};           // kAdd, kMul, kMax, kMin of f32
+  StepFunction rotate_left32 = nullptr;                   // dst = a rotated by imm bits, 0 < imm < 32
   RepeatFunction repeat32 = nullptr, repeat64 = nullptr;  // elements of 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) = nullptr;

@@ -214,9 +214,15 @@ constexpr StepRow kPredSteps[] = {
     {TileOpcode::kGeTotal, P::ge},
 };
 
+void rotate_left(const StepArguments& s) {
+  const auto left = static_cast<uint32_t>(s.imm), right = 32 - left;
+  P::loop1(s, [left, right](uint32_t x) { return x << left | x >> right; });
+}
+
 }  // namespace
 
 void install_integers(Engine& engine) {
+  engine.rotate_left32 = rotate_left;
   install(engine, Lane::kS32, IntegerSteps<int32_t>::kSteps);
   install(engine, Lane::kU32, IntegerSteps<uint32_t>::kSteps);
   install(engine, Lane::kS64, IntegerSteps<int64_t>::kSteps);

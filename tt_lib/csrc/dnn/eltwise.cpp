@@ -155,11 +155,16 @@ Kernel eltwise_writer(Dataflow k, Args a) {
 }
 
 uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
-  int64_t per_page = 0;
-  for (const Operand& operand : spec.parts[0].operands) per_page += kPage * size_of(operand.type);
+  constexpr int64_t kFirstCache = 32 << 10;  // of the host: where pages that are copied should stay until they are used
+  int64_t per_page = 0, copied = 0;
+  for (const Operand& operand : spec.parts[0].operands) {
+    const int64_t bytes = kPage * size_of(operand.type);
+    per_page += bytes;
+    if (!operand.map.is_contiguous() && !is_uniform(operand)) copied += bytes;
+  }
   for (const Result& result : spec.parts[0].results) per_page += kPage * size_of(result.type);
   for (uint32_t block : {4u, 2u}) {
-    if (2 * block * per_page <= chip.l1_usable) return block;
+    if (2 * block * per_page <= chip.l1_usable && 2 * block * copied <= kFirstCache) return block;
   }
   return 1;
 }

@@ -62,6 +62,8 @@ void copy_vectors_inner(const Part& part, const std::byte* source, std::byte* re
   });
 }
 
+constexpr size_t kMostAhead = 4096;
+
 template <size_t kBytes>
 void copy_window_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const int64_t* to,
                        int64_t count) {
@@ -70,7 +72,12 @@ void copy_window_inner(const Part& part, const std::byte* source, std::byte* res
   const WindowDim inner = part.dims.back();
   const std::span outer(part.dims.data(), part.dims.size() - 1);
   const bool dense = inner.from == 1 && inner.to == 1;
+  const size_t ahead = dense ? std::min(static_cast<size_t>(inner.size) * kBytes, kMostAhead) : 0;
   for (int64_t i = 0; i < count; ++i) {
+    if (i + 1 < count) {  // the next vector is anywhere: the host cannot foresee it
+      const auto* next = reinterpret_cast<const std::byte*>(in + from[i + 1] + part.from);
+      for (size_t at = 0; at < ahead; at += 64) __builtin_prefetch(next + at);
+    }
     for_each_position(outer, from[i] + part.from, to[i] + part.to, [&](int64_t f, int64_t t) {
       if (dense) {
         std::memcpy(out + t, in + f, static_cast<size_t>(inner.size) * kBytes);

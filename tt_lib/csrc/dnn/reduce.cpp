@@ -250,13 +250,20 @@ bool passes_on(const TileProgram& chain) {
 }  // namespace
 
 int64_t reduce_parts(int64_t outer, int64_t reduced, int64_t inner) {
-  constexpr int64_t kWorthwhile = 1 << 16, kEnough = 16;
+  constexpr int64_t kWorthwhile = 1 << 16, kEnough = 16, kFewest = 8, kMost = 64;
+  constexpr int64_t kCores = 88;  // of the smaller card: sums have the same order on all of them
   const int64_t units = outer * div_up(inner, kPage);
   if (units >= kEnough || outer * reduced * inner < kWorthwhile) return 1;
-  for (int64_t parts = 64; parts >= 8; --parts) {
-    if (reduced % parts == 0) return parts;
+  // Pages that the most loaded core goes through, in the program of the parts and in the one that joins them.
+  const int64_t rows = std::max<int64_t>(kPage / inner, 1);
+  const auto pages = [&](int64_t parts) {
+    return div_up(units * parts, kCores) * div_up(reduced / parts, rows) + div_up(units, kCores) * div_up(parts, rows);
+  };
+  int64_t best = 1;
+  for (int64_t parts = kMost; parts >= kFewest; --parts) {
+    if (reduced % parts == 0 && (best == 1 || pages(parts) < pages(best))) best = parts;
   }
-  return 1;
+  return best;
 }
 
 Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {

@@ -24,7 +24,11 @@ inline constexpr size_t kWideRows = 6;
 inline constexpr size_t kWideVectors = 4;
 inline constexpr size_t kFirstCache = 32 << 10;  // bytes of B that register blocks one after the other should find there
 // Steps along k in a row, for an arithmetic that is `kUnrolled`: what counts them would take a slot from the multiplications.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr int kStepsAtOnce = 1;  // with checks in each
+#else
 inline constexpr int kStepsAtOnce = kVectorBytes == 64 ? 16 : 4;
+#endif
 
 // Tiles lie in pages of their own, most of them beyond the host's second cache, and its hardware prefetches within a page only.
 TT_INLINE void prefetch(const std::byte* from, size_t bytes) {

@@ -101,7 +101,7 @@ TT_INLINE Vec<float> multiply_add(Vec<float> a, Vec<float> b, Vec<float> c) {
 #endif
 }
 
-TT_INLINE void prefetch(const void* from, size_t offset) { __builtin_prefetch(static_cast<const std::byte*>(from) + offset); }
+TT_INLINE void prefetch(const void* from, size_t offset) { __builtin_prefetch(static_cast<const std::byte*>(from) + offset, 0, 2); }
 
 // Operand `i` of a step: its elements one after the other, or the first ones again and again.
 template <class T>

@@ -8,6 +8,7 @@
 namespace tt::emulator {
 
 struct Engine;
+struct TilePlan;
 
 // Register storage of one host thread; grows on demand, never shrinks. 64-byte aligned.
 class TileScratch {
@@ -39,9 +40,8 @@ class TileChain {
            const std::byte* const* next = nullptr) const;
 
  private:
-  struct Plan;
   std::shared_ptr<const TileProgram> program_ = std::make_shared<TileProgram>();
-  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<const TilePlan> plan_;
 };
 
 }  // namespace tt::emulator

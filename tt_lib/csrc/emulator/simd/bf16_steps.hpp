@@ -15,6 +15,12 @@ template <class V>
 TT_INLINE V to_bf16(V x) {
   return quantise<DataType::kBF16>(x);
 }
+// The same for results of arithmetic on bf16: their NaNs are operands or the processor's own, so no bit of a payload is lost or carried.
+TT_INLINE Vec<float> to_bf16_again(Vec<float> x) {
+  using U = Vec<uint32_t>;
+  const U u = bits<U>(x);
+  return bits<Vec<float>>((u + (u >> 16 & 1) + 0x7fff) & 0xffff0000u);
+}
 
 // f: a function of one or two vectors, without captures.
 template <auto f>
@@ -27,7 +33,7 @@ template <auto f>
 constexpr Bf16Row binary(TileOpcode code) {
   using V = Vec<float>;
   return {code, [](const StepArguments& s) { map2<float>(s, f); },
-          [](const StepArguments& s) { map2<float>(s, [](V a, V b) { return to_bf16(f(a, b)); }); }};
+          [](const StepArguments& s) { map2<float>(s, [](V a, V b) { return to_bf16_again(f(a, b)); }); }};
 }
 
 template <size_t N>

@@ -12,6 +12,7 @@ const Engine& engine() {
     install_f32_functions(made);
     install_f64(made);
     install_integers(made);
+    install_joined(made);
     install_complex(made);
     install_formats(made);
     install_converts(made);

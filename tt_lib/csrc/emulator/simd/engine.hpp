@@ -30,6 +30,8 @@ struct StepArguments {
 };
 
 using StepFunction = void (*)(const StepArguments&);
+// A step of two operations: g(f(a, b), c), or with `turned` g(c, f(a, b)); null where the engine has no such form.
+using JoinFunction = StepFunction (*)(Lane lane, DataType type, TileOpcode f, TileOpcode g, bool turned);
 using LoadFunction = void (*)(const std::byte* source, void* reg, size_t n);
 using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n);
 using RoundFunction = void (*)(void* reg, size_t n);
@@ -38,14 +40,16 @@ using RepeatFunction = void (*)(const std::byte* elements, size_t count, size_t 
 using MatmulFunction = void (*)(const MatmulBlock& block);
 
 struct Engine {
-  StepFunction steps[kNumTileOpcodes][kNumLanes] = {};    // null: not supported
-  StepFunction bf16_steps[kNumTileOpcodes] = {};          // f32 lanes, results rounded to bf16 in the same pass; null: by steps and round
-  LoadFunction load[kNumDataTypes] = {};                  // array -> register
-  StoreFunction store[kNumDataTypes] = {};                // register -> array, of values that round has made representable
-  RoundFunction round[kNumDataTypes] = {};                // null: every register value is representable
-  MatmulFunction matmul[kNumDataTypes] = {};              // by operand type
-  FoldFunction fold_rows[kNumTileOpcodes] = {};           // kAdd, kMul, kMax, kMin of f32
-  StepFunction rotate_left32 = nullptr;                   // dst = a rotated by imm bits, 0 < imm < 32
+  StepFunction steps[kNumTileOpcodes][kNumLanes] = {};  // null: not supported
+  StepFunction bf16_steps[kNumTileOpcodes] = {};        // f32 lanes, results rounded to bf16 in the same pass; null: by steps and round
+  LoadFunction load[kNumDataTypes] = {};                // array -> register
+  StoreFunction store[kNumDataTypes] = {};              // register -> array, of values that round has made representable
+  RoundFunction round[kNumDataTypes] = {};              // null: every register value is representable
+  MatmulFunction matmul[kNumDataTypes] = {};            // by operand type
+  FoldFunction fold_rows[kNumTileOpcodes] = {};         // kAdd, kMul, kMax, kMin of f32
+  StepFunction rotate_left32 = nullptr;                 // dst = a rotated by imm bits, 0 < imm < 32
+  StepFunction rotate_left32_xor = nullptr;             // dst = rotate_left32(a) ^ b
+  JoinFunction joined = nullptr;
   RepeatFunction repeat32 = nullptr, repeat64 = nullptr;  // elements of 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) = nullptr;

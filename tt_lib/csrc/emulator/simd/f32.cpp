@@ -75,7 +75,7 @@ constexpr Bf16Row kArithmetic[] = {
 
 // a * b + c with both roundings.
 void mul_add_bf16(const StepArguments& s) {
-  map3<float>(s, [](V a, V b, V c) { return to_bf16(to_bf16(a * b) + c); });
+  map3<float>(s, [](V a, V b, V c) { return to_bf16_again(to_bf16_again(a * b) + c); });
 }
 
 constexpr StepRow kSteps[] = {
@@ -103,12 +103,17 @@ void copy(const StepArguments& s) {
 template <class T>
 void select(const StepArguments& s) {
   const auto* a = static_cast<const uint32_t*>(s.a);
-  const auto* b = static_cast<const T*>(s.b);
-  const auto* c = static_cast<const T*>(s.c);
+  const Operand<T> b(s.b, s, 1), c(s.c, s, 2);
   auto* dst = static_cast<T*>(s.dst);
-  for (size_t i = 0, n = padded(s.n); i < n; ++i) {
-    const T yes = b[i], no = c[i];
-    dst[i] = a[i] != 0 ? yes : no;
+  if constexpr (sizeof(T) == sizeof(uint32_t)) {
+    using U = Vec<uint32_t>;
+#pragma GCC unroll 4
+    for (size_t i = 0, n = padded(s.n); i < n; i += lanes<U>) store(dst + i, load<U>(a + i) != 0 ? load<U>(b.from(i)) : load<U>(c.from(i)));
+  } else {
+    for (size_t i = 0, n = padded(s.n); i < n; ++i) {
+      const T yes = *b.from(i), no = *c.from(i);
+      dst[i] = a[i] != 0 ? yes : no;
+    }
   }
 }
 struct Wide {

@@ -18,6 +18,7 @@ struct IntegerSteps {
   TT_INLINE static void loop1(const StepArguments& s, F f) {
     const auto* a = static_cast<const T*>(s.a);
     auto* dst = static_cast<R*>(s.dst);
+#pragma GCC ivdep  // dst may be an operand, but then element by element
     for (size_t i = 0, n = padded(s.n); i < n; ++i) dst[i] = static_cast<R>(f(a[i]));
   }
   template <class R = T, class F>
@@ -27,9 +28,11 @@ struct IntegerSteps {
     auto* dst = static_cast<R*>(s.dst);
     if ((s.still & 2) != 0) {
       const T constant = b[0];
+#pragma GCC ivdep
       for (size_t i = 0, n = padded(s.n); i < n; ++i) dst[i] = static_cast<R>(f(a[i], constant));
       return;
     }
+#pragma GCC ivdep
     for (size_t i = 0, n = padded(s.n); i < n; ++i) dst[i] = static_cast<R>(f(a[i], b[i]));
   }
   template <class F>
@@ -38,6 +41,7 @@ struct IntegerSteps {
     const auto* b = static_cast<const T*>(s.b);
     const auto* c = static_cast<const T*>(s.c);
     auto* dst = static_cast<T*>(s.dst);
+#pragma GCC ivdep
     for (size_t i = 0, n = padded(s.n); i < n; ++i) dst[i] = f(a[i], b[i], c[i]);
   }
   // The bits an array element has.
@@ -218,11 +222,23 @@ void rotate_left(const StepArguments& s) {
   const auto left = static_cast<uint32_t>(s.imm), right = 32 - left;
   P::loop1(s, [left, right](uint32_t x) { return x << left | x >> right; });
 }
+void rotate_left_xor(const StepArguments& s) {
+  using U = Vec<uint32_t>;
+  const auto left = static_cast<uint32_t>(s.imm);
+#if defined(__AVX512F__)
+  const __m512i count = _mm512_set1_epi32(static_cast<int>(left));
+  map2<uint32_t>(s, [count](U x, U y) { return bits<U>(_mm512_rolv_epi32(bits<__m512i>(x), count)) ^ y; });
+#else
+  const uint32_t right = 32 - left;
+  map2<uint32_t>(s, [left, right](U x, U y) { return (x << left | x >> right) ^ y; });
+#endif
+}
 
 }  // namespace
 
 void install_integers(Engine& engine) {
   engine.rotate_left32 = rotate_left;
+  engine.rotate_left32_xor = rotate_left_xor;
   install(engine, Lane::kS32, IntegerSteps<int32_t>::kSteps);
   install(engine, Lane::kU32, IntegerSteps<uint32_t>::kSteps);
   install(engine, Lane::kS64, IntegerSteps<int64_t>::kSteps);

@@ -146,8 +146,10 @@ TT_INLINE void map3(const StepArguments& s, F f) {
   constexpr size_t w = kVectorBytes / sizeof(T);
   const Operand<T> a(s.a, s, 0), b(s.b, s, 1), c(s.c, s, 2);
   auto* dst = static_cast<T*>(s.dst);
+  const void* const ahead = s.ahead;
 #pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) {
+    prefetch(ahead, i * sizeof(T));
     store<Vec<T, w>>(dst + i, f(load<Vec<T, w>>(a.from(i)), load<Vec<T, w>>(b.from(i)), load<Vec<T, w>>(c.from(i))));
   }
 }
@@ -182,6 +184,7 @@ void install_f32(Engine& engine);
 void install_f32_functions(Engine& engine);
 void install_f64(Engine& engine);
 void install_integers(Engine& engine);
+void install_joined(Engine& engine);
 void install_complex(Engine& engine);
 void install_formats(Engine& engine);
 void install_converts(Engine& engine);

@@ -1,0 +1,103 @@
+// Plans of tile programs: joined operations, reused storage and results in the outputs' own arrays have the bits of one operation after
+// the other.
+#include <random>
+
+#include "emulator/tile_chain.hpp"
+#include "tile_harness.hpp"
+
+namespace tt::test {
+namespace {
+
+using Array = std::vector<std::byte>;
+
+// Random operations over few registers, so that registers are often written again.
+TileProgram random_program(std::mt19937& random, DataType type, const std::vector<TileOpcode>& codes) {
+  const Lane lane = lane_of(type);
+  const auto below = [&](size_t n) { return static_cast<uint16_t>(random() % n); };
+  TileProgram program;
+  program.inputs = {type, type};
+  program.num_registers = 7;
+  for (uint16_t reg = 2; reg < program.num_registers; ++reg) {
+    const uint64_t bits = type == DataType::kU32    ? 1 + below(31)
+                          : type == DataType::kBF16 ? 0x3f80 + below(256)
+                                                    : 0x3f800000 + below(1 << 20);
+    program.ops.push_back({TileOpcode::kFill, lane, type, reg, 0, 0, 0, bits});
+  }
+  for (size_t i = 0; i < 24; ++i) {
+    const uint16_t dst = below(program.num_registers), a = below(program.num_registers), b = below(program.num_registers);
+    if (type == DataType::kU32 && below(4) == 0) {  // a rotation
+      const uint64_t left = 1 + below(31);
+      program.ops.push_back({TileOpcode::kFill, lane, type, 5, 0, 0, 0, left});
+      program.ops.push_back({TileOpcode::kFill, lane, type, 6, 0, 0, 0, 32 - left});
+      program.ops.push_back({TileOpcode::kShl, lane, type, 5, a < 5 ? a : uint16_t{0}, 5});
+      program.ops.push_back({TileOpcode::kShrL, lane, type, 6, a < 5 ? a : uint16_t{0}, 6});
+      program.ops.push_back({TileOpcode::kOr, lane, type, dst, 5, 6});
+    } else {
+      program.ops.push_back({codes[below(codes.size())], lane, type, dst, a, b});
+    }
+  }
+  program.outputs = {{below(program.num_registers), type}, {below(program.num_registers), type}};
+  return program;
+}
+
+// The same, an operation a time.
+std::vector<Array> step_by_step(Simd simd, const TileProgram& program, const std::vector<Array>& inputs, size_t n) {
+  std::vector<Array> registers(program.num_registers);
+  std::copy(inputs.begin(), inputs.end(), registers.begin());
+  for (const TileOp& op : program.ops) {
+    const auto operands = static_cast<size_t>(info(op.code).operands);
+    const std::byte* const arrays[] = {registers[op.a].data(), registers[op.b].data(), registers[op.c].data()};
+    registers[op.dst] = run_op(simd, op, std::vector<DataType>(operands, op.type), {arrays, arrays + operands}, n);
+  }
+  std::vector<Array> results;
+  for (const auto& output : program.outputs) results.push_back(registers[output.reg]);
+  return results;
+}
+
+bool is_nan(DataType type, const std::byte* element) {
+  uint32_t code = 0;
+  std::memcpy(&code, element, static_cast<size_t>(size_of(type)));
+  if (type == DataType::kBF16) code <<= 16;
+  return type != DataType::kU32 && (code & 0x7fffffff) > 0x7f800000;
+}
+
+void expect_equal(DataType type, const Array& got, const Array& expected) {
+  const auto size = static_cast<size_t>(size_of(type));
+  for (size_t i = 0; i < expected.size(); i += size) {
+    if (is_nan(type, got.data() + i) && is_nan(type, expected.data() + i)) continue;
+    EXPECT_EQ(std::memcmp(got.data() + i, expected.data() + i, size), 0);
+  }
+}
+
+TEST(planned_programs_have_the_bits_of_one_operation_after_the_other) {
+  using enum TileOpcode;
+  const std::vector<TileOpcode> floats = {kAdd, kSub, kMul, kMax, kNegate, kMulAdd, kAdd, kMul},
+                                integers = {kAdd, kSub, kMul, kXor, kAnd, kOr};
+  std::mt19937 random(1);
+  for (const DataType type : {DataType::kF32, DataType::kBF16, DataType::kU32}) {
+    const auto size = static_cast<size_t>(size_of(type));
+    for (int round = 0; round < 60; ++round) {
+      const size_t n = round % 3 == 0 ? 100 : 64;  // not whole pages of the host's vectors, and whole ones
+      const TileProgram program = random_program(random, type, type == DataType::kU32 ? integers : floats);
+      std::vector<Array> inputs(2, Array(n * size));
+      for (Array& input : inputs) {
+        for (std::byte& byte : input) byte = static_cast<std::byte>(random());
+      }
+      for (const Simd simd : host_simds()) {
+        const std::vector<Array> expected = step_by_step(simd, program, inputs, n);
+        for (const bool in_place : {false, true}) {
+          std::vector<Array> memory = inputs, apart(2, Array(n * size));
+          const std::byte* in[] = {memory[0].data(), memory[1].data()};
+          std::byte* out[] = {in_place ? memory[1].data() : apart[0].data(), apart[1].data()};
+          TileScratch scratch;
+          TileChain(program, engine(simd)).run(in, out, n, scratch);
+          expect_equal(type, in_place ? memory[1] : apart[0], expected[0]);
+          expect_equal(type, apart[1], expected[1]);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tt::test

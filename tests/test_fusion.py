@@ -162,6 +162,30 @@ def test_a_product_has_the_same_bits_with_its_operands_exchanged(make):
     assert got.tobytes() == apart.tobytes()
 
 
+def neutral_of_integers(x):
+    shifted = lax.shift_left(lax.shift_right_logical(x, jnp.full_like(x, 0)), jnp.full_like(x, 0))
+    return (shifted * 1 + 0 - 0) ^ 0 | 0
+
+
+def neutral_of_floats(x):
+    return lax.select(x > 0, x, x) * 1 / 1
+
+
+@pytest.mark.parametrize(
+    "function,x", [(neutral_of_integers, np.arange(-70, 70)), (neutral_of_floats, f32(130)), (neutral_of_floats, bf16(130))]
+)
+def test_operations_that_return_their_operand_leave_a_copy(function, x):
+    made, got = compiled(function, (x,))
+    _, apart = compiled(function, (x,), jax_tt_no="canonicalize")
+    assert got.tobytes() == apart.tobytes()
+    assert re.findall(r"program (\w+) ", made.as_text()) == ["copy"]
+
+
+def test_zeros_of_floats_are_added():  # -0 + 0 is 0
+    _, got = compiled(lambda x: x + 0, (-np.zeros(3, np.float32),))
+    assert not np.signbit(got).any()
+
+
 def test_rows_of_nan_and_infinity_keep_them():
     x = f32(20, 64)
     x[3, 7], x[5, 9], x[6, 1] = np.nan, np.inf, -np.inf

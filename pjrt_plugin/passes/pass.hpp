@@ -21,6 +21,7 @@ void rewrite_deprecated(ir::Module& module);  // dot, einsum ... as what took th
 void resolve_tuples(ir::Module& module);
 void resolve_sizes(ir::Module& module);
 void decompose(ir::Module& module);  // into other operations: batch normalisation, random numbers ...
+void canonicalize(ir::Module& module);  // operations that return an operand as it is
 void eliminate_common_subexpressions(ir::Module& module);
 void fold_transposes(ir::Module& module);      // into the products before them
 void eliminate_dead_code(ir::Module& module);  // operations without effect whose results nobody reads

@@ -14,6 +14,7 @@ constexpr Pass kPipeline[] = {
     {"resolve_tuples", resolve_tuples, /*required=*/true},
     {"resolve_sizes", resolve_sizes, /*required=*/true},
     {"decompose", decompose, /*required=*/true},
+    {"canonicalize", canonicalize},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"fold_transposes", fold_transposes},
     {"eliminate_dead_code", eliminate_dead_code},

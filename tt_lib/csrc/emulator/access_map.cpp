@@ -121,7 +121,7 @@ void gather_padded_row(const AccessMap::Dim& inner, const T* source, bool inside
 // Without padding: rows that follow each other along the second innermost dimension are a loop of their own.
 template <class T>
 void gather_rows(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
-  constexpr int64_t kRowsAhead = 4;
+  constexpr int64_t kRowsAhead = 16;
   const AccessMap::Dim &inner = map.dims.back(), &outer = map.dims[map.dims.size() - 2];
   Odometer row(map, start / inner.size);
   int64_t column = start % inner.size;

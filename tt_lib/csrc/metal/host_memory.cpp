@@ -1,17 +1,33 @@
 // Size classes of recycled host memory.
 #include "metal/host_memory.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <new>
 
+#include "base/shape.hpp"
+
 namespace tt::metal {
 namespace {
+
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kHugePage = 2 << 20;
 
 // Four classes per power of two would waste less; one keeps reuse likely. Large blocks are rounded to 1/8 of their power of two.
 int size_class(int64_t bytes) { return std::bit_width(static_cast<uint64_t>(std::max<int64_t>(bytes, 64) - 1)) - 6; }
 int64_t class_bytes(int index) { return int64_t{64} << index; }
+
+// In huge pages where the host has them: strided reads of a large array would miss the TLB row by row.
+std::byte* new_block(int64_t bytes) {
+  const int64_t alignment = bytes >= kHugePage ? kHugePage : kAlignment, size = round_up(bytes, alignment);
+  void* memory = std::aligned_alloc(static_cast<size_t>(alignment), static_cast<size_t>(size));
+  if (memory == nullptr) throw std::bad_alloc();
+  if (bytes >= kHugePage) madvise(memory, static_cast<size_t>(size), MADV_HUGEPAGE);  // advice: nothing depends on it
+  return static_cast<std::byte*>(memory);
+}
 
 }  // namespace
 
@@ -32,10 +48,7 @@ std::byte* HostMemory::allocate(int64_t bytes) {
       return memory;
     }
   }
-  const int64_t size = index < kClasses ? class_bytes(index) : (bytes + 63) / 64 * 64;
-  void* memory = std::aligned_alloc(64, static_cast<size_t>(size));
-  if (memory == nullptr) throw std::bad_alloc();
-  return static_cast<std::byte*>(memory);
+  return new_block(index < kClasses ? class_bytes(index) : bytes);
 }
 
 void HostMemory::release(std::byte* memory, int64_t bytes) {

@@ -248,7 +248,7 @@ void expect_layout() {
       for (const auto& [rows, cols] : sizes) {
         std::vector<T> tile(1024, T{}), back(source.size(), T{});
         std::fill(tile.begin(), tile.end(), source[5]);
-        engine(simd).tilize(sizeof(T), bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()));
+        engine(simd).tilize(sizeof(T), bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()), 32);
         const auto index = [&](size_t r, size_t c) {
           return static_cast<size_t>(static_cast<int64_t>(r) * row_stride + static_cast<int64_t>(c) * col_stride);
         };
@@ -256,7 +256,7 @@ void expect_layout() {
           for (size_t c = 0; c < 32; ++c) EXPECT(tile[place(r, c)] == (r < rows && c < cols ? source[index(r, c)] : T{}));
         }
         if (row_stride == 0 || col_stride == 0) continue;
-        engine(simd).untilize(sizeof(T), bytes_of(tile), reinterpret_cast<std::byte*>(back.data()), row_stride, col_stride, rows, cols);
+        engine(simd).untilize(sizeof(T), bytes_of(tile), reinterpret_cast<std::byte*>(back.data()), row_stride, col_stride, rows, cols, 32);
         std::vector<T> expected(source.size(), T{});
         for (size_t r = 0; r < rows; ++r) {
           for (size_t c = 0; c < cols; ++c) expected[index(r, c)] = source[index(r, c)];
@@ -298,9 +298,9 @@ TEST(pairs_are_tilized_as_tiles_are_interleaved) {
   for (const Simd simd : host_simds()) {
     for (const auto& [row_stride, col_stride] : strides) {
       for (const auto& [rows, cols] : sizes) {
-        engine(simd).tilize(2, bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()));
+        engine(simd).tilize(2, bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()), 32);
         engine(simd).interleave(tile.data(), expected.data());
-        engine(simd).tilize_pairs(source.data(), row_stride, col_stride, rows, cols, out.data());
+        engine(simd).tilize_pairs(source.data(), row_stride, col_stride, rows, cols, out.data(), 32);
         EXPECT(out == expected);
       }
     }

@@ -147,8 +147,8 @@ void TileReader::prepare(const TileBlock& block) {
   }
 }
 
-// Offsets and coordinates of the rows by axis, whole tiles of them: what find_rows compares 32 at a time. Rows outside the matrix are outside
-// an axis that every view has.
+// Offsets and coordinates of the rows by axis, whole tiles of them: what find_rows compares 32 at a time. Rows outside the matrix are
+// outside an axis that every view has.
 void TileReader::tabulate_rows() {
   const size_t axes = matrix_.view.axes.size(), padded = round_up(static_cast<int64_t>(rows_.size()), kTileSide);
   row_offsets_.assign(padded, 0);
@@ -177,7 +177,8 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
   if (!k_.values()) return charge(block);
   const MatrixView& view = matrix_.view;
   batch_ = batch_position(view, block.batch);
-  if (!view.irregular && (!view.is_strided() || (form_ == TileForm::kRows && block.width * kTileSide > view.columns - block.column))) prepare(block);
+  if (!view.irregular && (!view.is_strided() || (form_ == TileForm::kRows && block.width * kTileSide > view.columns - block.column)))
+    prepare(block);
   const size_t page_bytes = k_.get_page_size(cb);
   alignas(64) std::byte staged[kMaxTileBytes];
   alignas(64) std::byte converted[kMaxTileBytes];
@@ -194,7 +195,8 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       const bool convert = matrix_.type != page_type_, interleave = form_ == TileForm::kPairs;
       if (interleave && !convert && view.is_strided()) {
         emulator::tilize_pairs(reinterpret_cast<const uint16_t*>(locate(window, block)), view.row_stride(), view.column_stride(),
-                               static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), reinterpret_cast<uint16_t*>(page));
+                               static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), reinterpret_cast<uint16_t*>(page),
+                               next_tile(window, block));
         continue;
       }
       std::byte* tile = convert || interleave ? staged : page;
@@ -215,7 +217,14 @@ void TileReader::fill(const Window& window, const TileBlock& block, std::byte* t
     return fill_irregular({block.row + window.row, block.column + window.column, window.rows, window.columns}, block.batch, tile);
   if (!view.is_strided()) return fill_runs(window, tile, /*in_faces=*/true);
   emulator::tilize(element_, locate(window, block), view.row_stride(), view.column_stride(), static_cast<size_t>(window.rows),
-                   static_cast<size_t>(window.columns), tile);
+                   static_cast<size_t>(window.columns), tile, next_tile(window, block));
+}
+
+// In elements, to the tile that is read next: to the right, or the first one of the next row.
+int64_t TileReader::next_tile(const Window& window, const TileBlock& block) const {
+  const MatrixView& view = matrix_.view;
+  const int64_t last = (block.width - 1) * kTileSide;
+  return window.column < last ? kTileSide * view.column_stride() : kTileSide * view.row_stride() - last * view.column_stride();
 }
 
 const std::byte* TileReader::locate(const Window& window, const TileBlock& block) const {
@@ -381,8 +390,10 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
     } else if (strided) {
       const int64_t at =
           view.offset + moved_ + batch_.offset + block.row * view.row_stride() + (block.column + column) * view.column_stride();
+      const int64_t right = kTileSide * view.column_stride(), down = kTileSide * view.row_stride();
       emulator::untilize(element_, k_.page(cb, j), k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_), view.row_stride(),
-                         view.column_stride(), static_cast<size_t>(rows), static_cast<size_t>(width));
+                         view.column_stride(), static_cast<size_t>(rows), static_cast<size_t>(width),
+                         j + 1 < block.width ? right : down - j * right);
     } else {
       store(j, k_.page(cb, j));
     }

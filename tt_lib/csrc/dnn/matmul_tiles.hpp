@@ -57,6 +57,7 @@ class TileReader {
   void bind(const TileBlock& block, Cb cb, uint32_t first, uint32_t pitch);
   void prepare(const TileBlock& block);
   const std::byte* locate(const Window& window, const TileBlock& block) const;  // of a strided view
+  int64_t next_tile(const Window& window, const TileBlock& block) const;        // of a strided view, in elements from this one
   void fill(const Window& window, const TileBlock& block, std::byte* tile);
   void tabulate_rows();
   void find_rows(const Window& window, const TileBlock& block, std::byte* page) const;

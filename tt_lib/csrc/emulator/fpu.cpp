@@ -37,20 +37,21 @@ void matmul_block(DataType type, const MatmulBlock& block) {
   matmul(block);
 }
 
-void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {
+void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
+            int64_t next) {
   check(is_element_size(element) && rows <= 32 && cols <= 32, "[tilize] ", rows, "x", cols, " elements of ", element, " bytes");
-  engine().tilize(element, source, row_stride, col_stride, rows, cols, tile);
+  engine().tilize(element, source, row_stride, col_stride, rows, cols, tile, next);
 }
 
-void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) {
+void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile, int64_t next) {
   check(rows <= 32 && cols <= 32, "[tilize] ", rows, "x", cols, " pairs");
-  engine().tilize_pairs(source, row_stride, col_stride, rows, cols, tile);
+  engine().tilize_pairs(source, row_stride, col_stride, rows, cols, tile, next);
 }
 
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
-              size_t cols) {
+              size_t cols, int64_t next) {
   check(is_element_size(element) && rows <= 32 && cols <= 32, "[untilize] ", rows, "x", cols, " elements of ", element, " bytes");
-  engine().untilize(element, tile, destination, row_stride, col_stride, rows, cols);
+  engine().untilize(element, tile, destination, row_stride, col_stride, rows, cols, next);
 }
 
 void fold_rows(TileOpcode opcode, const float* rows, size_t count, size_t length, float* results) {

@@ -40,12 +40,15 @@ struct MatmulBlock {
 void matmul_block(DataType type, const MatmulBlock& block);
 
 // Moves a row-major block of at most 32 x 32 elements into a tile in face order and back; what lies outside rows x cols is zero-filled
-// on the way in and skipped on the way out. Strides in elements. `element` is the element size in bytes: 1, 2, 4, 8 or 16.
-void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile);
+// on the way in and skipped on the way out. Strides in elements; so far from this block the next one begins, for the host's caches: `next`.
+// `element` is the element size in bytes: 1, 2, 4, 8 or 16.
+void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
+            int64_t next = 32);
 // tilize and interleave_bf16_pairs in one step.
-void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile);
+void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
+                  int64_t next = 32);
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
-              size_t cols);
+              size_t cols, int64_t next = 32);
 
 // results[r] = rows[r * length] . ... . rows[r * length + length - 1], for kAdd, kMul, kMax or kMin of f32. The order of combination
 // depends on `length` alone (simd/rows.cpp).

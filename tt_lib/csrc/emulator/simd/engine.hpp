@@ -52,11 +52,12 @@ struct Engine {
   JoinFunction joined = nullptr;
   RepeatFunction repeat32 = nullptr, repeat64 = nullptr;  // elements of 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
-  void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) = nullptr;
-  void (*tilize)(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols,
-                 std::byte* tile) = nullptr;
+  void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
+                       int64_t next) = nullptr;
+  void (*tilize)(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
+                 int64_t next) = nullptr;
   void (*untilize)(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
-                   size_t cols) = nullptr;
+                   size_t cols, int64_t next) = nullptr;
 };
 
 bool host_supports(Simd simd);

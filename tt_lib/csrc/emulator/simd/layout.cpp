@@ -46,8 +46,14 @@ void transpose_face(const Packed<T>* from, int64_t from_stride, Packed<T>* to, i
   }
 }
 
+// Blocks are read and written row by row, and rows are far apart: the host does not see what comes next, so it is told.
 template <class T>
-void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {
+TT_INLINE void ask(const Packed<T>* row, int64_t next) {
+  __builtin_prefetch(row + next, 0, 2);
+}
+
+template <class T>
+void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile, int64_t next) {
   const auto* from = reinterpret_cast<const Packed<T>*>(source);
   auto* to = reinterpret_cast<Packed<T>*>(tile);
   if (rows < kTile || cols < kTile) std::memset(tile, 0, kTile * kTile * sizeof(T));
@@ -59,10 +65,11 @@ void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, 
       if (col_stride == 1 && width == kFace) {
         for (size_t r = 0; r < height; ++r) {
           const auto* row = block + static_cast<int64_t>(r) * row_stride;
-          __builtin_prefetch(row + kTile);  // rows are far apart: the host does not see that the next tile's come next
+          ask(row, next);
           std::memcpy(face + r * kFace, row, kFace * sizeof(T));
         }
       } else if (row_stride == 1 && height == kFace && width == kFace) {
+        for (size_t c = 0; c < kFace; ++c) ask(block + static_cast<int64_t>(c) * col_stride, next);
         transpose_face<T>(block, col_stride, face, kFace);
       } else {
         for (size_t r = 0; r < height; ++r) {
@@ -76,7 +83,8 @@ void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, 
 }
 
 template <class T>
-void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols) {
+void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols,
+                 int64_t next) {
   const auto* from = reinterpret_cast<const Packed<T>*>(tile);
   auto* to = reinterpret_cast<Packed<T>*>(destination);
   for (size_t r0 = 0; r0 < rows; r0 += kFace) {
@@ -87,10 +95,11 @@ void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stri
       if (col_stride == 1 && width == kFace) {
         for (size_t r = 0; r < height; ++r) {
           auto* row = block + static_cast<int64_t>(r) * row_stride;
-          __builtin_prefetch(row + kTile, /*write*/ 1);
+          ask<T>(row, next);
           std::memcpy(row, face + r * kFace, kFace * sizeof(T));
         }
       } else if (row_stride == 1 && height == kFace && width == kFace) {
+        for (size_t c = 0; c < kFace; ++c) ask<T>(block + static_cast<int64_t>(c) * col_stride, next);
         transpose_face<T>(face, kFace, block, col_stride);
       } else {
         for (size_t r = 0; r < height; ++r) {
@@ -103,23 +112,24 @@ void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stri
   }
 }
 
-void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile) {
+void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
+            int64_t next) {
   switch (element) {
-    case 1: return tilize_as<uint8_t>(source, row_stride, col_stride, rows, cols, tile);
-    case 2: return tilize_as<uint16_t>(source, row_stride, col_stride, rows, cols, tile);
-    case 4: return tilize_as<uint32_t>(source, row_stride, col_stride, rows, cols, tile);
-    case 8: return tilize_as<uint64_t>(source, row_stride, col_stride, rows, cols, tile);
-    default: return tilize_as<Wide>(source, row_stride, col_stride, rows, cols, tile);
+    case 1: return tilize_as<uint8_t>(source, row_stride, col_stride, rows, cols, tile, next);
+    case 2: return tilize_as<uint16_t>(source, row_stride, col_stride, rows, cols, tile, next);
+    case 4: return tilize_as<uint32_t>(source, row_stride, col_stride, rows, cols, tile, next);
+    case 8: return tilize_as<uint64_t>(source, row_stride, col_stride, rows, cols, tile, next);
+    default: return tilize_as<Wide>(source, row_stride, col_stride, rows, cols, tile, next);
   }
 }
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
-              size_t cols) {
+              size_t cols, int64_t next) {
   switch (element) {
-    case 1: return untilize_as<uint8_t>(tile, destination, row_stride, col_stride, rows, cols);
-    case 2: return untilize_as<uint16_t>(tile, destination, row_stride, col_stride, rows, cols);
-    case 4: return untilize_as<uint32_t>(tile, destination, row_stride, col_stride, rows, cols);
-    case 8: return untilize_as<uint64_t>(tile, destination, row_stride, col_stride, rows, cols);
-    default: return untilize_as<Wide>(tile, destination, row_stride, col_stride, rows, cols);
+    case 1: return untilize_as<uint8_t>(tile, destination, row_stride, col_stride, rows, cols, next);
+    case 2: return untilize_as<uint16_t>(tile, destination, row_stride, col_stride, rows, cols, next);
+    case 4: return untilize_as<uint32_t>(tile, destination, row_stride, col_stride, rows, cols, next);
+    case 8: return untilize_as<uint64_t>(tile, destination, row_stride, col_stride, rows, cols, next);
+    default: return untilize_as<Wide>(tile, destination, row_stride, col_stride, rows, cols, next);
   }
 }
 
@@ -135,9 +145,9 @@ void interleave(const uint16_t* tile, uint16_t* interleaved) {
 }
 
 // Rows 2p and 2p + 1 of a face become one row of 32-bit words. Whole faces with unit strides go by vectors.
-void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile) {
+void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile, int64_t next) {
   if (rows == kTile && cols == kTile && (col_stride == 1 || row_stride == 1)) {
-    constexpr size_t kFaceElements = kFace * kFace, kAhead = 2 * kTile;
+    constexpr size_t kFaceElements = kFace * kFace;
     for (size_t f = 0; f < 4; ++f) {
       const auto r0 = static_cast<int64_t>(f / 2 * kFace), c0 = static_cast<int64_t>(f % 2 * kFace);
       const uint16_t* block = source + r0 * row_stride + c0 * col_stride;
@@ -147,8 +157,8 @@ void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride
           using Row = Vec<uint16_t, kFace>;
           const uint16_t* rows_of_pair = block + 2 * pair * row_stride;
           const Row even = load<Row>(rows_of_pair), odd = load<Row>(rows_of_pair + row_stride);
-          __builtin_prefetch(rows_of_pair + kAhead);  // rows are far apart: the host does not see the pattern
-          __builtin_prefetch(rows_of_pair + row_stride + kAhead);
+          ask<uint16_t>(rows_of_pair, next);
+          ask<uint16_t>(rows_of_pair + row_stride, next);
           store(face + pair * 2 * static_cast<int64_t>(kFace),
                 __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12,
                                         28, 13, 29, 14, 30, 15, 31));
@@ -156,7 +166,10 @@ void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride
       } else {  // pairs are words already: 16 columns of 8 words are transposed
         using Words = Vec<uint32_t, kFace / 2>;
         Words columns[kFace];
-        for (size_t c = 0; c < kFace; ++c) columns[c] = load<Words>(block + static_cast<int64_t>(c) * col_stride);
+        for (size_t c = 0; c < kFace; ++c) {
+          ask<uint16_t>(block + static_cast<int64_t>(c) * col_stride, next);
+          columns[c] = load<Words>(block + static_cast<int64_t>(c) * col_stride);
+        }
         auto* words = reinterpret_cast<Packed<uint32_t>*>(face);
         for (size_t p = 0; p < kFace / 2; ++p) {
           for (size_t c = 0; c < kFace; ++c) words[p * kFace + c] = columns[c][p];
@@ -166,7 +179,7 @@ void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride
     return;
   }
   alignas(64) std::byte staged[kTile * kTile * sizeof(uint16_t)];
-  tilize(sizeof(uint16_t), reinterpret_cast<const std::byte*>(source), row_stride, col_stride, rows, cols, staged);
+  tilize(sizeof(uint16_t), reinterpret_cast<const std::byte*>(source), row_stride, col_stride, rows, cols, staged, next);
   interleave(reinterpret_cast<const uint16_t*>(staged), tile);
 }
 

@@ -11,14 +11,14 @@ namespace {
 
 constexpr size_t kDstTileBytes = kTileElements * 16;
 
-// Freed blocks of the calling thread, kept for the next multicast of the same size.
+// Freed blocks of the calling thread, kept for the next one of the same size.
 struct BlockCache {
   std::vector<std::pair<size_t, void*>> free;
   ~BlockCache() {
     for (auto& [capacity, memory] : free) std::free(memory);
   }
 };
-constexpr size_t kMaxCachedBlocks = 64;
+constexpr size_t kMaxCachedBlocks = 256;
 
 BlockCache& block_cache() {
   thread_local BlockCache cache;
@@ -61,6 +61,7 @@ void CircularBuffer::configure(uint8_t id, uint32_t num_pages, uint32_t page_siz
   page_size_ = page_size;
   pushed_ = popped_ = front_slot_ = back_slot_ = 0;
   storage_ = storage;
+  writing_ = false;
   views_.resize(num_pages);
   if (timing) {
     push_stamps_.assign(num_pages, 0);
@@ -68,7 +69,8 @@ void CircularBuffer::configure(uint8_t id, uint32_t num_pages, uint32_t page_siz
   }
 }
 
-void CircularBuffer::reset_views() {
+void CircularBuffer::release() {
+  give_storage_back();
   if (!has_owners_) return;
   for (SharedBlock*& owner : owners_) {
     if (owner != nullptr) owner->release();
@@ -77,7 +79,19 @@ void CircularBuffer::reset_views() {
   has_owners_ = false;
 }
 
+void CircularBuffer::give_storage_back() {
+  if (block_ == nullptr) return;
+  block_->release();
+  block_ = nullptr;
+  storage_ = nullptr;
+}
+
 std::byte* CircularBuffer::back(uint32_t i) {
+  if (storage_ == nullptr && !timing_) {
+    block_ = SharedBlock::create(static_cast<size_t>(num_pages_) * page_size_);
+    storage_ = block_->data();
+  }
+  writing_ = true;
   uint32_t at = back_slot_ + i;
   if (at >= num_pages_) at -= num_pages_;
   std::byte* page = storage_ + static_cast<size_t>(at) * page_size_;
@@ -112,6 +126,7 @@ void CircularBuffer::push(uint32_t n, uint64_t clock) {
   if (timing_) {
     for (uint32_t i = 0; i < n; ++i) push_stamps_[(back_slot_ + i) % num_pages_] = clock;
   }
+  writing_ = false;
   pushed_ += n;
   back_slot_ += n;
   if (back_slot_ >= num_pages_) back_slot_ -= num_pages_;
@@ -129,6 +144,7 @@ void CircularBuffer::pop(uint32_t n, uint64_t clock) {
   popped_ += n;
   front_slot_ += n;
   if (front_slot_ >= num_pages_) front_slot_ -= num_pages_;
+  if (popped_ == pushed_ && !writing_) give_storage_back();
 }
 
 uint64_t CircularBuffer::pop_stamp(uint32_t n) const { return timing_ && n > 0 ? pop_stamps_[(back_slot_ + n - 1) % num_pages_] : 0; }
@@ -162,13 +178,17 @@ std::byte* Core::dst_tile(int i) {
   return dst[static_cast<size_t>(i)];
 }
 
+void Core::release_buffers() {
+  for (const uint8_t id : used_buffers) buffers[id].release();
+}
+
 void Core::destroy_kernels() {
   for (int i = 0; i < num_kernels; ++i) {
     if (kernels[static_cast<size_t>(i)].handle) kernels[static_cast<size_t>(i)].handle.destroy();
     kernels[static_cast<size_t>(i)].handle = nullptr;
   }
   num_kernels = 0;
-  for (uint8_t id : used_buffers) buffers[id].reset_views();
+  release_buffers();
 }
 
 }  // namespace tt::emulator

@@ -35,11 +35,12 @@ class SharedBlock {
   size_t capacity_;
 };
 
-// A ring of pages. A page's content lies in the ring's own storage, or is a view of where it came from (DRAM, a shared block).
+// A ring of pages. A page's content lies in the ring's own storage, or is a view of where it came from (DRAM, a shared block). Storage that
+// is not given lasts while there are pages in it: what the host thread used last is in its cache.
 class CircularBuffer {
  public:
   void configure(uint8_t id, uint32_t num_pages, uint32_t page_size, std::byte* storage, bool timing);
-  void reset_views();
+  void release();  // views and storage, at the end of a run
 
   uint8_t id() const { return id_; }
   uint32_t num_pages() const { return num_pages_; }
@@ -64,6 +65,7 @@ class CircularBuffer {
   bool wraps_at_back(uint32_t n) const { return back_slot_ + n > num_pages_; }
 
  private:
+  void give_storage_back();
   uint32_t front_slot(uint32_t i) const { return front_slot_ + i < num_pages_ ? front_slot_ + i : front_slot_ + i - num_pages_; }
 
   uint8_t id_ = 0;
@@ -76,6 +78,8 @@ class CircularBuffer {
   uint32_t front_slot_ = 0;
   uint32_t back_slot_ = 0;
   std::byte* storage_ = nullptr;
+  SharedBlock* block_ = nullptr;  // behind the storage, where that is not given
+  bool writing_ = false;          // pages that are not pushed yet
   std::vector<const std::byte*> views_;
   std::vector<SharedBlock*> owners_;
   std::vector<uint64_t> push_stamps_;
@@ -120,8 +124,6 @@ struct Core {
   Run* run = nullptr;
   CoreCoord coord;
   HostThread* thread = nullptr;
-  std::byte* l1 = nullptr;
-  std::unique_ptr<std::byte[]> own_l1;
   std::array<CircularBuffer, kMaxCircularBuffers> buffers;
   std::vector<uint8_t> used_buffers;
   std::array<std::atomic<uint32_t>, kMaxSemaphores> semaphores;
@@ -136,6 +138,7 @@ struct Core {
 
   bool satisfied(const Wait& wait) const;
   std::byte* dst_tile(int i);  // 16 KiB, allocated on first use
+  void release_buffers();
   void destroy_kernels();
 };
 

@@ -19,7 +19,6 @@ constexpr size_t kL1Bytes = size_t{1} << 20;
 void configure(Core& core, const LaunchPlan& plan, Run& run, CoreCoord coord, size_t index, std::byte* l1) {
   core.run = &run;
   core.coord = coord;
-  core.l1 = l1;
   core.num_kernels = 0;
   core.noc_free = 0;
   core.semaphore_stamps.fill(0);
@@ -162,13 +161,8 @@ std::vector<Core*> Scheduler::prepare_all(const LaunchPlan& plan, Run& run) {
   }
   for (size_t i = 0; i < cores.size(); ++i) {
     Core& core = *cores[i];
-    std::byte* l1 = nullptr;
-    if (!run.timing) {
-      if (core.own_l1 == nullptr) core.own_l1 = std::make_unique_for_overwrite<std::byte[]>(kL1Bytes + 64);
-      l1 = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(core.own_l1.get()) + 63) / 64 * 64);
-    }
     core.parking.store(kReady);
-    configure(core, plan, run, plan.cores[i], i, l1);
+    configure(core, plan, run, plan.cores[i], i, /*l1=*/nullptr);
   }
   return cores;
 }
@@ -217,6 +211,7 @@ class Together {
     core.parking.store(kRunning);
     for (;;) {
       if (drain(core)) {
+        core.release_buffers();
         finished_.fetch_add(1);
         return;
       }

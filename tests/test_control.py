@@ -29,9 +29,9 @@ def test_a_scalar_loop_is_one_kernel_and_equals_the_general_loop(function, dtype
     card = jax.devices("tt")[0]
     scalar = jax.device_put(np.asarray(2, dtype), card)
     compiled = jax.jit(function).lower(scalar).compile()
-    assert "program scalar_loop" in compiled.as_text() and "while {" not in compiled.as_text()
+    assert "program scalar_loop" in compiled.as_text() and "do (" not in compiled.as_text()
     vector = jax.jit(function).lower(scalar.reshape(1)).compile()
-    assert "while {" in vector.as_text()
+    assert "do (" in vector.as_text()
     cpu = jax.jit(function)(jax.device_put(np.asarray(2, dtype), jax.devices("cpu")[0]))
     for one, many, expected in zip(*map(jax.tree.leaves, (compiled(scalar), vector(scalar.reshape(1)), cpu)), strict=True):
         np.testing.assert_array_equal(one, many[0])

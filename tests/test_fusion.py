@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 RNG = np.random.default_rng(0)
-ALL = "batch_chains,fold_transposes,fuse_attention,fuse_epilogues,fuse_rows"
+ALL = "batch_chains,fold_transposes,fuse_attention,fuse_epilogues,fuse_rows,fuse_writes,hoist_products"
 
 
 def f32(*shape):
@@ -221,3 +221,91 @@ def test_rows_cross_the_borders_of_regions(function):
     x = f32(20, 30)
     _, got = compiled(function, (x,))
     close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 2e-5)
+
+
+def recurrence(reverse, turned):
+    def step(carry, x, w, u):
+        new = jnp.tanh((w @ x if turned else x @ w) + carry @ u / 8)
+        return new, new * 2
+
+    def function(xs, carry, w, u):
+        return lax.scan(lambda c, x: step(c, x, w, u), carry, xs, reverse=reverse)
+
+    return function
+
+
+# Slices of a sequence times weights that stay: one product before the loop, and a smaller body.
+@pytest.mark.parametrize("make", [f32, bf16])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_of_slices_leave_the_loop(make, reverse, turned):
+    xs = make(9, 40, 40) if turned else make(9, 5, 40)
+    args = xs, make(40, 24), make(40, 24) if not turned else make(40, 40), make(24, 24)
+    if not turned:
+        args = xs, make(5, 24), args[2], args[3]
+    else:
+        args = xs[:, :, :24], make(40, 24), args[2], args[3]
+    function = recurrence(reverse, turned)
+    made, got = compiled(function, args)
+    apart, inside = compiled(function, args, jax_tt_no="hoist_products")
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(inside), strict=True):
+        assert a.tobytes() == b.tobytes()
+    expected = jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0]))
+    close(got, expected, 2e-5 if make is f32 else 5e-2)
+    assert body(made).count("program matmul") == 1
+    assert body(apart).count("program matmul") == 2
+
+
+def body(made):
+    text = made.as_text()
+    return text[text.index("do (9 times)") :].split("\n  }\n")[0]
+
+
+def test_products_of_what_the_loop_changes_stay():
+    def function(xs, c):  # the second operand changes, and the first is read before it is written
+        return lax.fori_loop(0, 9, lambda i, s: (s[0].at[i].set(s[1] @ s[0][i]), jnp.tanh(s[1] + s[0][i])), (xs, c))
+
+    args = f32(9, 24, 24), f32(24, 24)
+    made, got = compiled(function, args)
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-4)
+    assert body(made).count("program matmul") == 1
+
+
+def test_a_loop_whose_turns_are_known_asks_for_no_condition():
+    made, got = compiled(lambda x: lax.fori_loop(3, 12, lambda i, c: c * x + i, x), (f32(50),))
+    assert "until" not in made.as_text() and "do (9 times)" in made.as_text()
+    once, _ = compiled(lambda x: lax.fori_loop(3, 4, lambda i, c: c * x + i, x), (f32(50),))
+    assert made.cost_analysis()["cycles"] > 5 * once.cost_analysis()["cycles"]
+    _, none = compiled(lambda x: lax.fori_loop(3, 2, lambda i, c: c * x + i, x), (np.ones(50, np.float32),))
+    np.testing.assert_array_equal(none, 1)
+
+
+@pytest.mark.parametrize("start", [0, 1, 7, 100])
+def test_a_write_into_a_slice_is_a_result_of_what_makes_it(start):
+    def function(a, x, i):
+        y = jnp.tanh(x) * 2
+        return lax.dynamic_update_slice(a, y, (i, 0)), y
+
+    args = f32(9, 40), f32(2, 40), np.int32(start)
+    made, got = compiled(function, args)
+    _, apart = compiled(function, args, jax_tt_no="fuse_writes")
+    for a, b in zip(got, apart, strict=True):
+        assert a.tobytes() == b.tobytes()
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-6)
+    assert "write_view" not in made.as_text()
+
+
+def test_stacked_results_of_a_scan_are_written_by_what_makes_them():
+    def function(xs, c):
+        def step(c, x):
+            new = jnp.cos(c + x)
+            return new, (new, c)
+
+        return lax.scan(step, c, xs)
+
+    args = f32(9, 70), f32(70)
+    made, got = compiled(function, args)
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-5)
+    _, apart = compiled(function, args, jax_tt_no="fuse_writes")
+    close(got, apart, 0)
+    assert body(made).count("program write_view") == 1  # of the carry as it was: nobody makes it here

@@ -60,9 +60,12 @@ void run_step(metal::Device& device, const RunStep& step, Frame& frame) {
 }
 
 void run_loop(metal::Device& device, const WhileStep& loop, Frame& frame) {
-  for (;;) {
+  const auto goes_on = [&](int64_t turn) {
+    if (loop.turns) return turn < *loop.turns;
     run_sequence(device, *loop.condition, frame);
-    if (*frame[loop.predicate] == std::byte{0}) return;
+    return *frame[loop.predicate] != std::byte{0};
+  };
+  for (int64_t turn = 0; goes_on(turn); ++turn) {
     run_sequence(device, *loop.body, frame);
     for (const auto& [argument, next] : loop.carried) std::swap(frame[argument], frame[next]);
   }
@@ -102,8 +105,8 @@ void list(const Sequence& steps, int indent, std::string& out) {
         at = end + 1;
       }
     } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-      nested("while", *loop->condition);
-      nested(cat("do (until %", loop->predicate, " is false)"), *loop->body);
+      if (!loop->turns) nested("while", *loop->condition);
+      nested(loop->turns ? cat("do (", *loop->turns, " times)") : cat("do (until %", loop->predicate, " is false)"), *loop->body);
     } else {
       const auto& branches = std::get<CaseStep>(step.action);
       for (size_t i = 0; i < branches.branches.size(); ++i) nested(cat("case %", branches.selector, " = ", i), *branches.branches[i]);
@@ -235,17 +238,28 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     state.arena.reset();
   }
 
-  // A loop counts once: how often it turns is not known before it runs.
   Cost estimate_sequence(const Sequence& steps) const {
     Cost total;
-    for_each_run(steps, [&](const RunStep& run) {
-      const emulator::RunReport report = metal::estimate(*run.program, chip_);
-      total.flops += run.program->flops;
-      total.bytes_accessed += static_cast<double>(report.dram_read_bytes + report.dram_write_bytes);
-      total.cycles += static_cast<double>(report.cycles);
-    });
+    add_cost(steps, 1, total);
     total.seconds = total.cycles / chip_.clock_hz;
     return total;
+  }
+
+  // A loop counts once where it cannot be seen how often it turns, and so does every branch.
+  void add_cost(const Sequence& steps, double times, Cost& total) const {
+    for (const Step& step : steps) {
+      if (const auto* run = std::get_if<RunStep>(&step.action)) {
+        const emulator::RunReport report = metal::estimate(*run->program, chip_);
+        total.flops += times * run->program->flops;
+        total.bytes_accessed += times * static_cast<double>(report.dram_read_bytes + report.dram_write_bytes);
+        total.cycles += times * static_cast<double>(report.cycles);
+      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+        add_cost(*loop->condition, times, total);
+        add_cost(*loop->body, times * static_cast<double>(loop->turns.value_or(1)), total);
+      } else {
+        for (const auto& branch : std::get<CaseStep>(step.action).branches) add_cost(*branch, times, total);
+      }
+    }
   }
 
   std::string name_;
@@ -291,6 +305,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
                                .hoist_tiles = selection.has("hoist_tiles"),
+                               .fuse_writes = selection.has("fuse_writes"),
                                .fuse_rows = selection.has("fuse_rows")},
                               chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));

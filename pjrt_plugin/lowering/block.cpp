@@ -143,6 +143,7 @@ void BlockLowering::write_view(const ir::Value* value, StorageId destination, Ac
     run.slots = table.storages();
     run.slots.push_back(destination);
     run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));
+    run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
     steps.push_back({std::move(run)});
   });
 }

@@ -44,8 +44,8 @@ StorageId scalar_storage(BlockLowering& block, const ir::Value* value, int& leve
   return storage;
 }
 
-// How often a loop that counts from a constant to a constant turns; 1 when that cannot be seen.
-int64_t trip_count(const BlockLowering& block, const ir::Operation& operation) {
+// How often a loop that counts from a constant to a constant turns, where that can be seen.
+std::optional<int64_t> trip_count(const BlockLowering& block, const ir::Operation& operation) {
   const auto constant = [&](const ir::Value* value) -> std::optional<int64_t> {
     const auto found = block.context.refs.find(value);
     std::optional<Splat> splat;
@@ -60,16 +60,16 @@ int64_t trip_count(const BlockLowering& block, const ir::Operation& operation) {
     return number;
   };
   const ir::Operation* test = operation.region(0).terminator().operand(0)->definer();
-  if (test == nullptr || test->op() != Op::kCompare || test->text(ir::Attr::kComparisonDirection) != "LT") return 1;
+  if (test == nullptr || test->op() != Op::kCompare || test->text(ir::Attr::kComparisonDirection) != "LT") return std::nullopt;
   for (size_t i = 0; i < operation.operands().size(); ++i) {
     if (test->operand(0) != operation.region(0).arguments()[i].get()) continue;
     const ir::Operation* step = operation.region(1).terminator().operand(i)->definer();
-    if (step == nullptr || step->op() != Op::kAdd || step->operand(0) != operation.region(1).arguments()[i].get()) return 1;
+    if (step == nullptr || step->op() != Op::kAdd || step->operand(0) != operation.region(1).arguments()[i].get()) return std::nullopt;
     const auto first = constant(operation.operand(i)), limit = constant(test->operand(1)), by = constant(step->operand(1));
-    if (!first || !limit || !by || *by <= 0 || *limit <= *first) return 1;
-    return div_up(*limit - *first, *by);
+    if (!first || !limit || !by || *by <= 0) return std::nullopt;
+    return *limit <= *first ? 0 : div_up(*limit - *first, *by);
   }
-  return 1;
+  return std::nullopt;
 }
 
 // A loop over scalars becomes one kernel. False: it is none, or does what that kernel cannot.
@@ -91,7 +91,7 @@ bool lower_scalar_loop(BlockLowering& block, const ir::Operation& operation) {
     const bool is_constant = std::holds_alternative<Splat>(block.ref(value));
     slots.push_back(is_constant ? block.source(value).storage : scalar_storage(block, value, level));
   }
-  const int64_t turns = trip_count(block, operation);
+  const int64_t turns = std::max<int64_t>(trip_count(block, operation).value_or(1), 1);
   for (const auto& result : operation.results()) slots.push_back(block.new_result(result.get(), level));
   block.run_at(level, dnn::scalar_loop(loop, turns, block.builder.chip), std::move(slots));
   return true;
@@ -139,6 +139,8 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
   test.lower(condition);
   loop.predicate = test.store_results(condition, {})[0];
   loop.condition = std::make_shared<Sequence>(test.emit());
+  loop.turns = trip_count(block, operation);
+  if (loop.turns) loop.condition->clear();
   BlockLowering iteration(block.context, &turning);
   iteration.lower(body);
   // Only what changes is stored.

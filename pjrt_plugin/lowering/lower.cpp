@@ -5,6 +5,7 @@
 #include "lowering/attention.hpp"
 #include "lowering/block.hpp"
 #include "lowering/memory.hpp"
+#include "lowering/writes.hpp"
 
 namespace tt::lowering {
 namespace {
@@ -52,6 +53,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   }
   builder.plan.steps = block.emit();
   if (fusions.fuse_attention) fuse_attention(builder.plan, chip);
+  if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
   plan_memory(builder.plan, donated);
   return std::move(builder.plan);
 }

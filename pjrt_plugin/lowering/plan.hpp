@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -12,6 +13,7 @@
 #include "metal/program.hpp"
 
 namespace tt::dnn {
+struct EltwiseSpec;
 struct MatmulSpec;
 struct RowSpec;
 }  // namespace tt::dnn
@@ -42,17 +44,21 @@ struct RunStep {
   // Output slots that may share the memory of an input slot: each element is read before it is written.
   std::vector<std::pair<uint16_t, uint16_t>> in_place;  // (input slot, output slot)
   bool is_copy = false;                                 // slot 1 = slot 0: dropped when both share memory
-  // What the program was made from, where it may become part of a larger one. Its last slot is then its only output.
+  // What the program was made from, where it may become part of a larger one. The last slot of a product or of rows is then its only
+  // output.
+  std::shared_ptr<const dnn::EltwiseSpec> elementwise = nullptr;
   std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
   std::shared_ptr<const dnn::RowSpec> rows = nullptr;
 };
 
-// Runs `condition`, then while its predicate holds `body`, then exchanges the memory of each pair in `carried`, and so on.
+// Runs `condition`, then while its predicate holds `body`, then exchanges the memory of each pair in `carried`, and so on. Where it can be
+// seen how often, the condition is empty.
 struct WhileStep {
   std::shared_ptr<Sequence> condition;
   StorageId predicate;
   std::shared_ptr<Sequence> body;
   std::vector<std::pair<StorageId, StorageId>> carried;  // (region argument, next value)
+  std::optional<int64_t> turns = {};
 };
 
 // Runs the branch that the selector names; out of range: the last.
@@ -81,6 +87,7 @@ struct Fusions {
   bool fuse_attention = true;  // a product, a program over its rows and a product with its result
   bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them
   bool hoist_tiles = true;     // second operands of products that are the same in every turn of a loop: made tiles before it
+  bool fuse_writes = true;     // writes into slices, into the elementwise programs that make what is written
   bool fuse_rows = true;       // folds of rows, what is spread along them, and elementwise operations around them
 };
 

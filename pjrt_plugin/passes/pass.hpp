@@ -23,6 +23,7 @@ void resolve_sizes(ir::Module& module);
 void decompose(ir::Module& module);  // into other operations: batch normalisation, random numbers ...
 void canonicalize(ir::Module& module);  // operations that return an operand as it is
 void eliminate_common_subexpressions(ir::Module& module);
+void hoist_products(ir::Module& module);       // of slices, out of loops over all of them
 void fold_transposes(ir::Module& module);      // into the products before them
 void eliminate_dead_code(ir::Module& module);  // operations without effect whose results nobody reads
 

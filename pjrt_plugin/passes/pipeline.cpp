@@ -16,12 +16,14 @@ constexpr Pass kPipeline[] = {
     {"decompose", decompose, /*required=*/true},
     {"canonicalize", canonicalize},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
+    {"hoist_products", hoist_products},
     {"fold_transposes", fold_transposes},
     {"eliminate_dead_code", eliminate_dead_code},
     {"batch_chains", nullptr},
     {"fuse_attention", nullptr},
     {"fuse_epilogues", nullptr},
     {"fuse_rows", nullptr},
+    {"fuse_writes", nullptr},
     {"hoist_tiles", nullptr},
 };
 

@@ -109,9 +109,10 @@ Kernel eltwise_compute(Compute k, Args a) {
         for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
         for (size_t s = 0; s < plan.sink_cbs.size(); ++s) {
           const Sink& sink = part.sinks[s];
-          outputs[s] = plan.dynamic_sinks ? k.new_page(plan.sink_cbs[s], i)
-                                          : k.new_page_for(plan.sink_cbs[s], i, sink.slot, sink.result.map,
-                                                           static_cast<size_t>(size_of(sink.result.type)), (page + i) * kPage, elements);
+          outputs[s] = !sink.result.indices.empty()
+                           ? k.new_page(plan.sink_cbs[s], i)
+                           : k.new_page_for(plan.sink_cbs[s], i, sink.slot, sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
+                                            (page + i) * kPage, elements);
         }
         k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(elements));
       }

@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 RNG = np.random.default_rng(0)
-ALL = "batch_chains,fold_transposes,fuse_attention,fuse_epilogues,fuse_rows,fuse_writes,hoist_products"
+ALL = "assign_layouts,batch_chains,fold_transposes,fuse_attention,fuse_epilogues,fuse_rows,fuse_writes,hoist_products"
 
 
 def f32(*shape):
@@ -309,3 +309,36 @@ def test_stacked_results_of_a_scan_are_written_by_what_makes_them():
     _, apart = compiled(function, args, jax_tt_no="fuse_writes")
     close(got, apart, 0)
     assert body(made).count("program write_view") == 1  # of the carry as it was: nobody makes it here
+
+
+def two_products(x, w, v):
+    return jnp.tanh(x @ w) @ v
+
+
+def product_of_products(x, w, v):
+    return (x @ w) @ (w.T @ v)
+
+
+# What only products make and read stays in tiles: no rows are made of it and read again.
+@pytest.mark.parametrize(
+    "function,args,in_tiles",
+    [
+        (two_products, (f32(64, 96), f32(96, 160), f32(160, 70)), 1),
+        (two_products, (bf16(64, 96), bf16(96, 160), bf16(160, 70)), 1),
+        (two_products, (f32(3, 64, 96), f32(96, 160), f32(160, 70)), 1),
+        (product_of_products, (f32(64, 96), f32(96, 160), f32(96, 64)), 2),
+        (product_of_products, (bf16(64, 96), bf16(96, 160), bf16(96, 64)), 1),  # second operands of bf16 have tiles of pairs
+        (two_products, (f32(60, 96), f32(96, 160), f32(160, 70)), 0),  # no whole tiles
+        (lambda x, w, v: (x @ w, x @ w @ v), (f32(64, 96), f32(96, 160), f32(160, 70)), 0),  # also a result
+        (lambda x, w, v: ((x @ w).T @ v, x @ w @ w.T), (f32(64, 96), f32(96, 160), f32(64, 70)), 0),  # read along rows and along columns
+    ],
+)
+def test_values_between_products_stay_in_tiles(function, args, in_tiles):
+    made, got = compiled(function, args)
+    apart, rows = compiled(function, args, jax_tt_no="assign_layouts")
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(rows), strict=True):
+        assert a.tobytes() == b.tobytes()
+    expected = jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0]))
+    close(got, expected, 2e-5 if args[0].dtype == np.float32 else 3e-2)
+    assert made.as_text().count(" TILE\n") == in_tiles, made.as_text()
+    assert in_tiles == 0 or made.cost_analysis()["cycles"] <= apart.cost_analysis()["cycles"]

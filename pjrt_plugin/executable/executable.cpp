@@ -157,7 +157,9 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
           out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n");
           break;
         case Storage::Kind::kTemporary:
-          if (storage.offset >= 0) out += cat("  %", i, " = arena[", storage.offset, ", ", storage.offset + storage.bytes, ")\n");
+          if (storage.offset >= 0)
+            out +=
+                cat("  %", i, " = arena[", storage.offset, ", ", storage.offset + storage.bytes, ")", storage.in_tiles ? " TILE\n" : "\n");
           break;
       }
     }
@@ -301,7 +303,8 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
   for (const ir::AttributeDict& attributes : main.argument_attributes) donated.push_back(is_donated(attributes));
   donated.resize(main.body->arguments().size(), 0);
   Plan plan = lowering::lower(*module, donated,
-                              {.batch_chains = selection.has("batch_chains"),
+                              {.assign_layouts = selection.has("assign_layouts"),
+                               .batch_chains = selection.has("batch_chains"),
                                .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
                                .hoist_tiles = selection.has("hoist_tiles"),

@@ -62,7 +62,7 @@ class ProductOf : public Product {
     run.slots.insert(run.slots.end(), results.begin(), results.end());
     run.program = std::make_shared<const metal::Program>(make(spec, builder.chip));
     if constexpr (std::is_same_v<Spec, dnn::MatmulSpec>) {
-      if (results.size() == 1) run.product = std::make_shared<const Spec>(std::move(spec));
+      run.product = std::make_shared<const Spec>(std::move(spec));
     }
     return {std::move(run)};
   }
@@ -185,6 +185,7 @@ class TilesBefore {
   TilesBefore(BlockLowering& block, const dnn::MatmulSpec& product, int64_t across)
       : block_(block), spec_{product.batch, product.k, product.n, 0, across, {}, product.compute_type, {}} {
     storage_ = block.builder.temporary(dnn::tiles_bytes(spec_));
+    block.builder.plan.storages[storage_].in_tiles = true;
   }
 
   int64_t add(const Source& b, int64_t n) {  // the first column

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "lowering/attention.hpp"
 #include "lowering/block.hpp"
+#include "lowering/layouts.hpp"
 #include "lowering/memory.hpp"
 #include "lowering/writes.hpp"
 
@@ -54,6 +55,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   builder.plan.steps = block.emit();
   if (fusions.fuse_attention) fuse_attention(builder.plan, chip);
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
+  if (fusions.assign_layouts) assign_layouts(builder.plan, chip);
   plan_memory(builder.plan, donated);
   return std::move(builder.plan);
 }

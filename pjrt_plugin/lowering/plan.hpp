@@ -32,6 +32,7 @@ struct Storage {
   size_t index = 0;                                    // of the parameter or result
   std::shared_ptr<const std::vector<std::byte>> data;  // of a constant
   int64_t offset = -1;                                 // of a temporary, in the arena; -1: never used
+  bool in_tiles = false;                               // TILE, else ROW_MAJOR
 };
 
 struct Step;
@@ -83,6 +84,7 @@ struct Plan {
 
 // What lowering joins into one program; each can be left out by its name.
 struct Fusions {
+  bool assign_layouts = true;  // what products alone make and read is left in tiles
   bool batch_chains = true;    // equal elementwise chains on different memory, such as the updates of all parameters
   bool fuse_attention = true;  // a product, a program over its rows and a product with its result
   bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them

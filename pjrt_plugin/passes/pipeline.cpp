@@ -19,6 +19,7 @@ constexpr Pass kPipeline[] = {
     {"hoist_products", hoist_products},
     {"fold_transposes", fold_transposes},
     {"eliminate_dead_code", eliminate_dead_code},
+    {"assign_layouts", nullptr},
     {"batch_chains", nullptr},
     {"fuse_attention", nullptr},
     {"fuse_epilogues", nullptr},

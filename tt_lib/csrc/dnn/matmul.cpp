@@ -82,6 +82,10 @@ std::vector<MatmulArgs> grid_args(const MatmulPlan& p, std::vector<CoreCoord>& c
 void add_notes(const MatmulPlan& p, Program& program) {
   program.add_note(cat("[", p.batch, ", ", p.m, ", ", p.k, "] x [", p.batch, ", ", p.k, ", ", p.n, "] in ", name(p.operand), ", sums in ",
                        name(p.accumulator)));
+  const std::pair<const Matrix*, std::string_view> tiled[] = {{&p.sides[0], "A"}, {&p.sides[1], "B"}, {p.results.data(), "result"}};
+  for (const auto& [matrix, role] : tiled) {
+    if (matrix->in_tiles) program.add_note(cat(role, " in tiles"));
+  }
   program.add_note(cat("blocks of ", p.mb, " x ", p.nb, " tiles, ", p.kb, " along k; ", name(p.mode)));
   if (p.identity) return;
   for (const std::string& line : lines(emulator::to_string(p.epilogue.program()))) program.add_note(line);
@@ -97,7 +101,7 @@ Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& ch
   plan.operand = emulator::matmul_operand_type(spec.compute_type);
   plan.accumulator = emulator::matmul_accumulator_type(spec.compute_type);
   set_epilogue(plan, spec);
-  plan.a_in_rows = lies_in_rows(plan.sides[0], plan.operand);
+  plan.a_in_rows = !plan.sides[0].in_tiles && lies_in_rows(plan.sides[0], plan.operand);
   choose_blocks(plan, chip);
   add_buffers(plan, program);
   const bool alone = plan.mode == MatmulMode::kIndependent;
@@ -134,10 +138,16 @@ Program matmul(const MatmulSpec& spec, const ChipSpec& chip) {
   plan.k = spec.k;
   plan.n = spec.n;
   plan.sides = {input_matrix(spec.a, spec.batch, spec.m, spec.k), input_matrix(spec.b, spec.batch, spec.k, spec.n)};
+  plan.sides[0].in_tiles = spec.a_in_tiles;
   plan.sides[1].in_tiles = spec.b_in_tiles;
   for (const Operand& extra : spec.extras) plan.extras.push_back(input_matrix(extra, spec.batch, spec.m, spec.n));
   for (const Result& result : spec.results) {
     plan.results.push_back(output_matrix(result, static_cast<Slot>(spec.input_bytes.size() + result.buffer), spec.batch, spec.m, spec.n));
+  }
+  if (spec.result_in_tiles) {
+    check(plan.results.size() == 1 && spec.m % kTileSide == 0 && spec.n % kTileSide == 0, "[", spec.name, "] tiles of ",
+          plan.results.size(), " results of ", spec.m, " x ", spec.n, "; one result of whole tiles can be left in tiles");
+    plan.results[0].in_tiles = true;
   }
   return build_matmul(std::move(plan), spec, chip);
 }

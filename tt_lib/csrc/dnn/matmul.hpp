@@ -13,7 +13,9 @@ struct MatmulSpec {
   DataType compute_type;              // operands are multiplied in matmul_operand_type of it, summed in matmul_accumulator_type
   Operand a;                          // over [batch, m, k]; converted to the operand type
   Operand b;                          // over [batch, k, n]
+  bool a_in_tiles = false;            // a's buffer holds tiles in face order, row-major over [batch, m / 32, k / 32]
   bool b_in_tiles = false;            // b's buffer is what tilize_operand has made of it
+  bool result_in_tiles = false;       // the only result's buffer gets tiles as a_in_tiles has them; m and n are multiples of 32
   TileProgram epilogue = {};          // inputs: the sum (accumulator type), then the extras; without outputs: a conversion to the result
   std::vector<Operand> extras = {};   // over [batch, m, n]
   std::vector<Result> results;        // over [batch, m, n]; epilogue.outputs[i] goes to results[i]

@@ -128,8 +128,8 @@ class Chooser {
     const double reader =
         made * (static_cast<double>(cycles::kCopyTile + cycles::kPackTile) + 32.0 * cycles::kNocIssue / static_cast<double>(c.kb));
     // The emulator's host pays for every tile made, and for steps that leave its cache.
-    const double gathered = p_.sides[0].view.is_strided() ? 0.35 : 1.0;
-    double host = 1 + (gathered * a_made + 0.35 * b_made) / products_;
+    const double a_costs = p_.sides[0].in_tiles ? 0 : p_.sides[0].view.is_strided() ? 0.35 : 1.0, b_costs = p_.sides[1].in_tiles ? 0 : 0.35;
+    double host = 1 + (a_costs * a_made + b_costs * b_made) / products_;
     if ((c.mb + c.nb) * c.kb * operand_bytes_ + c.mb * c.nb * sum_bytes_ > kHostCache) host *= 1.1;
     host *= 1 + 0.1 * static_cast<double>(c.nb % 2) / static_cast<double>(c.nb);  // it multiplies pairs of tiles faster
     return (std::max({engine, dram, reader}) + 0.1 * (engine + dram + reader)) * host;
@@ -163,7 +163,7 @@ void choose_blocks(MatmulPlan& p, const ChipSpec& chip) {
   p.k_tiles = div_up(p.k, kTileSide);
   // Views of rows cost nothing to make, but tiles multiply faster.
   const bool shared = p.batch * p.m_tiles * p.n_tiles * p.k_tiles > kFewProducts;
-  if (p.sides[0].view.is_strided() && p.n_tiles >= kOftenUsed && shared) p.a_in_rows = false;
+  if (p.a_in_rows && p.sides[0].view.is_strided() && p.n_tiles >= kOftenUsed && shared) p.a_in_rows = false;
   const Choice c = Chooser(p, chip).best();
   p.mb = c.mb;
   p.nb = c.nb;

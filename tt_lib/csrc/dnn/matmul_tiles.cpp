@@ -369,6 +369,13 @@ TileWriter::TileWriter(Dataflow& k, const Matrix& matrix)
 
 void TileWriter::write(const TileBlock& block, Cb cb) {
   const MatrixView& view = matrix_.view;
+  if (matrix_.in_tiles) {
+    const int64_t across = div_up(view.columns, kTileSide), down = div_up(view.rows, kTileSide),
+                  tile = page_bytes(TileForm::kFaces, matrix_.type);
+    const int64_t start = (block.batch * down + block.row / kTileSide) * across + block.column / kTileSide;
+    for (uint32_t j = 0; j < block.width; ++j) k_.noc_async_write(cb, j, matrix_.slot, (start + j) * tile, tile);
+    return;
+  }
   const int64_t rows = extent(view.rows, block.row), columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
   if (!k_.values()) {
     const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);

@@ -15,7 +15,7 @@ struct Plan {
   TileForm form;
   int64_t k_tiles, n_tiles;
   int64_t first, across;  // tile columns of the output
-  int64_t width;  // tiles of a block
+  int64_t width;          // tiles of a block
   Slot out;
   Cb cb = 0;
 
@@ -60,6 +60,8 @@ int64_t columns_of(const TilizeSpec& spec) { return spec.across == 0 ? div_up(sp
 
 }  // namespace
 
+bool tiles_alike(DataType operand) { return second_form(operand) == TileForm::kFaces; }
+
 int64_t tiles_bytes(const TilizeSpec& spec) {
   const DataType type = emulator::matmul_operand_type(spec.compute_type);
   return spec.batch * div_up(spec.k, kTileSide) * columns_of(spec) * page_bytes(second_form(type), type);
@@ -72,8 +74,15 @@ Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip) {
   program.add_output("tiles", tiles_bytes(spec));
   const DataType type = emulator::matmul_operand_type(spec.compute_type);
   const int64_t n_tiles = div_up(spec.n, kTileSide);
-  Plan plan{input_matrix(spec.operand, spec.batch, spec.k, spec.n), type, second_form(type), div_up(spec.k, kTileSide), n_tiles, spec.first, columns_of(spec),
-            std::min(kMaxWidth, n_tiles), static_cast<Slot>(spec.input_bytes.size())};
+  Plan plan{input_matrix(spec.operand, spec.batch, spec.k, spec.n),
+            type,
+            second_form(type),
+            div_up(spec.k, kTileSide),
+            n_tiles,
+            spec.first,
+            columns_of(spec),
+            std::min(kMaxWidth, n_tiles),
+            static_cast<Slot>(spec.input_bytes.size())};
   plan.cb = program.add_circular_buffer(static_cast<uint32_t>(2 * plan.width), static_cast<uint32_t>(page_bytes(plan.form, type)), "tiles");
   program.add_note(cat("[", spec.batch, ", ", spec.k, ", ", spec.n, "] to tiles of ", name(type)));
   const std::vector<WorkRange> ranges = split_work(spec.batch * plan.k_tiles * plan.blocks_per_row(), 1, num_compute_cores(chip));

@@ -342,3 +342,25 @@ def test_values_between_products_stay_in_tiles(function, args, in_tiles):
     close(got, expected, 2e-5 if args[0].dtype == np.float32 else 3e-2)
     assert made.as_text().count(" TILE\n") == in_tiles, made.as_text()
     assert in_tiles == 0 or made.cost_analysis()["cycles"] <= apart.cost_analysis()["cycles"]
+
+
+@pytest.mark.parametrize("make", [f32, bf16])
+@pytest.mark.parametrize("equation,shape", [("ij,jk->ik", (50, 40)), ("ij,kj->ik", (40, 50)), ("bij,bjk->bik", (3, 50, 40))])
+def test_constants_are_brought_to_tiles_when_compiled(make, equation, shape):
+    weights = make(*shape)
+    x = make(3, 33, 50) if "b" in equation else make(33, 50)
+    function = lambda x: jnp.einsum(equation, x, weights)  # noqa: E731
+    made, got = compiled(function, (x,))
+    apart, rows = compiled(function, (x,), jax_tt_no="assign_layouts")
+    assert got.tobytes() == rows.tobytes()
+    close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 2e-5 if make is f32 else 3e-2)
+    assert made.as_text().count("constant of") == made.as_text().count(" TILE\n") == 1
+    assert "TILE" not in apart.as_text()
+
+
+def test_constants_that_others_read_too_stay_in_rows_for_them():
+    weights, x = f32(50, 40), f32(33, 50)
+    function = lambda x: (x @ weights, weights + x[0, 0])  # noqa: E731
+    made, got = compiled(function, (x,))
+    close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 2e-5)
+    assert made.as_text().count("constant of 8000 bytes\n") == 1 and made.as_text().count("constant of 16384 bytes TILE\n") == 1

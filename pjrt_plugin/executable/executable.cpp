@@ -152,7 +152,9 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
         case Storage::Kind::kParameter:
           out += cat("  %", i, " = parameter ", storage.index, " : ", to_string(parameters_[storage.index]), "\n");
           break;
-        case Storage::Kind::kConstant: out += cat("  %", i, " = constant of ", storage.bytes, " bytes\n"); break;
+        case Storage::Kind::kConstant:
+          if (storage.bytes > 0) out += cat("  %", i, " = constant of ", storage.bytes, " bytes", storage.in_tiles ? " TILE\n" : "\n");
+          break;
         case Storage::Kind::kResult:
           out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n");
           break;

@@ -223,6 +223,24 @@ std::optional<Source> invariant_rhs(BlockLowering& block, const ir::Operation& o
   return *transpose(*source, dot.rhs_order);
 }
 
+// A second operand that is a constant, in tiles.
+std::optional<Source> constant_rhs(BlockLowering& block, const ir::Operation& operation, const Dot& dot) {
+  if (!block.context.fusions.assign_layouts) return std::nullopt;
+  const auto* source = std::get_if<Source>(&block.ref(operation.operand(1)));
+  if (source == nullptr || source->storage == kNoStorage || !source->indices.empty() || source->map.is_padded()) return std::nullopt;
+  const Storage& storage = block.builder.plan.storages[source->storage];
+  if (storage.kind != Storage::Kind::kConstant) return std::nullopt;
+  const dnn::MatmulSpec& product = dot.spec;
+  const Source view = *transpose(*source, dot.rhs_order);
+  const dnn::TilizeSpec spec{product.batch, product.k, product.n, 0, 0, {}, product.compute_type, {0, view.type, view.map}};
+  const StorageId tiles =
+      block.builder.constant(std::make_shared<const std::vector<std::byte>>(dnn::tilize_constant(spec, storage.data->data())));
+  block.builder.plan.storages[tiles].in_tiles = true;
+  block.builder.set_available(tiles, 0);
+  const int64_t dims[3] = {product.batch, product.k, product.n};
+  return Source::dense(tiles, emulator::matmul_operand_type(product.compute_type), dims);
+}
+
 // In a loop, small products of one first operand with invariant second ones are one product with these side by side:
 // dot(x, w), dot(x, v)  ->  slices of dot(x, [w v]). Each starts at a tile.
 bool lower_side_by_side(BlockLowering& block, const ir::Operation& operation, const Dot& dot) {
@@ -282,6 +300,11 @@ void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
   if (spec.k == 0) return block.set(operation.result(), Splat{operation.result()->type().element, {}});
   const std::optional<Source> invariant = invariant_rhs(block, operation, dot);
   if (invariant && lower_side_by_side(block, operation, dot)) return;
+  if (const auto tiles = constant_rhs(block, operation, dot)) {
+    spec.b_in_tiles = true;
+    const Source a = permuted(block, operation.operand(0), dot.lhs_order);
+    return set_product(block, operation, std::make_shared<MatrixProduct>(spec, a, *tiles), a, *tiles);
+  }
   const Source a = permuted(block, operation.operand(0), dot.lhs_order);
   Source b;
   if (invariant) {

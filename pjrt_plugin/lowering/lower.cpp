@@ -25,6 +25,32 @@ void refuse_all(const Context& context) {
   throw Error(ErrorCategory::kUnimplemented, text);
 }
 
+// Such as those that products have in tiles.
+void drop_unread_constants(Plan& plan) {
+  std::vector<bool> read(plan.storages.size(), false);
+  for (const StorageId result : plan.results) read[result] = true;
+  const auto look = [&](const auto& self, const Sequence& steps) -> void {
+    for (const Step& step : steps) {
+      if (const auto* run = std::get_if<RunStep>(&step.action)) {
+        for (const StorageId storage : run->slots) read[storage] = true;
+      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+        self(self, *loop->condition);
+        self(self, *loop->body);
+      } else {
+        const auto& branches = std::get<CaseStep>(step.action);
+        read[branches.selector] = true;
+        for (const auto& branch : branches.branches) self(self, *branch);
+      }
+    }
+  };
+  look(look, plan.steps);
+  for (StorageId storage = 0; storage < plan.storages.size(); ++storage) {
+    if (plan.storages[storage].kind != Storage::Kind::kConstant || read[storage]) continue;
+    plan.storages[storage].data = std::make_shared<const std::vector<std::byte>>();
+    plan.storages[storage].bytes = 0;
+  }
+}
+
 }  // namespace
 
 ir::Type stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {0}); }
@@ -56,6 +82,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   if (fusions.fuse_attention) fuse_attention(builder.plan, chip);
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
   if (fusions.assign_layouts) assign_layouts(builder.plan, chip);
+  drop_unread_constants(builder.plan);
   plan_memory(builder.plan, donated);
   return std::move(builder.plan);
 }

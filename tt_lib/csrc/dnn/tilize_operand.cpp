@@ -67,6 +67,30 @@ int64_t tiles_bytes(const TilizeSpec& spec) {
   return spec.batch * div_up(spec.k, kTileSide) * columns_of(spec) * page_bytes(second_form(type), type);
 }
 
+std::vector<std::byte> tilize_constant(const TilizeSpec& spec, const std::byte* elements) {
+  const DataType from = spec.operand.type, type = emulator::matmul_operand_type(spec.compute_type);
+  const auto size = static_cast<size_t>(size_of(from)), tile_size = static_cast<size_t>(page_bytes(second_form(type), type));
+  alignas(64) std::byte linear[kTileElements * 16], tile[kTileElements * 16];
+  std::vector<std::byte> tiles(static_cast<size_t>(tiles_bytes(spec)));
+  std::byte* to = tiles.data();
+  for (int64_t row = 0; row < spec.batch * round_up(spec.k, kTileSide); row += kTileSide) {
+    const int64_t batch = row / round_up(spec.k, kTileSide), first = row % round_up(spec.k, kTileSide),
+                  rows = std::min(kTileSide, spec.k - first);
+    for (int64_t column = 0; column < spec.n; column += kTileSide, to += tile_size) {
+      const int64_t columns = std::min(kTileSide, spec.n - column);
+      for (int64_t r = 0; r < rows; ++r) {
+        emulator::gather_mapped(spec.operand.map, size, elements, (batch * spec.k + first + r) * spec.n + column, columns,
+                                linear + static_cast<size_t>(r * kTileSide) * size, nullptr);
+      }
+      emulator::tilize(size, linear, kTileSide, 1, static_cast<size_t>(rows), static_cast<size_t>(columns), tile);
+      const bool pairs = second_form(type) == TileForm::kPairs;
+      emulator::convert_elements(from, tile, type, pairs ? linear : to, kTileElements);
+      if (pairs) emulator::interleave_bf16_pairs(reinterpret_cast<const uint16_t*>(linear), reinterpret_cast<uint16_t*>(to));
+    }
+  }
+  return tiles;
+}
+
 Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip) {
   constexpr int64_t kMaxWidth = 8;
   Program program("tilize_operand");

@@ -16,5 +16,6 @@ struct TilizeSpec {
 bool tiles_alike(DataType operand);  // whether first operands, second ones and results have the same tiles
 int64_t tiles_bytes(const TilizeSpec& spec);
 Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip);
+std::vector<std::byte> tilize_constant(const TilizeSpec& spec, const std::byte* elements);  // the same, of what is known before it runs
 
 }  // namespace tt::dnn

@@ -86,6 +86,14 @@ Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t row
   return {slot, result.type, matrix_view(result.map, batch, rows, columns), {}, result.indices};
 }
 
+std::vector<size_t> select(const std::vector<Matrix>& matrices, bool uniform) {
+  std::vector<size_t> selected;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    if (matrices[i].view.is_uniform() == uniform) selected.push_back(i);
+  }
+  return selected;
+}
+
 int64_t page_bytes(TileForm form, DataType type) {
   const int64_t tile = static_cast<int64_t>(kTileElements) * size_of(type);
   return form == TileForm::kRows ? tile + static_cast<int64_t>(sizeof(emulator::TileRows)) : tile;
@@ -147,8 +155,8 @@ void TileReader::prepare(const TileBlock& block) {
   }
 }
 
-// Offsets and coordinates of the rows by axis, whole tiles of them: what find_rows compares 32 at a time. Rows outside the matrix are outside
-// an axis that every view has.
+// Offsets and coordinates of the rows by axis, whole tiles of them: what find_rows compares 32 at a time. Rows outside the matrix are
+// outside an axis that every view has.
 void TileReader::tabulate_rows() {
   const size_t axes = matrix_.view.axes.size(), padded = round_up(static_cast<int64_t>(rows_.size()), kTileSide);
   row_offsets_.assign(padded, 0);
@@ -177,7 +185,8 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
   if (!k_.values()) return charge(block);
   const MatrixView& view = matrix_.view;
   batch_ = batch_position(view, block.batch);
-  if (!view.irregular && (!view.is_strided() || (form_ == TileForm::kRows && block.width * kTileSide > view.columns - block.column))) prepare(block);
+  if (!view.irregular && (!view.is_strided() || (form_ == TileForm::kRows && block.width * kTileSide > view.columns - block.column)))
+    prepare(block);
   const size_t page_bytes = k_.get_page_size(cb);
   alignas(64) std::byte staged[kMaxTileBytes];
   alignas(64) std::byte converted[kMaxTileBytes];

@@ -109,8 +109,9 @@ class Fusion {
     if (b_.epilogue.outputs.empty()) {
       spec_.last = dnn::conversion(emulator::matmul_accumulator_type(b_.compute_type), b_.results[0].type);
     }
-    const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && a_.epilogue.outputs.size() == 1 && a_.results.size() == 1 &&
-                       b_.results.size() == 1 && a_.results[0].map.is_contiguous() && b_.results[0].indices.empty();
+    const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && a_.epilogue.outputs.size() == a_.results.size() &&
+                       b_.results.size() == 1 && b_.results[0].indices.empty() &&
+                       std::all_of(a_.results.begin(), a_.results.end(), [](const auto& result) { return result.map.is_contiguous(); });
     return plain && r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.compute_type == b_.compute_type && a_.batch == b_.batch;
   }
 
@@ -135,28 +136,36 @@ class Fusion {
     return true;
   }
 
-  // Scores become the first operand of the rows.
+  // Scores become the first operands of the rows, in their order.
   bool bind_rows() {
-    const StorageId scores = output(scores_, 0);
-    spec_.rows = r_;
-    std::optional<size_t> at;
+    const auto scores_begin = scores_.slots.begin() + static_cast<std::ptrdiff_t>(scores_.inputs());
+    std::vector<size_t> order(a_.results.size(), r_.operands.size());  // which operand of the rows comes at each place
+    std::vector<size_t> others;
     for (size_t i = 0; i < r_.operands.size(); ++i) {
       const Operand& operand = r_.operands[i];
-      const bool is_scores = operand.buffer != dnn::kNoBuffer && rows_.slots[operand.buffer] == scores;
-      if (is_scores && (at || !is_plain(operand) || operand.map.size() != r_.rows * r_.n)) return false;
-      if (is_scores) at = i;
+      const auto found = operand.buffer == dnn::kNoBuffer ? scores_.slots.end()
+                                                          : std::find(scores_begin, scores_.slots.end(), rows_.slots[operand.buffer]);
+      if (found == scores_.slots.end()) {
+        others.push_back(i);
+        continue;
+      }
+      size_t& at = order[static_cast<size_t>(found - scores_begin)];
+      if (at != r_.operands.size() || !is_plain(operand) || operand.map.size() != r_.rows * r_.n) return false;
+      at = i;
     }
-    if (!at) return false;
-    auto& operands = spec_.rows.operands;
-    for (size_t i = 0; i < operands.size(); ++i) {
-      if (i != *at) operands[i] = bound(operands[i], rows_);
+    if (std::find(order.begin(), order.end(), r_.operands.size()) != order.end()) return false;
+    order.insert(order.end(), others.begin(), others.end());
+    spec_.rows = r_;
+    std::vector<size_t> place(order.size());
+    for (size_t i = 0; i < order.size(); ++i) {
+      place[order[i]] = i;
+      spec_.rows.operands[i] = r_.operands[order[i]];
+      if (i >= a_.results.size()) spec_.rows.operands[i] = bound(spec_.rows.operands[i], rows_);
+      if (i < a_.results.size()) spec_.rows.operands[i].buffer = dnn::kNoBuffer;
     }
-    operands[*at].buffer = dnn::kNoBuffer;
-    std::swap(operands[0], operands[*at]);
     for (dnn::RowStep& step : spec_.rows.steps) {
       for (dnn::RowValue& value : step.inputs) {
-        if (value.kind != dnn::RowValue::Kind::kOperand) continue;
-        value.index = value.index == 0 ? *at : value.index == *at ? 0 : value.index;
+        if (value.kind == dnn::RowValue::Kind::kOperand) value.index = place[value.index];
       }
     }
     return true;
@@ -272,7 +281,7 @@ class Pass {
     for (const size_t rows : written_before(step(at), writers)) {
       if (step(rows).rows == nullptr) continue;
       for (const size_t scores : written_before(step(rows), writers)) {
-        if (scores > rows || step(scores).product == nullptr || !is_between(output(step(scores), 0))) continue;
+        if (scores > rows || step(scores).product == nullptr || !all_between(step(scores))) continue;
         const auto place = meeting_place(steps, scores, rows, at, gone);
         if (!place) continue;
         const auto is_read = [&](StorageId storage) { return !is_between(storage) || !reads(step(at), storage); };
@@ -301,6 +310,11 @@ class Pass {
 
   // Whether only one step writes the storage, and only one reads it.
   bool is_between(StorageId storage) const { return plan_.storages[storage].kind == Storage::Kind::kTemporary && mentions_(storage) == 2; }
+
+  bool all_between(const RunStep& run) const {
+    return std::all_of(run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs()), run.slots.end(),
+                       [&](StorageId storage) { return is_between(storage); });
+  }
 
   // Where the three can run together: at the last, or where the rows are made.
   static std::optional<size_t> meeting_place(const Sequence& steps, size_t scores, size_t rows, size_t last,

@@ -62,7 +62,7 @@ class ProductOf : public Product {
     run.slots.insert(run.slots.end(), results.begin(), results.end());
     run.program = std::make_shared<const metal::Program>(make(spec, builder.chip));
     if constexpr (std::is_same_v<Spec, dnn::MatmulSpec>) {
-      if (results.size() == 1) run.product = std::make_shared<const Spec>(std::move(spec));
+      run.product = std::make_shared<const Spec>(std::move(spec));
     }
     return {std::move(run)};
   }

@@ -43,7 +43,7 @@ struct RunStep {
   // Output slots that may share the memory of an input slot: each element is read before it is written.
   std::vector<std::pair<uint16_t, uint16_t>> in_place;  // (input slot, output slot)
   bool is_copy = false;                                 // slot 1 = slot 0: dropped when both share memory
-  // What the program was made from, where it may become part of a larger one. A product has then one output.
+  // What the program was made from, where it may become part of a larger one.
   std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
   std::shared_ptr<const dnn::RowSpec> rows = nullptr;
 

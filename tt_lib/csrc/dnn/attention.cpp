@@ -13,8 +13,6 @@
 namespace tt::dnn {
 namespace {
 
-constexpr RowNeighbours kNeighbours{.makes_first_operand = true};
-
 // Units of one row of tiles of a batch entry.
 RowShape shape_of_units(const AttentionSpec& spec) {
   const int64_t unit = std::min(spec.m, kTileSide);
@@ -39,11 +37,12 @@ int64_t l1_bytes(const AttentionSpec& spec, const Layout& layout) {
   const int64_t kt = div_up(spec.k, kTileSide), nt = div_up(spec.n, kTileSide), vt = div_up(spec.v, kTileSide);
   int64_t bytes = (layout.resident ? nt : 2 * layout.width) * (kt + vt) * tile_bytes(operand) +
                   layout.depth * kt * page_bytes(TileForm::kRows, operand) + std::max(kDstBlock, vt) * tile_bytes(accumulator) +
-                  tile_bytes(spec.rows.operands[0].type) + tile_bytes(operand) + nt * static_cast<int64_t>(sizeof(emulator::TileRows)) +
+                  tile_bytes(operand) + nt * static_cast<int64_t>(sizeof(emulator::TileRows)) +
                   2 * vt * tile_bytes(spec.result.type);
+  for (const auto& output : spec.scores.outputs) bytes += std::max(tile_bytes(output.type), tile_bytes(DataType::kF32));
   for (const Operand& extra : spec.score_extras) bytes += layout.depth * layout.width * tile_bytes(extra.type);
   for (const Operand& extra : spec.last_extras) bytes += layout.depth * vt * tile_bytes(extra.type);
-  return bytes + row_l1_bytes(spec.rows, shape_of_units(spec), layout.depth, kNeighbours);
+  return bytes + row_l1_bytes(spec.rows, shape_of_units(spec), layout.depth, spec.scores.outputs.size());
 }
 
 // Keys and values stay in L1 where they fit.
@@ -90,7 +89,7 @@ class Builder {
     add_buffers();
     p_.scores = chain(spec_.scores, spec_.score_extras, spec_.n, layout_.width);
     p_.last = chain(spec_.last, spec_.last_extras, spec_.v, p_.vt);
-    p_.rows = plan_rows(spec_.rows, shape_of_units(spec_), layout_.depth, kNeighbours, program_);
+    p_.rows = plan_rows(spec_.rows, shape_of_units(spec_), layout_.depth, spec_.scores.outputs.size(), program_);
     return std::move(p_);
   }
 
@@ -106,7 +105,7 @@ class Builder {
     p_.keys_cb = tiles(p_.kt * held, p_.operand, "keys");
     p_.values_cb = tiles(p_.vt * held, p_.operand, "values");
     p_.sums = tiles(std::max<int64_t>(kDstBlock, p_.vt), p_.accumulator, "sums");
-    p_.scored = tiles(1, spec_.rows.operands[0].type, "scores");
+    p_.scored = tiles(static_cast<int64_t>(spec_.scores.outputs.size()), DataType::kF32, "scores");
     p_.weights_cb = program_.add_circular_buffer(p_.nt, sizeof(emulator::TileRows), "weights");
     p_.tail = tiles(1, p_.operand, "tail");
     p_.out = tiles(2 * int64_t{p_.vt}, spec_.result.type, "out");

@@ -12,7 +12,7 @@ struct AttentionSpec {
   std::vector<int64_t> output_bytes;       // output buffers: the slots after them
   DataType compute_type;                   // of both products
   Operand queries, keys, values;           // over [batch, m, k], [batch, k, n] and [batch, n, v]
-  TileProgram scores;                      // of the sums and the extras; its output is the first operand of `rows`
+  TileProgram scores;                      // of the sums and the extras; its outputs are the first operands of `rows`
   std::vector<Operand> score_extras = {};  // over [batch, m, n]
   RowSpec rows;                            // over [batch * m, n]; results without a buffer stay in L1
   size_t weights;                          // the result of `rows` that the values are multiplied by

@@ -104,7 +104,7 @@ class Unit {
   void start(int64_t unit) {
     unit_ = unit;
     count_ = static_cast<uint32_t>(p_.rows.shape.rows_in(unit));
-    rows_.find_rows({RowValue::Kind::kOperand, 0}, std::span(laid_).first(count_));
+    for (size_t i = 0; i < laid_.size(); ++i) rows_.find_rows({RowValue::Kind::kOperand, i}, std::span(laid_[i]).first(count_));
   }
 
   // The scores of a block, row after row, where the first operand of the row program lies.
@@ -129,7 +129,10 @@ class Unit {
   }
 
   void store() {
-    for (uint32_t c = 0; c < p_.vt; ++c) run_chain(p_.last, c, c, k_.new_page(p_.out, c));
+    for (uint32_t c = 0; c < p_.vt; ++c) {
+      std::byte* output = k_.new_page(p_.out, c);
+      run_chain(p_.last, c, c, &output);
+    }
   }
 
  private:
@@ -153,24 +156,27 @@ class Unit {
   }
 
   // The chain on a tile of the sums and on page `page` of its extras.
-  void run_chain(const SumChain& chain, uint32_t sum, uint32_t page, std::byte* output) {
+  void run_chain(const SumChain& chain, uint32_t sum, uint32_t page, std::byte* const* outputs) {
     inputs_.resize(1 + chain.extras.size());
     inputs_[0] = k_.page(p_.sums, sum);
     for (size_t e = 0; e < chain.extras.size(); ++e) inputs_[1 + e] = k_.page(chain.cbs[e], chain.extras[e].view.is_uniform() ? 0 : page);
     const bool upper_half = count_ <= kTileSide / 2;  // the lower two faces are empty
     k_.tile_regs_acquire();
-    k_.run_tiles(chain.chain, inputs_.data(), &output, static_cast<uint32_t>(upper_half ? kTileElements / 2 : kTileElements));
+    k_.run_tiles(chain.chain, inputs_.data(), outputs, static_cast<uint32_t>(upper_half ? kTileElements / 2 : kTileElements));
     k_.tile_regs_release();
   }
 
   void lay_scores(uint32_t block, uint32_t column, uint32_t sum) {
-    const auto element = static_cast<size_t>(size_of(p_.rows.operands[0].type));
-    auto* scored = const_cast<std::byte*>(k_.page(p_.scored, 0));
-    run_chain(p_.scores, sum, column, scored);
-    const int64_t first = (block * p_.width + column) * kTileSide;
-    std::array<std::byte*, kTileSide> to;
-    for (uint32_t r = 0; r < count_ && k_.values(); ++r) to[r] = laid_[r] + static_cast<size_t>(first) * element;
-    k_.untilize_block(element, scored, std::span(to).first(count_), static_cast<uint32_t>(std::min(kTileSide, p_.rows.shape.n - first)));
+    const int64_t first = (block * p_.width + column) * kTileSide, columns = std::min(kTileSide, p_.rows.shape.n - first);
+    std::array<std::byte*, kMaxRowBuffers> made;
+    for (size_t i = 0; i < laid_.size(); ++i) made[i] = const_cast<std::byte*>(k_.page(p_.scored, static_cast<uint32_t>(i)));
+    run_chain(p_.scores, sum, column, made.data());
+    for (size_t i = 0; i < laid_.size(); ++i) {
+      const auto element = static_cast<size_t>(size_of(p_.rows.operands[i].type));
+      Rows to;
+      for (uint32_t r = 0; r < count_ && k_.values(); ++r) to[r] = laid_[i][r] + static_cast<size_t>(first) * element;
+      k_.untilize_block(element, made[i], std::span(to).first(count_), static_cast<uint32_t>(columns));
+    }
   }
 
   // Tiles of what the row program has left, given by their rows. The last tile is made where rows do not fill it.
@@ -199,7 +205,9 @@ class Unit {
   RowUnit rows_;
   int64_t unit_ = 0;
   uint32_t count_ = 0;  // rows
-  std::array<std::byte*, kTileSide> laid_{}, taken_{};
+  using Rows = std::array<std::byte*, kTileSide>;
+  std::vector<Rows> laid_ = std::vector<Rows>(p_.scores.chain.program().outputs.size());  // where the scores go
+  Rows taken_{};                                                                          // where the weights lie
   std::vector<const std::byte*> inputs_;
 };
 
@@ -208,7 +216,7 @@ class Unit {
 Kernel attention_compute(Compute k, AttentionArgs a) {
   const AttentionPlan& p = *a.plan;
   std::vector<std::pair<Cb, uint32_t>> own = p.rows.resident;
-  own.insert(own.end(), {{p.sums, std::max(static_cast<uint32_t>(kDstBlock), p.vt)}, {p.scored, 1}, {p.weights_cb, p.nt}, {p.tail, 1}});
+  own.insert(own.end(), {{p.sums, std::max(static_cast<uint32_t>(kDstBlock), p.vt)}, {p.scored, static_cast<uint32_t>(p.scores.chain.program().outputs.size())}, {p.weights_cb, p.nt}, {p.tail, 1}});
   for (const auto& [cb, count] : own) {
     co_await k.cb_reserve_back(cb, count);
     for (uint32_t i = 0; i < count && k.values(); ++i) k.new_page(cb, i);

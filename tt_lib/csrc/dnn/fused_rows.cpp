@@ -103,7 +103,7 @@ Program fused_rows(const RowSpec& spec, const ChipSpec& chip) {
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
   const RowShape shape = choose_shape(spec, chip);
-  RowPlan plan = plan_rows(spec, shape, row_l1_bytes(spec, shape, 2) <= chip.l1_usable ? 2 : 1, {}, program);
+  RowPlan plan = plan_rows(spec, shape, row_l1_bytes(spec, shape, 2) <= chip.l1_usable ? 2 : 1, 0, program);
   program.flops = plan.flops;
   add_row_notes(spec, plan, program);
 

@@ -49,10 +49,10 @@ int64_t stream_page_bytes(bool per_row, DataType type, const RowShape& shape) {
   return per_row ? elements_page_bytes(shape) : kPage * size_of(type);
 }
 
-RowStream stream_of(const RowSpec& spec, const RowShape& shape, size_t i, RowNeighbours neighbours) {
+RowStream stream_of(const RowSpec& spec, const RowShape& shape, size_t i, size_t made) {
   const Operand& operand = spec.operands[i];
   RowStream stream{};
-  stream.made = i == 0 && neighbours.makes_first_operand;
+  stream.made = i < made;
   stream.per_row = is_per_row(operand.map, shape);
   const bool uniform = !stream.made && !stream.per_row && is_uniform(operand);
   stream.stationary = uniform || (!stream.made && !stream.per_row && is_row_invariant(operand.map, shape));
@@ -69,12 +69,13 @@ class Places {
     int64_t written, read;  // by which step last
   };
   std::vector<Place> places;
-  size_t made = 0;
-  std::vector<size_t> pages, results;  // the place of each; those of results that go to DRAM mean nothing
+  std::vector<size_t> operands, pages, results;  // the place of each; those of results that go to DRAM mean nothing
 
-  Places(const RowSpec& spec, RowNeighbours neighbours) : pages(spec.pages.size()), results(spec.results.size()) {
+  Places(const RowSpec& spec, size_t made) : pages(spec.pages.size()), results(spec.results.size()) {
     const auto num_steps = static_cast<int64_t>(spec.steps.size());
-    if (neighbours.makes_first_operand) made = take(size_of(spec.operands[0].type), -1, last_mention(spec, {Kind::kOperand, 0}));
+    for (size_t i = 0; i < made; ++i) {
+      operands.push_back(take(size_of(spec.operands[i].type), -1, last_mention(spec, {Kind::kOperand, i})));
+    }
     for (int64_t s = 0; s < num_steps; ++s) {
       for (const RowValue& value : spec.steps[static_cast<size_t>(s)].outputs) {
         if (value.kind == Kind::kPages) pages[value.index] = take(size_of(spec.pages[value.index]), s, last_mention(spec, value));
@@ -125,11 +126,11 @@ RowShape shape_of_rows(int64_t rows, int64_t n) {
   return s;
 }
 
-int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, RowNeighbours neighbours) {
+int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made) {
   int64_t bytes = static_cast<int64_t>(spec.elements.size()) * elements_page_bytes(shape) +
                   static_cast<int64_t>(repeated_pages(spec, shape)) * kPage * kElementBytes;
   for (size_t i = 0; i < spec.operands.size(); ++i) {
-    const RowStream stream = stream_of(spec, shape, i, neighbours);
+    const RowStream stream = stream_of(spec, shape, i, made);
     if (stream.made) continue;
     bytes += (stream.stationary ? 1 : depth) * stream.pages * stream_page_bytes(stream.per_row, spec.operands[i].type, shape);
   }
@@ -138,15 +139,15 @@ int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, 
     const bool per_row = is_per_row(result.map, shape);
     bytes += depth * (per_row ? 1 : shape.pages_per_unit()) * stream_page_bytes(per_row, result.type, shape);
   }
-  for (const Places::Place& place : Places(spec, neighbours).places) bytes += shape.pages_per_unit() * kPage * place.element;
+  for (const Places::Place& place : Places(spec, made).places) bytes += shape.pages_per_unit() * kPage * place.element;
   return bytes;
 }
 
 namespace {
 
 // The circular buffers of what stays in L1: one for each size of elements.
-void place_pages(const RowSpec& spec, RowNeighbours neighbours, RowPlan& plan, Program& program) {
-  const Places places(spec, neighbours);
+void place_pages(const RowSpec& spec, size_t made, RowPlan& plan, Program& program) {
+  const Places places(spec, made);
   const int64_t unit = plan.shape.pages_per_unit();
   std::map<int64_t, Cb> buffers;
   for (const Places::Place& place : places.places) {
@@ -159,7 +160,7 @@ void place_pages(const RowSpec& spec, RowNeighbours neighbours, RowPlan& plan, P
     return RowPages{buffers.at(places.places[place].element), static_cast<uint32_t>(places.rank(place) * unit)};
   };
   for (const size_t place : places.pages) plan.pages.push_back(at(place));
-  if (neighbours.makes_first_operand) plan.streams[0].at = at(places.made);
+  for (size_t i = 0; i < made; ++i) plan.streams[i].at = at(places.operands[i]);
   for (size_t i = 0; i < plan.sinks.size(); ++i) {
     if (plan.sinks[i].stays) plan.sinks[i].at = at(places.results[i]);
   }
@@ -167,13 +168,13 @@ void place_pages(const RowSpec& spec, RowNeighbours neighbours, RowPlan& plan, P
 
 }  // namespace
 
-RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, RowNeighbours neighbours, Program& program) {
+RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made, Program& program) {
   RowPlan plan;
   plan.shape = shape;
   plan.operands = spec.operands;
   for (size_t i = 0; i < plan.operands.size(); ++i) {
     Operand& operand = plan.operands[i];
-    RowStream stream = stream_of(spec, shape, i, neighbours);
+    RowStream stream = stream_of(spec, shape, i, made);
     operand.map = operand.map.coalesced();
     if (!stream.made) {
       stream.at.cb =
@@ -196,7 +197,7 @@ RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, Row
   }
   const auto num_elements = static_cast<uint32_t>(std::max<size_t>(spec.elements.size(), 1)),
              num_repeated = static_cast<uint32_t>(repeated_pages(spec, shape));
-  place_pages(spec, neighbours, plan, program);
+  place_pages(spec, made, plan, program);
   plan.elements = program.add_circular_buffer(num_elements, static_cast<uint32_t>(elements_page_bytes(shape)), "elements");
   plan.repeated = program.add_circular_buffer(num_repeated, static_cast<uint32_t>(kPage * kElementBytes), "repeated");
   plan.resident.insert(plan.resident.end(), {{plan.elements, num_elements}, {plan.repeated, num_repeated}});

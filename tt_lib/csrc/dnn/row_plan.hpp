@@ -87,15 +87,11 @@ struct RowPlan {
   double flops = 0;
 };
 
-// What other parts of the program do in L1: they make the first operand, and they read results, of which those without a buffer stay there.
-struct RowNeighbours {
-  bool makes_first_operand = false;
-};
-
-// With operands and results `depth` units deep.
-int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, RowNeighbours neighbours = {});
+// Operands and results are `depth` units deep. Other parts of the program make the first `made` operands in L1, and they may read results there:
+// those without a buffer are not written.
+int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made = 0);
 // Adds the circular buffers.
-RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, RowNeighbours neighbours, Program& program);
+RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made, Program& program);
 void add_row_notes(const RowSpec& spec, const RowPlan& plan, Program& program);
 
 // What a unit needs of an operand goes to the back of its circular buffer, which has room.

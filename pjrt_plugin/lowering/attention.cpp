@@ -103,7 +103,8 @@ class Fusion {
     spec_.m = a_.m;
     spec_.k = a_.k;
     spec_.n = a_.n;
-    spec_.compute_type = a_.compute_type;
+    spec_.scores_type = a_.compute_type;
+    spec_.last_type = b_.compute_type;
     spec_.scores = a_.epilogue;
     spec_.last = b_.epilogue;
     if (b_.epilogue.outputs.empty()) {
@@ -112,7 +113,7 @@ class Fusion {
     const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && a_.epilogue.outputs.size() == a_.results.size() &&
                        b_.results.size() == 1 && b_.results[0].indices.empty() &&
                        std::all_of(a_.results.begin(), a_.results.end(), [](const auto& result) { return result.map.is_contiguous(); });
-    return plain && r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.compute_type == b_.compute_type && a_.batch == b_.batch;
+    return plain && r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.batch == b_.batch;
   }
 
   // The operand with its buffers among those of the whole.

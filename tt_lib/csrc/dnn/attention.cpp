@@ -13,9 +13,17 @@
 namespace tt::dnn {
 namespace {
 
-// Units of one row of tiles of a batch entry.
-RowShape shape_of_units(const AttentionSpec& spec) {
-  const int64_t unit = std::min(spec.m, kTileSide);
+constexpr DataType kSums = DataType::kF32;
+
+struct Layout {
+  int64_t rows;   // of a unit
+  int64_t width;  // tiles of a block of columns
+  bool resident;
+  int64_t depth;  // units of what is read for each
+};
+
+RowShape shape_of_units(const AttentionSpec& spec, const Layout& layout) {
+  const int64_t unit = std::min(spec.m, layout.rows);
   RowShape shape = shape_of_rows(unit, spec.n);
   shape.rows = spec.batch * spec.m;
   shape.group = spec.m;
@@ -23,35 +31,31 @@ RowShape shape_of_units(const AttentionSpec& spec) {
   return shape;
 }
 
-struct Layout {
-  int64_t width;  // tiles
-  bool resident;
-  int64_t depth;  // units of what is read for each
-};
-
 int64_t tile_bytes(DataType type) { return static_cast<int64_t>(kTileElements) * size_of(type); }
 
 int64_t l1_bytes(const AttentionSpec& spec, const Layout& layout) {
-  const DataType operand = emulator::matmul_operand_type(spec.compute_type),
-                 accumulator = emulator::matmul_accumulator_type(spec.compute_type);
+  const DataType left = emulator::matmul_operand_type(spec.scores_type), right = emulator::matmul_operand_type(spec.last_type);
   const int64_t kt = div_up(spec.k, kTileSide), nt = div_up(spec.n, kTileSide), vt = div_up(spec.v, kTileSide);
-  int64_t bytes = (layout.resident ? nt : 2 * layout.width) * (kt + vt) * tile_bytes(operand) +
-                  layout.depth * kt * page_bytes(TileForm::kRows, operand) + std::max(kDstBlock, vt) * tile_bytes(accumulator) +
-                  tile_bytes(operand) + nt * static_cast<int64_t>(sizeof(emulator::TileRows)) +
+  int64_t bytes = (layout.resident ? nt : 2 * layout.width) * (kt * tile_bytes(left) + vt * tile_bytes(right)) +
+                  layout.depth * kt * page_bytes(TileForm::kRows, left) + std::max(kDstBlock, vt) * tile_bytes(kSums) +
+                  tile_bytes(right) + nt * static_cast<int64_t>(sizeof(emulator::TileRows)) +
                   2 * vt * tile_bytes(spec.result.type);
   for (const auto& output : spec.scores.outputs) bytes += std::max(tile_bytes(output.type), tile_bytes(DataType::kF32));
   for (const Operand& extra : spec.score_extras) bytes += layout.depth * layout.width * tile_bytes(extra.type);
   for (const Operand& extra : spec.last_extras) bytes += layout.depth * vt * tile_bytes(extra.type);
-  return bytes + row_l1_bytes(spec.rows, shape_of_units(spec), layout.depth, spec.scores.outputs.size());
+  return bytes + row_l1_bytes(spec.rows, shape_of_units(spec, layout), layout.depth, spec.scores.outputs.size());
 }
 
-// Keys and values stay in L1 where they fit.
+// Units of as many rows as fit; keys and values stay in L1 where they do.
 std::optional<Layout> choose_layout(const AttentionSpec& spec, const ChipSpec& chip) {
   const int64_t nt = div_up(spec.n, kTileSide), few = std::min(nt, kDstBlock);
-  for (const auto& [width, resident] : {std::pair(nt, true), {few, true}, {few, false}, {std::min<int64_t>(few, 2), false}}) {
-    for (const int64_t depth : {2, 1}) {
-      const Layout layout{width, resident, depth};
-      if (l1_bytes(spec, layout) <= chip.l1_usable) return layout;
+  const std::pair<int64_t, bool> blocks[] = {{nt, true}, {few, true}, {few, false}, {std::min<int64_t>(few, 2), false}, {1, false}};
+  for (const int64_t rows : {kTileSide, kTileSide / 2, kTileSide / 4}) {
+    for (const auto& [width, resident] : blocks) {
+      for (const int64_t depth : {2, 1}) {
+        const Layout layout{rows, width, resident, depth};
+        if (l1_bytes(spec, layout) <= chip.l1_usable) return layout;
+      }
     }
   }
   return std::nullopt;
@@ -59,7 +63,7 @@ std::optional<Layout> choose_layout(const AttentionSpec& spec, const ChipSpec& c
 
 void add_notes(const AttentionSpec& spec, const AttentionPlan& plan, Program& program) {
   program.add_note(cat("([", spec.batch, ", ", spec.m, ", ", spec.k, "] x [", spec.batch, ", ", spec.k, ", ", spec.n, "], by rows) x [",
-                       spec.batch, ", ", spec.n, ", ", spec.v, "] in ", name(plan.operand), ", sums in ", name(plan.accumulator)));
+                       spec.batch, ", ", spec.n, ", ", spec.v, "] in ", name(plan.left), " and ", name(plan.right)));
   program.add_note(plan.resident ? "keys and values stay in L1" : cat("keys and values in blocks of ", plan.width, " tiles"));
   for (const std::string& line : lines(emulator::to_string(spec.scores))) program.add_note(line);
   add_row_notes(spec.rows, plan.rows, program);
@@ -78,18 +82,18 @@ class Builder {
     p_.width = static_cast<uint32_t>(layout_.width);
     p_.resident = layout_.resident;
     p_.weights = spec_.weights;
-    p_.operand = emulator::matmul_operand_type(spec_.compute_type);
-    p_.accumulator = emulator::matmul_accumulator_type(spec_.compute_type);
+    p_.left = emulator::matmul_operand_type(spec_.scores_type);
+    p_.right = emulator::matmul_operand_type(spec_.last_type);
     p_.queries = input_matrix(spec_.queries, spec_.batch, spec_.m, spec_.k);
     p_.keys = input_matrix(spec_.keys, spec_.batch, spec_.k, spec_.n);
     p_.values = input_matrix(spec_.values, spec_.batch, spec_.n, spec_.v);
     p_.result =
         output_matrix(spec_.result, static_cast<Slot>(spec_.input_bytes.size() + spec_.result.buffer), spec_.batch, spec_.m, spec_.v);
-    p_.queries_in_rows = lies_in_rows(p_.queries, p_.operand);
+    p_.queries_in_rows = lies_in_rows(p_.queries, p_.left);
     add_buffers();
     p_.scores = chain(spec_.scores, spec_.score_extras, spec_.n, layout_.width);
     p_.last = chain(spec_.last, spec_.last_extras, spec_.v, p_.vt);
-    p_.rows = plan_rows(spec_.rows, shape_of_units(spec_), layout_.depth, spec_.scores.outputs.size(), program_);
+    p_.rows = plan_rows(spec_.rows, shape_of_units(spec_, layout_), layout_.depth, spec_.scores.outputs.size(), program_);
     return std::move(p_);
   }
 
@@ -99,15 +103,15 @@ class Builder {
   }
 
   void add_buffers() {
-    const auto left = static_cast<uint32_t>(page_bytes(p_.queries_in_rows ? TileForm::kRows : TileForm::kFaces, p_.operand));
+    const auto left = static_cast<uint32_t>(page_bytes(p_.queries_in_rows ? TileForm::kRows : TileForm::kFaces, p_.left));
     const int64_t held = p_.resident ? p_.nt : 2 * p_.width;
     p_.queries_cb = program_.add_circular_buffer(static_cast<uint32_t>(layout_.depth) * p_.kt, left, "queries");
-    p_.keys_cb = tiles(p_.kt * held, p_.operand, "keys");
-    p_.values_cb = tiles(p_.vt * held, p_.operand, "values");
-    p_.sums = tiles(std::max<int64_t>(kDstBlock, p_.vt), p_.accumulator, "sums");
+    p_.keys_cb = tiles(p_.kt * held, p_.left, "keys");
+    p_.values_cb = tiles(p_.vt * held, p_.right, "values");
+    p_.sums = tiles(std::max<int64_t>(kDstBlock, p_.vt), kSums, "sums");
     p_.scored = tiles(static_cast<int64_t>(spec_.scores.outputs.size()), DataType::kF32, "scores");
     p_.weights_cb = program_.add_circular_buffer(p_.nt, sizeof(emulator::TileRows), "weights");
-    p_.tail = tiles(1, p_.operand, "tail");
+    p_.tail = tiles(1, p_.right, "tail");
     p_.out = tiles(2 * int64_t{p_.vt}, spec_.result.type, "out");
   }
 
@@ -129,9 +133,11 @@ class Builder {
 }  // namespace
 
 bool fits(const AttentionSpec& spec, const ChipSpec& chip) {
-  const DataType operand = emulator::matmul_operand_type(spec.compute_type);
-  if (operand != DataType::kF32 && operand != DataType::kBF16) return false;
-  if (spec.batch * spec.m * spec.k * spec.n * spec.v == 0 || spec.rows.results[spec.weights].type != operand) return false;
+  for (const DataType type : {spec.scores_type, spec.last_type}) {
+    if (emulator::matmul_accumulator_type(type) != kSums) return false;
+  }
+  if (spec.batch * spec.m * spec.k * spec.n * spec.v == 0) return false;
+  if (spec.rows.results[spec.weights].type != emulator::matmul_operand_type(spec.last_type)) return false;
   constexpr size_t kOwnBuffers = 13;  // at most, beside those of extras and of operands and results of the rows
   const size_t buffers = spec.score_extras.size() + spec.last_extras.size() + spec.rows.operands.size() + spec.rows.results.size();
   return buffers + kOwnBuffers <= emulator::kMaxCircularBuffers && choose_layout(spec, chip).has_value();

@@ -10,7 +10,7 @@ struct AttentionSpec {
   int64_t batch, m, k, n, v;               // ([batch, m, k] x [batch, k, n] worked on row by row) x [batch, n, v]
   std::vector<int64_t> input_bytes;        // input buffers: slots 0 ..
   std::vector<int64_t> output_bytes;       // output buffers: the slots after them
-  DataType compute_type;                   // of both products
+  DataType scores_type, last_type;         // the products are computed in
   Operand queries, keys, values;           // over [batch, m, k], [batch, k, n] and [batch, n, v]
   TileProgram scores;                      // of the sums and the extras; its outputs are the first operands of `rows`
   std::vector<Operand> score_extras = {};  // over [batch, m, n]
@@ -21,7 +21,7 @@ struct AttentionSpec {
   Result result;                           // over [batch, m, v]
 };
 
-bool fits(const AttentionSpec& spec, const ChipSpec& chip);  // whether blocks of 32 rows can be worked on in L1
+bool fits(const AttentionSpec& spec, const ChipSpec& chip);  // whether some rows can be worked on in L1
 Program attention(const AttentionSpec& spec, const ChipSpec& chip);
 
 }  // namespace tt::dnn

@@ -1,5 +1,5 @@
-// A unit of work is a block of 32 rows of one batch entry: one row of tiles of the scores, which are made block by block of columns and
-// stay in L1 whole.
+// A unit of work is a block of at most 32 rows of one batch entry: one row of tiles of the scores, which are made block by block of columns
+// and stay in L1 whole.
 #include "dnn/attention_kernels.hpp"
 
 #include <algorithm>
@@ -28,8 +28,8 @@ std::vector<TileReader> readers_of(Dataflow& k, const SumChain& chain) {
 Kernel attention_reader(Dataflow k, AttentionArgs a) {
   const AttentionPlan& p = *a.plan;
   const Operands operands(k, p.rows.operands);
-  TileReader queries(k, p.queries, p.operand, p.queries_in_rows ? TileForm::kRows : TileForm::kFaces);
-  TileReader keys(k, p.keys, p.operand, second_form(p.operand)), values(k, p.values, p.operand, second_form(p.operand));
+  TileReader queries(k, p.queries, p.left, p.queries_in_rows ? TileForm::kRows : TileForm::kFaces);
+  TileReader keys(k, p.keys, p.left, second_form(p.left)), values(k, p.values, p.right, second_form(p.right));
   std::vector<TileReader> score_extras = readers_of(k, p.scores), last_extras = readers_of(k, p.last);
   const std::vector<size_t> score_moving = select(p.scores.extras, /*uniform=*/false), last_moving = select(p.last.extras, false);
   for (auto [chain, readers] : {std::pair(&p.scores, &score_extras), std::pair(&p.last, &last_extras)}) {
@@ -49,10 +49,11 @@ Kernel attention_reader(Dataflow k, AttentionArgs a) {
     k.cb_push_back(stream.at.cb, stream.pages);
   }
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
-    const int64_t batch = unit / p.rows.shape.units_per_group(), row = p.rows.shape.start_in_group(unit);
+    const int64_t batch = unit / p.rows.shape.units_per_group(), row = p.rows.shape.start_in_group(unit),
+ count = p.rows.shape.rows_in(unit);
     const bool fresh = starts_batch(a, unit);
     co_await k.cb_reserve_back(p.queries_cb, p.kt);
-    queries.read({batch, row, 0, 1, p.kt}, p.queries_cb, 0, p.kt);
+    queries.read({batch, row, 0, 1, p.kt, count}, p.queries_cb, 0, p.kt);
     for (uint32_t b = 0; b < p.blocks(); ++b) {
       const int64_t column = b * p.width * kTileSide;
       const bool reads_keys = !p.resident || (fresh && b == 0);
@@ -62,7 +63,7 @@ Kernel attention_reader(Dataflow k, AttentionArgs a) {
       }
       for (const size_t e : score_moving) {
         co_await k.cb_reserve_back(p.scores.cbs[e], p.width);
-        score_extras[e].read({batch, row, column, 1, p.width_of(b)}, p.scores.cbs[e], 0, p.width);
+        score_extras[e].read({batch, row, column, 1, p.width_of(b), count}, p.scores.cbs[e], 0, p.width);
       }
       co_await k.noc_async_read_barrier();
       if (b == 0) k.cb_push_back(p.queries_cb, p.kt);
@@ -77,7 +78,7 @@ Kernel attention_reader(Dataflow k, AttentionArgs a) {
     }
     for (const size_t e : last_moving) {
       co_await k.cb_reserve_back(p.last.cbs[e], p.vt);
-      last_extras[e].read({batch, row, 0, 1, p.vt}, p.last.cbs[e], 0, p.vt);
+      last_extras[e].read({batch, row, 0, 1, p.vt, count}, p.last.cbs[e], 0, p.vt);
     }
     co_await k.noc_async_read_barrier();
     for (const RowStream& stream : p.rows.streams) {
@@ -113,7 +114,7 @@ class Unit {
     constexpr auto kAtOnce = static_cast<uint32_t>(kDstBlock);
     for (uint32_t c = 0; c < p_.width_of(block); c += kAtOnce) {
       const uint32_t columns = std::min(kAtOnce, p_.width_of(block) - c);
-      multiply(p_.queries_cb, 0, p_.queries_in_rows, {p_.keys_cb, first + c, p_.held()}, p_.kt, columns, /*fresh=*/true);
+      multiply(p_.left, p_.queries_cb, 0, p_.queries_in_rows, {p_.keys_cb, first + c, p_.held()}, p_.kt, columns, /*fresh=*/true);
       for (uint32_t j = 0; j < columns; ++j) lay_scores(block, c + j, j);
     }
   }
@@ -125,7 +126,7 @@ class Unit {
 
   void multiply_values(uint32_t block) {
     const uint32_t first = p_.resident ? block * p_.width * p_.vt : 0;
-    multiply(p_.weights_cb, block * p_.width, true, {p_.values_cb, first, p_.vt}, p_.width_of(block), p_.vt, block == 0);
+    multiply(p_.right, p_.weights_cb, block * p_.width, true, {p_.values_cb, first, p_.vt}, p_.width_of(block), p_.vt, block == 0);
   }
 
   void store() {
@@ -137,7 +138,7 @@ class Unit {
 
  private:
   // One row of `columns` tiles: sums over `depth` tiles along k.
-  void multiply(Cb left, uint32_t first, bool in_rows, const Compute::TileRange& right, uint32_t depth, uint32_t columns, bool fresh) {
+  void multiply(DataType type, Cb left, uint32_t first, bool in_rows, const Compute::TileRange& right, uint32_t depth, uint32_t columns, bool fresh) {
     const auto panel = static_cast<uint32_t>(std::max<int64_t>(kPanelBytes / k_.get_page_size(right.cb), 2));
     constexpr auto kWidth = static_cast<uint32_t>(kDstBlock);
     for (uint32_t c = 0; c < columns; c += kWidth) {
@@ -147,7 +148,7 @@ class Unit {
         for (uint32_t j = 0; j < width && (k_.values() || k0 == 0); ++j) k_.copy_tile(p_.sums, c + j, j);
         const Compute::MatmulShape shape{
             .mt = 1, .nt = width, .kt = std::min(panel, depth - k0), .last_rows = count_, .a_in_rows = in_rows, .fresh = fresh && k0 == 0};
-        k_.matmul_block({left, first + k0, depth}, {right.cb, right.first + k0 * right.stride + c, right.stride}, 0, shape, p_.operand,
+        k_.matmul_block({left, first + k0, depth}, {right.cb, right.first + k0 * right.stride + c, right.stride}, 0, shape, type,
                         MathFidelity::kHiFi4);
         k_.tile_regs_release();
       }
@@ -184,7 +185,7 @@ class Unit {
     k_.charge(uint64_t{p_.nt} * (emulator::cycles::kCopyTile + emulator::cycles::kPackTile));
     if (!k_.values()) return;
     alignas(64) static constexpr std::array<std::byte, kTileSide * 4> kZeros{};
-    const auto element = static_cast<size_t>(size_of(p_.operand)), tile_row = kTileSide * element;
+    const auto element = static_cast<size_t>(size_of(p_.right)), tile_row = kTileSide * element;
     rows_.find_rows({RowValue::Kind::kResult, p_.weights}, std::span(taken_).first(count_));
     for (uint32_t c = 0; c < p_.nt; ++c) {
       auto* tile = reinterpret_cast<emulator::TileRows*>(const_cast<std::byte*>(k_.page(p_.weights_cb, c)));
@@ -283,7 +284,8 @@ Kernel attention_writer(Dataflow k, AttentionArgs a) {
       k.cb_pop_front(sink.at.cb, sink.pages);
     }
     co_await k.cb_wait_front(p.out, p.vt);
-    writer.write({unit / p.rows.shape.units_per_group(), p.rows.shape.start_in_group(unit), 0, 1, p.vt}, p.out);
+    const RowShape& shape = p.rows.shape;
+    writer.write({unit / shape.units_per_group(), shape.start_in_group(unit), 0, 1, p.vt, shape.rows_in(unit)}, p.out);
     co_await k.noc_async_write_barrier();
     k.cb_pop_front(p.out, p.vt);
   }

@@ -29,6 +29,7 @@ struct TileBlock {
   int64_t batch;
   int64_t row, column;     // first element
   uint32_t height, width;  // tiles
+  int64_t rows = std::numeric_limits<int64_t>::max();  // that count, where the block ends before its tiles do
 };
 
 // What a page holds of a tile.

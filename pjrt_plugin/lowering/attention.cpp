@@ -14,6 +14,7 @@
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_view.hpp"
 #include "emulator/fpu.hpp"
+#include "metal/device.hpp"
 
 namespace tt::lowering {
 namespace {
@@ -75,6 +76,8 @@ std::optional<AccessMap> transposed(const AccessMap& map, const std::array<int64
 bool is_plain(const Operand& operand, const AccessMap& map) { return operand.indices.empty() && map.offset == 0 && map.is_contiguous(); }
 bool is_plain(const Operand& operand) { return is_plain(operand, operand.map); }
 
+using Verdicts = std::map<std::string, bool>;  // whether a program is faster than its parts, by its listing
+
 StorageId output(const RunStep& step, size_t result) { return step.slots[step.inputs() + result]; }
 
 class Fusion {
@@ -86,7 +89,8 @@ class Fusion {
     for (size_t i = 0; i < r_.results.size(); ++i) kept_.push_back(is_read(output(rows, r_.results[i].buffer)));
   }
 
-  std::optional<RunStep> build(const emulator::ChipSpec& chip) {
+  // Nothing where the parts cannot be joined, or where they take less time apart.
+  std::optional<RunStep> build(const emulator::ChipSpec& chip, Verdicts& verdicts) {
     if (!agree() || !bind_scores() || !bind_rows() || !bind_values() || !bind_results()) return std::nullopt;
     spec_.name = "attention:" + a_.name + "," + r_.name;
     if (!dnn::fits(spec_, chip)) return std::nullopt;
@@ -94,10 +98,18 @@ class Fusion {
     step.program = std::make_shared<const metal::Program>(dnn::attention(spec_, chip));
     step.slots = std::move(slots_);
     step.slots.insert(step.slots.end(), outputs_.begin(), outputs_.end());
-    return step;
+    return dnn::fills_all_cores(spec_, chip) || pays(*step.program, chip, verdicts) ? std::optional(std::move(step)) : std::nullopt;
   }
 
  private:
+  bool pays(const metal::Program& whole, const emulator::ChipSpec& chip, Verdicts& verdicts) const {
+    const auto [verdict, is_new] = verdicts.try_emplace(whole.text());
+    if (!is_new) return verdict->second;
+    uint64_t apart = 0;
+    for (const RunStep* step : {&scores_, &rows_, &last_}) apart += metal::estimate(*step->program, chip).cycles;
+    return verdict->second = metal::estimate(whole, chip).cycles <= apart;
+  }
+
   bool agree() {
     spec_.batch = a_.batch;
     spec_.m = a_.m;
@@ -286,7 +298,7 @@ class Pass {
         const auto place = meeting_place(steps, scores, rows, at, gone);
         if (!place) continue;
         const auto is_read = [&](StorageId storage) { return !is_between(storage) || !reads(step(at), storage); };
-        auto whole = Fusion(step(scores), step(rows), step(at), is_read).build(chip_);
+        auto whole = Fusion(step(scores), step(rows), step(at), is_read).build(chip_, verdicts_);
         if (!whole) continue;
         gone[scores] = gone[rows] = gone[at] = true;
         gone[*place] = false;
@@ -344,6 +356,7 @@ class Pass {
   const Plan& plan_;
   const emulator::ChipSpec& chip_;
   Mentions mentions_;
+  Verdicts verdicts_;
 };
 
 }  // namespace

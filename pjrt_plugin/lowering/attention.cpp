@@ -122,8 +122,8 @@ class Fusion {
     if (b_.epilogue.outputs.empty()) {
       spec_.last = dnn::conversion(emulator::matmul_accumulator_type(b_.compute_type), b_.results[0].type);
     }
-    const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && a_.epilogue.outputs.size() == a_.results.size() &&
-                       b_.results.size() == 1 && b_.results[0].indices.empty() &&
+    const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && a_.epilogue.outputs.size() == a_.results.size() && b_.results.size() == 1 &&
+                       b_.results[0].indices.empty() &&
                        std::all_of(a_.results.begin(), a_.results.end(), [](const auto& result) { return result.map.is_contiguous(); });
     return plain && r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.batch == b_.batch;
   }

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "dnn/attention_kernels.hpp"
 #include "dnn/text.hpp"
+#include "emulator/cycles.hpp"
 #include "emulator/fpu.hpp"
 
 namespace tt::dnn {
@@ -37,28 +38,54 @@ int64_t l1_bytes(const AttentionSpec& spec, const Layout& layout) {
   const DataType left = emulator::matmul_operand_type(spec.scores_type), right = emulator::matmul_operand_type(spec.last_type);
   const int64_t kt = div_up(spec.k, kTileSide), nt = div_up(spec.n, kTileSide), vt = div_up(spec.v, kTileSide);
   int64_t bytes = (layout.resident ? nt : 2 * layout.width) * (kt * tile_bytes(left) + vt * tile_bytes(right)) +
-                  layout.depth * kt * page_bytes(TileForm::kRows, left) + std::max(kDstBlock, vt) * tile_bytes(kSums) +
-                  tile_bytes(right) + nt * static_cast<int64_t>(sizeof(emulator::TileRows)) +
-                  2 * vt * tile_bytes(spec.result.type);
+                  layout.depth * kt * page_bytes(TileForm::kRows, left) + std::max(kDstBlock, vt) * tile_bytes(kSums) + tile_bytes(right) +
+                  nt * static_cast<int64_t>(sizeof(emulator::TileRows)) + 2 * vt * tile_bytes(spec.result.type);
   for (const auto& output : spec.scores.outputs) bytes += std::max(tile_bytes(output.type), tile_bytes(DataType::kF32));
   for (const Operand& extra : spec.score_extras) bytes += layout.depth * layout.width * tile_bytes(extra.type);
   for (const Operand& extra : spec.last_extras) bytes += layout.depth * vt * tile_bytes(extra.type);
   return bytes + row_l1_bytes(spec.rows, shape_of_units(spec, layout), layout.depth, spec.scores.outputs.size());
 }
 
-// Units of as many rows as fit; keys and values stay in L1 where they do.
-std::optional<Layout> choose_layout(const AttentionSpec& spec, const ChipSpec& chip) {
+// For units of so many rows. Keys and values stay in L1 where they fit.
+std::optional<Layout> layout_of(const AttentionSpec& spec, int64_t rows, const ChipSpec& chip) {
   const int64_t nt = div_up(spec.n, kTileSide), few = std::min(nt, kDstBlock);
   const std::pair<int64_t, bool> blocks[] = {{nt, true}, {few, true}, {few, false}, {std::min<int64_t>(few, 2), false}, {1, false}};
-  for (const int64_t rows : {kTileSide, kTileSide / 2, kTileSide / 4}) {
-    for (const auto& [width, resident] : blocks) {
-      for (const int64_t depth : {2, 1}) {
-        const Layout layout{rows, width, resident, depth};
-        if (l1_bytes(spec, layout) <= chip.l1_usable) return layout;
-      }
+  for (const auto& [width, resident] : blocks) {
+    for (const int64_t depth : {2, 1}) {
+      const Layout layout{rows, width, resident, depth};
+      if (l1_bytes(spec, layout) <= chip.l1_usable) return layout;
     }
   }
   return std::nullopt;
+}
+
+// Cycles of the engines, or of what brings keys and values.
+double cost(const AttentionSpec& spec, const Layout& layout, const ChipSpec& chip) {
+  const RowShape shape = shape_of_units(spec, layout);
+  const int64_t units = shape.units(), cores = std::min(units, num_compute_cores(chip));
+  const int64_t tiles = div_up(spec.n, kTileSide) * (div_up(spec.k, kTileSide) + div_up(spec.v, kTileSide));
+  double engine = static_cast<double>(tiles) * 4 * emulator::cycles::kMatmulPhase;
+  for (const RowStep& step : spec.rows.steps) {
+    const TileProgramCost chain = tile_program_cost(step.chain, static_cast<uint32_t>(kTileElements));
+    const double page = step.kind == RowStep::Kind::kFold ? emulator::cycles::kReduceTile : std::max(chain.math, chain.datapath);
+    engine += page * static_cast<double>(step.kind == RowStep::Kind::kElements ? 1 : shape.pages_per_unit());
+  }
+  const int64_t bytes = spec.n * (spec.k * size_of(spec.keys.type) + spec.v * size_of(spec.values.type));
+  const auto read = static_cast<double>(bytes * (layout.resident ? std::min(units, cores + spec.batch) : units));
+  const double bandwidth = chip.dram_bytes_per_second * chip.dram_channels / chip.clock_hz;
+  return std::max({static_cast<double>(div_up(units, cores)) * engine, read / bandwidth,
+                   read / static_cast<double>(cores) / emulator::cycles::kNocBytesPerCycle});
+}
+
+// Units of few rows fit where those of many do not, and keep more cores busy; but they read keys and values more often.
+std::optional<Layout> choose_layout(const AttentionSpec& spec, const ChipSpec& chip) {
+  constexpr double kWorthwhile = 0.85;
+  std::optional<Layout> best;
+  for (const int64_t rows : {kTileSide, kTileSide / 2, kTileSide / 4}) {
+    const std::optional<Layout> layout = layout_of(spec, rows, chip);
+    if (layout && (!best || cost(spec, *layout, chip) < kWorthwhile * cost(spec, *best, chip))) best = layout;
+  }
+  return best;
 }
 
 void add_notes(const AttentionSpec& spec, const AttentionPlan& plan, Program& program) {

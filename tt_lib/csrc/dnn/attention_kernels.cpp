@@ -50,7 +50,7 @@ Kernel attention_reader(Dataflow k, AttentionArgs a) {
   }
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
     const int64_t batch = unit / p.rows.shape.units_per_group(), row = p.rows.shape.start_in_group(unit),
- count = p.rows.shape.rows_in(unit);
+                  count = p.rows.shape.rows_in(unit);
     const bool fresh = starts_batch(a, unit);
     co_await k.cb_reserve_back(p.queries_cb, p.kt);
     queries.read({batch, row, 0, 1, p.kt, count}, p.queries_cb, 0, p.kt);
@@ -138,7 +138,8 @@ class Unit {
 
  private:
   // One row of `columns` tiles: sums over `depth` tiles along k.
-  void multiply(DataType type, Cb left, uint32_t first, bool in_rows, const Compute::TileRange& right, uint32_t depth, uint32_t columns, bool fresh) {
+  void multiply(DataType type, Cb left, uint32_t first, bool in_rows, const Compute::TileRange& right, uint32_t depth, uint32_t columns,
+                bool fresh) {
     const auto panel = static_cast<uint32_t>(std::max<int64_t>(kPanelBytes / k_.get_page_size(right.cb), 2));
     constexpr auto kWidth = static_cast<uint32_t>(kDstBlock);
     for (uint32_t c = 0; c < columns; c += kWidth) {
@@ -217,7 +218,10 @@ class Unit {
 Kernel attention_compute(Compute k, AttentionArgs a) {
   const AttentionPlan& p = *a.plan;
   std::vector<std::pair<Cb, uint32_t>> own = p.rows.resident;
-  own.insert(own.end(), {{p.sums, std::max(static_cast<uint32_t>(kDstBlock), p.vt)}, {p.scored, static_cast<uint32_t>(p.scores.chain.program().outputs.size())}, {p.weights_cb, p.nt}, {p.tail, 1}});
+  own.insert(own.end(), {{p.sums, std::max(static_cast<uint32_t>(kDstBlock), p.vt)},
+                         {p.scored, static_cast<uint32_t>(p.scores.chain.program().outputs.size())},
+                         {p.weights_cb, p.nt},
+                         {p.tail, 1}});
   for (const auto& [cb, count] : own) {
     co_await k.cb_reserve_back(cb, count);
     for (uint32_t i = 0; i < count && k.values(); ++i) k.new_page(cb, i);

@@ -14,9 +14,9 @@ struct SumChain {
 };
 
 struct AttentionPlan {
-  uint32_t kt, nt, vt;  // tiles
-  uint32_t width;       // columns of tiles of the scores that are made at a time: a block
-  bool resident;        // keys and values stay while their batch entry lasts; else blocks of them are read for each unit
+  uint32_t kt, nt, vt;   // tiles
+  uint32_t width;        // columns of tiles of the scores that are made at a time: a block
+  bool resident;         // keys and values stay while their batch entry lasts; else blocks of them are read for each unit
   DataType left, right;  // operands of the first product and of the last
   Matrix queries, keys, values, result;
   bool queries_in_rows;

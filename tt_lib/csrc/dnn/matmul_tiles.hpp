@@ -27,8 +27,8 @@ std::vector<size_t> select(const std::vector<Matrix>& matrices, bool uniform);  
 // A rectangle of tiles of one batch entry; its last row and column of tiles may be cut by the matrix.
 struct TileBlock {
   int64_t batch;
-  int64_t row, column;     // first element
-  uint32_t height, width;  // tiles
+  int64_t row, column;                                 // first element
+  uint32_t height, width;                              // tiles
   int64_t rows = std::numeric_limits<int64_t>::max();  // that count, where the block ends before its tiles do
 };
 

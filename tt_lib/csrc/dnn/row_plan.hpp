@@ -87,8 +87,8 @@ struct RowPlan {
   double flops = 0;
 };
 
-// Operands and results are `depth` units deep. Other parts of the program make the first `made` operands in L1, and they may read results there:
-// those without a buffer are not written.
+// Operands and results are `depth` units deep. Other parts of the program make the first `made` operands in L1, and they may read results
+// there: those without a buffer are not written.
 int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made = 0);
 // Adds the circular buffers.
 RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made, Program& program);

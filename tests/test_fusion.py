@@ -51,17 +51,6 @@ def swapped_free_dimensions(x, y):
     return lax.transpose(lax.dot_general(x, y, (((2,), (1,)), ((), ()))), (2, 3, 0, 1))
 
 
-def attend(q, k, v, mask=None):
-    scores = jnp.einsum("bqhd,bkhd->bhqk", q, k)
-    if mask is not None:
-        scores = jnp.where(mask, scores, -1e9)
-    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v)
-
-
-def attend_with_weights_first(q, k, v):
-    return jax.nn.softmax(q @ k.swapaxes(1, 2)) @ v
-
-
 def masked_scores(q, k, mask):
     return jax.nn.softmax(jnp.where(mask, jnp.einsum("bqhd,bkhd->bhqk", q, k), -1e9))
 
@@ -108,20 +97,6 @@ CASES = [
     ("convolution_with_residual", lambda x, w: x + jnp.tanh(conv(x, w)), (f32(2, 9, 8, 16), f32(3, 3, 16, 16)), 1),
     ("adam_of_five_parameters", adam, (*PARAMS[:2], jax.tree.map(abs, PARAMS[2]), PARAMS[3]), 1),
     ("adam_of_one_parameter_twice", lambda p, q: (p - 0.1 * q, q - 0.1 * p), (f32(40, 50), f32(40, 50)), 1),
-    ("attention", attend, (f32(2, 64, 3, 16), f32(2, 128, 3, 16), f32(2, 128, 3, 16)), 2),
-    ("attention_bf16", attend, (bf16(2, 64, 3, 16), bf16(2, 128, 3, 16), bf16(2, 128, 3, 16)), 2),
-    ("attention_with_a_mask", attend, (f32(2, 32, 4, 40), f32(2, 64, 4, 40), f32(2, 64, 4, 40), f32(2, 1, 1, 64) > 0), 2),
-    ("attention_to_many_keys", attend, (f32(1, 32, 2, 64), f32(1, 512, 2, 64), f32(1, 512, 2, 64)), 2),
-    ("attention_to_more_keys_than_fit", attend, (f32(1, 32, 2, 64), f32(1, 1024, 2, 64), f32(1, 1024, 2, 64)), 4),
-    ("attention_to_keys_of_no_even_number", attend, (f32(2, 32, 2, 16), f32(2, 100, 2, 16), f32(2, 100, 2, 16)), 4),
-    ("attention_of_three_dimensions", attend_with_weights_first, (f32(6, 64, 32), f32(6, 32, 32), f32(6, 32, 70)), 1),
-    (
-        "attention_whose_weights_are_returned",
-        lambda q, k, v: (attend_with_weights_first(q, k, v), jax.nn.softmax(q @ k.swapaxes(1, 2))),
-        (f32(6, 64, 32), f32(6, 32, 32), f32(6, 32, 70)),
-        3,
-    ),
-    ("attention_gradient", gradient(attend_with_weights_first, 0, 1, 2), (f32(6, 64, 32), f32(6, 32, 32), f32(6, 32, 70)), 9),
     ("mean_of_a_small_loss", lambda x, y: ((x - y) ** 2).mean(), (f32(300), f32(300)), 1),
 ]
 

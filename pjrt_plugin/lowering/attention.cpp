@@ -1,15 +1,20 @@
 // Works on steps, which say exactly who reads and writes which storage: scores = a x b; weights = rows of scores; result = weights x
-// values, or its transpose = values x weights.
+// values, or its transpose = values x weights. What the rows leave for others too (for a gradient: the weights) is written as well.
 #include "lowering/attention.hpp"
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
+#include <unordered_map>
+#include <utility>
 
 #include "dnn/attention.hpp"
+#include "dnn/chain_builder.hpp"
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_view.hpp"
+#include "emulator/fpu.hpp"
+#include "metal/device.hpp"
 
 namespace tt::lowering {
 namespace {
@@ -71,42 +76,56 @@ std::optional<AccessMap> transposed(const AccessMap& map, const std::array<int64
 bool is_plain(const Operand& operand, const AccessMap& map) { return operand.indices.empty() && map.offset == 0 && map.is_contiguous(); }
 bool is_plain(const Operand& operand) { return is_plain(operand, operand.map); }
 
-bool only_converts(const dnn::TileProgram& epilogue) {
-  return epilogue.ops.empty() || (epilogue.ops.size() == 1 && epilogue.ops[0].code == emulator::TileOpcode::kConvert);
-}
+using Verdicts = std::map<std::string, bool>;  // whether a program is faster than its parts, by its listing
+
+StorageId output(const RunStep& step, size_t result) { return step.slots[step.inputs() + result]; }
 
 class Fusion {
  public:
-  Fusion(const RunStep& scores, const RunStep& rows, const RunStep& last)
-      : scores_(scores), rows_(rows), last_(last), a_(*scores.product), r_(*rows.rows), b_(*last.product) {}
+  // `is_read`: whether others than these three steps read a storage.
+  template <class IsRead>
+  Fusion(const RunStep& scores, const RunStep& rows, const RunStep& last, const IsRead& is_read)
+      : scores_(scores), rows_(rows), last_(last), a_(*scores.product), r_(*rows.rows), b_(*last.product) {
+    for (size_t i = 0; i < r_.results.size(); ++i) kept_.push_back(is_read(output(rows, r_.results[i].buffer)));
+  }
 
-  std::optional<RunStep> build(const emulator::ChipSpec& chip) {
-    if (!agree() || !bind_rows() || !bind_values()) return std::nullopt;
-    spec_.queries = bound(a_.a, scores_);
-    spec_.keys = bound(a_.b, scores_);
-    for (const Operand& extra : a_.extras) spec_.extras.push_back(bound(extra, scores_));
+  // Nothing where the parts cannot be joined, or where they take less time apart.
+  std::optional<RunStep> build(const emulator::ChipSpec& chip, Verdicts& verdicts) {
+    if (!agree() || !bind_scores() || !bind_rows() || !bind_values() || !bind_results()) return std::nullopt;
     spec_.name = "attention:" + a_.name + "," + r_.name;
     if (!dnn::fits(spec_, chip)) return std::nullopt;
-    spec_.output_bytes = b_.output_bytes;
     RunStep step;
     step.program = std::make_shared<const metal::Program>(dnn::attention(spec_, chip));
     step.slots = std::move(slots_);
-    step.slots.push_back(last_.slots.back());
-    return step;
+    step.slots.insert(step.slots.end(), outputs_.begin(), outputs_.end());
+    return dnn::fills_all_cores(spec_, chip) || pays(*step.program, chip, verdicts) ? std::optional(std::move(step)) : std::nullopt;
   }
 
  private:
+  bool pays(const metal::Program& whole, const emulator::ChipSpec& chip, Verdicts& verdicts) const {
+    const auto [verdict, is_new] = verdicts.try_emplace(whole.text());
+    if (!is_new) return verdict->second;
+    uint64_t apart = 0;
+    for (const RunStep* step : {&scores_, &rows_, &last_}) apart += metal::estimate(*step->program, chip).cycles;
+    return verdict->second = metal::estimate(whole, chip).cycles <= apart;
+  }
+
   bool agree() {
     spec_.batch = a_.batch;
     spec_.m = a_.m;
     spec_.k = a_.k;
     spec_.n = a_.n;
-    spec_.compute_type = a_.compute_type;
+    spec_.scores_type = a_.compute_type;
+    spec_.last_type = b_.compute_type;
     spec_.scores = a_.epilogue;
-    const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && b_.extras.empty() && only_converts(b_.epilogue) &&
-                       a_.epilogue.outputs.size() == 1 && a_.results.size() == 1 && b_.results.size() == 1 && r_.results.size() == 1;
-    return plain && a_.results[0].map.is_contiguous() && b_.results[0].indices.empty() && r_.results[0].map.is_contiguous() &&
-           r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.compute_type == b_.compute_type && a_.batch == b_.batch;
+    spec_.last = b_.epilogue;
+    if (b_.epilogue.outputs.empty()) {
+      spec_.last = dnn::conversion(emulator::matmul_accumulator_type(b_.compute_type), b_.results[0].type);
+    }
+    const bool plain = !a_.b_in_tiles && !b_.b_in_tiles && a_.epilogue.outputs.size() == a_.results.size() && b_.results.size() == 1 &&
+                       b_.results[0].indices.empty() &&
+                       std::all_of(a_.results.begin(), a_.results.end(), [](const auto& result) { return result.map.is_contiguous(); });
+    return plain && r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.batch == b_.batch;
   }
 
   // The operand with its buffers among those of the whole.
@@ -123,62 +142,115 @@ class Fusion {
     return slots_.size() - 1;
   }
 
-  // Scores become the first operand of the rows.
+  bool bind_scores() {
+    spec_.queries = bound(a_.a, scores_);
+    spec_.keys = bound(a_.b, scores_);
+    for (const Operand& extra : a_.extras) spec_.score_extras.push_back(bound(extra, scores_));
+    return true;
+  }
+
+  // Scores become the first operands of the rows, in their order.
   bool bind_rows() {
-    const StorageId scores = scores_.slots.back();
-    spec_.rows = r_;
-    std::optional<size_t> at;
+    const auto scores_begin = scores_.slots.begin() + static_cast<std::ptrdiff_t>(scores_.inputs());
+    std::vector<size_t> order(a_.results.size(), r_.operands.size());  // which operand of the rows comes at each place
+    std::vector<size_t> others;
     for (size_t i = 0; i < r_.operands.size(); ++i) {
       const Operand& operand = r_.operands[i];
-      const bool is_scores = operand.buffer != dnn::kNoBuffer && rows_.slots[operand.buffer] == scores;
-      if (is_scores && (at || !is_plain(operand) || operand.map.size() != r_.rows * r_.n)) return false;
-      if (is_scores) at = i;
+      const auto found = operand.buffer == dnn::kNoBuffer ? scores_.slots.end()
+                                                          : std::find(scores_begin, scores_.slots.end(), rows_.slots[operand.buffer]);
+      if (found == scores_.slots.end()) {
+        others.push_back(i);
+        continue;
+      }
+      size_t& at = order[static_cast<size_t>(found - scores_begin)];
+      if (at != r_.operands.size() || !is_plain(operand) || operand.map.size() != r_.rows * r_.n) return false;
+      at = i;
     }
-    if (!at) return false;
-    auto& operands = spec_.rows.operands;
-    for (size_t i = 0; i < operands.size(); ++i) {
-      if (i != *at) operands[i] = bound(operands[i], rows_);
+    if (std::find(order.begin(), order.end(), r_.operands.size()) != order.end()) return false;
+    order.insert(order.end(), others.begin(), others.end());
+    spec_.rows = r_;
+    std::vector<size_t> place(order.size());
+    for (size_t i = 0; i < order.size(); ++i) {
+      place[order[i]] = i;
+      spec_.rows.operands[i] = r_.operands[order[i]];
+      if (i >= a_.results.size()) spec_.rows.operands[i] = bound(spec_.rows.operands[i], rows_);
+      if (i < a_.results.size()) spec_.rows.operands[i].buffer = dnn::kNoBuffer;
     }
-    operands[*at].buffer = dnn::kNoBuffer;
-    std::swap(operands[0], operands[*at]);
     for (dnn::RowStep& step : spec_.rows.steps) {
       for (dnn::RowValue& value : step.inputs) {
-        if (value.kind != dnn::RowValue::Kind::kOperand) continue;
-        value.index = value.index == 0 ? *at : value.index == *at ? 0 : value.index;
+        if (value.kind == dnn::RowValue::Kind::kOperand) value.index = place[value.index];
       }
     }
     return true;
   }
 
-  bool bind_values() {
-    const StorageId weights = rows_.slots.back();
-    const auto is_weights = [&](const Operand& operand) {
-      return operand.buffer != dnn::kNoBuffer && last_.slots[operand.buffer] == weights;
-    };
-    spec_.result = b_.results[0];
-    if (is_weights(b_.a)) {
-      spec_.v = b_.n;
-      spec_.values = b_.b;
-      if (b_.m != a_.m || b_.k != a_.n || !is_plain(b_.a) || is_weights(b_.b)) return false;
-    } else {
-      const auto side = transposed(b_.b.map, {b_.batch, b_.k, b_.n}), values = transposed(b_.a.map, {b_.batch, b_.m, b_.k}),
-                 result = transposed(b_.results[0].map, {b_.batch, b_.m, b_.n});
-      spec_.v = b_.m;
-      spec_.values = b_.a;
-      if (b_.n != a_.m || b_.k != a_.n || !side || !values || !result || !is_plain(b_.b, *side)) return false;
-      spec_.values.map = *values;
-      spec_.result.map = *result;
+  // Which result of the rows an operand of the last product is, if any.
+  std::optional<size_t> weights(const Operand& operand) const {
+    if (operand.buffer == dnn::kNoBuffer) return std::nullopt;
+    for (size_t i = 0; i < r_.results.size(); ++i) {
+      const dnn::Result& result = r_.results[i];
+      const bool is_full = result.map.is_contiguous() && result.map.size() == r_.rows * r_.n;
+      if (is_full && last_.slots[operand.buffer] == output(rows_, result.buffer)) return i;
     }
+    return std::nullopt;
+  }
+
+  bool bind_values() {
+    spec_.result = b_.results[0];
+    spec_.last_extras = b_.extras;
+    const auto left = weights(b_.a), right = weights(b_.b);
+    if (left.has_value() == right.has_value()) return false;
+    spec_.weights = left ? *left : *right;
+    spec_.v = left ? b_.n : b_.m;
+    spec_.values = left ? b_.b : b_.a;
+    if (b_.k != a_.n || (left ? b_.m : b_.n) != a_.m) return false;
+    if (right && !transpose_last()) return false;
+    if (left && !is_plain(b_.a)) return false;
     spec_.values = bound(spec_.values, last_);
+    for (Operand& extra : spec_.last_extras) extra = bound(extra, last_);
     return true;
+  }
+
+  // values x weights, read and written the other way round.
+  bool transpose_last() {
+    const auto side = transposed(b_.b.map, {b_.batch, b_.k, b_.n}), values = transposed(b_.a.map, {b_.batch, b_.m, b_.k}),
+               result = transposed(b_.results[0].map, {b_.batch, b_.m, b_.n});
+    if (!side || !values || !result || !is_plain(b_.b, *side)) return false;
+    spec_.values.map = *values;
+    spec_.result.map = *result;
+    for (Operand& extra : spec_.last_extras) {
+      const auto map = transposed(extra.map, {b_.batch, b_.m, b_.n});
+      if (!map) return false;
+      extra.map = *map;
+    }
+    return true;
+  }
+
+  // Those of the rows that others read, then that of the last product.
+  bool bind_results() {
+    for (size_t i = 0; i < r_.results.size(); ++i) {
+      dnn::Result& result = spec_.rows.results[i];
+      if (i != spec_.weights && !kept_[i]) return false;  // nobody reads it: the program was not made for this
+      const size_t buffer = std::exchange(result.buffer, kept_[i] ? outputs_.size() : dnn::kNoBuffer);
+      if (kept_[i]) add_output(output(rows_, buffer), r_.output_bytes[buffer]);
+    }
+    spec_.result.buffer = outputs_.size();
+    add_output(output(last_, 0), b_.output_bytes[0]);
+    spec_.rows.input_bytes = spec_.input_bytes;  // its slots are those of the whole
+    return true;
+  }
+  void add_output(StorageId storage, int64_t bytes) {
+    outputs_.push_back(storage);
+    spec_.output_bytes.push_back(bytes);
   }
 
   const RunStep &scores_, &rows_, &last_;
   const dnn::MatmulSpec& a_;
   const dnn::RowSpec& r_;
   const dnn::MatmulSpec& b_;
+  std::vector<bool> kept_;  // results of the rows
   dnn::AttentionSpec spec_{};
-  std::vector<StorageId> slots_;
+  std::vector<StorageId> slots_, outputs_;
 };
 
 class Pass {
@@ -187,23 +259,20 @@ class Pass {
 
   void run(Sequence& steps) {
     std::vector<bool> gone(steps.size(), false);
+    Writers writers;
     for (size_t i = 0; i < steps.size(); ++i) {
       if (const auto* loop = std::get_if<WhileStep>(&steps[i].action)) {
         run(*loop->body);
+        writers.clear();
         continue;
       }
       if (const auto* branches = std::get_if<CaseStep>(&steps[i].action)) {
         for (const auto& branch : branches->branches) run(*branch);
+        writers.clear();
         continue;
       }
-      auto& last = std::get<RunStep>(steps[i].action);
-      if (last.product == nullptr) continue;
-      const auto [rows, scores] = before(steps, i, gone);
-      if (!rows || !scores) continue;
-      auto whole = Fusion(std::get<RunStep>(steps[*scores].action), std::get<RunStep>(steps[*rows].action), last).build(chip_);
-      if (!whole) continue;
-      last = *std::move(whole);
-      gone[*rows] = gone[*scores] = true;
+      if (std::get<RunStep>(steps[i].action).product != nullptr) fuse(steps, i, gone, writers);
+      if (!gone[i]) note(std::get<RunStep>(steps[i].action), i, writers);
     }
     size_t kept = 0;
     for (size_t i = 0; i < steps.size(); ++i) {
@@ -213,48 +282,81 @@ class Pass {
   }
 
  private:
-  using Index = std::optional<size_t>;
+  using Writers = std::unordered_map<StorageId, size_t>;  // the last step that wrote each storage, since the last loop or branch
 
-  // The program over rows that a product reads, and the product that this one reads, when both can wait until then.
-  std::pair<Index, Index> before(const Sequence& steps, size_t at, const std::vector<bool>& gone) const {
-    const auto rows = writer(steps, at, gone, [](const RunStep& run) { return run.rows != nullptr; });
-    if (!rows) return {};
-    const auto scores = writer(steps, *rows, gone, [](const RunStep& run) { return run.product != nullptr; });
-    if (!scores || !can_wait(steps, *scores, at) || !can_wait(steps, *rows, at)) return {};
-    return {rows, scores};
+  static void note(const RunStep& run, size_t at, Writers& writers) {
+    for (size_t slot = run.inputs(); slot < run.slots.size(); ++slot) writers[run.slots[slot]] = at;
   }
 
-  // The step of the kind that writes what only step `reader` reads.
-  template <class Kind>
-  Index writer(const Sequence& steps, size_t reader, const std::vector<bool>& gone, const Kind& kind) const {
-    const auto& slots = std::get<RunStep>(steps[reader].action).slots;
-    for (size_t i = reader; i-- > 0;) {
-      const auto* run = std::get_if<RunStep>(&steps[i].action);
-      if (run == nullptr || gone[i] || !kind(*run)) continue;
-      const StorageId written = run->slots.back();
-      const bool between = plan_.storages[written].kind == Storage::Kind::kTemporary && mentions_(written) == 2;
-      if (between && std::find(slots.begin(), slots.end() - 1, written) != slots.end() - 1) return i;
+  // Makes one program of the product at `at`, the program over rows that it reads, and the product that this one reads.
+  void fuse(Sequence& steps, size_t at, std::vector<bool>& gone, Writers& writers) {
+    const auto step = [&](size_t i) -> RunStep& { return std::get<RunStep>(steps[i].action); };
+    for (const size_t rows : written_before(step(at), writers)) {
+      if (step(rows).rows == nullptr) continue;
+      for (const size_t scores : written_before(step(rows), writers)) {
+        if (scores > rows || step(scores).product == nullptr || !all_between(step(scores))) continue;
+        const auto place = meeting_place(steps, scores, rows, at, gone);
+        if (!place) continue;
+        const auto is_read = [&](StorageId storage) { return !is_between(storage) || !reads(step(at), storage); };
+        auto whole = Fusion(step(scores), step(rows), step(at), is_read).build(chip_, verdicts_);
+        if (!whole) continue;
+        gone[scores] = gone[rows] = gone[at] = true;
+        gone[*place] = false;
+        step(*place) = *std::move(whole);
+        return note(step(*place), *place, writers);
+      }
     }
+  }
+
+  static std::vector<size_t> written_before(const RunStep& run, const Writers& writers) {
+    std::vector<size_t> steps;
+    for (size_t slot = 0; slot < run.inputs(); ++slot) {
+      if (const auto found = writers.find(run.slots[slot]); found != writers.end()) steps.push_back(found->second);
+    }
+    return steps;
+  }
+
+  static bool reads(const RunStep& run, StorageId storage) {
+    return std::find(run.slots.begin(), run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs()), storage) !=
+           run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs());
+  }
+
+  // Whether only one step writes the storage, and only one reads it.
+  bool is_between(StorageId storage) const { return plan_.storages[storage].kind == Storage::Kind::kTemporary && mentions_(storage) == 2; }
+
+  bool all_between(const RunStep& run) const {
+    return std::all_of(run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs()), run.slots.end(),
+                       [&](StorageId storage) { return is_between(storage); });
+  }
+
+  // Where the three can run together: at the last, or where the rows are made.
+  static std::optional<size_t> meeting_place(const Sequence& steps, size_t scores, size_t rows, size_t last,
+                                             const std::vector<bool>& gone) {
+    if (can_move(steps, rows, last, gone) && can_move(steps, scores, last, gone, rows)) return last;
+    if (can_move(steps, last, rows, gone) && can_move(steps, scores, rows, gone)) return rows;
     return std::nullopt;
   }
 
-  // Whether nobody overwrites on the way what the step reads.
-  static bool can_wait(const Sequence& steps, size_t from, size_t to) {
-    const auto& reads = std::get<RunStep>(steps[from].action).slots;
-    for (size_t i = from + 1; i < to; ++i) {
+  // Whether the step can trade places with all between, except one that comes along.
+  static bool can_move(const Sequence& steps, size_t from, size_t to, const std::vector<bool>& gone, std::optional<size_t> along = {}) {
+    const auto& moved = std::get<RunStep>(steps[from].action);
+    for (size_t i = std::min(from, to) + 1; i < std::max(from, to); ++i) {
       const auto* run = std::get_if<RunStep>(&steps[i].action);
       if (run == nullptr) return false;
-      for (size_t slot = 0; slot < run->slots.size(); ++slot) {
-        const bool written = run->program->slots()[slot].is_output;
-        if (written && std::find(reads.begin(), reads.end() - 1, run->slots[slot]) != reads.end() - 1) return false;
-      }
+      if (!gone[i] && along != i && (touches(moved, *run) || touches(*run, moved))) return false;
     }
     return true;
+  }
+  // Whether one writes what the other reads or writes.
+  static bool touches(const RunStep& writer, const RunStep& other) {
+    return std::any_of(writer.slots.begin() + static_cast<std::ptrdiff_t>(writer.inputs()), writer.slots.end(),
+                       [&](StorageId storage) { return std::find(other.slots.begin(), other.slots.end(), storage) != other.slots.end(); });
   }
 
   const Plan& plan_;
   const emulator::ChipSpec& chip_;
   Mentions mentions_;
+  Verdicts verdicts_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A product, a program over its rows and a second product, where nobody else reads what lies between them, become one program.
+// A product, a program over its rows and a second product become one program. Nobody else may read the scores; the weights may be read.
 #pragma once
 
 #include "lowering/plan.hpp"

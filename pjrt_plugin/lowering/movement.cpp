@@ -33,6 +33,21 @@ void lower_reshape(BlockLowering& block, const ir::Operation& operation) {
   set_view(block, operation, [&](const Source& source) { return reshape(source, operation.result()->type().dims); });
 }
 
+// Whether the elements stay in order: only dimensions of one element move.
+bool keeps_order(const Dims& dims, const Dims& permutation) {
+  Dims moved;
+  for (const int64_t d : permutation) {
+    if (dims[static_cast<size_t>(d)] != 1) moved.push_back(d);
+  }
+  return std::is_sorted(moved.begin(), moved.end());
+}
+
+void lower_transpose(BlockLowering& block, const ir::Operation& operation) {
+  const Dims& permutation = operation.ints(Attr::kPermutation);
+  if (keeps_order(operation.operand(0)->type().dims, permutation)) return lower_reshape(block, operation);
+  set_view(block, operation, [&](const Source& source) { return transpose(source, permutation); });
+}
+
 // How often each element of the operand stands side by side in the result, when all of them do so in order; 0: they do not.
 int64_t times_along_rows(const Dims& operand, const Dims& dimensions, const Dims& result) {
   size_t leading = 0;  // dimensions of the result that are those of the operand
@@ -206,9 +221,7 @@ bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
     case Op::kIota: lower_iota(block, operation); return true;
     case Op::kReshape: lower_reshape(block, operation); return true;
     case Op::kBroadcastInDim: lower_broadcast(block, operation); return true;
-    case Op::kTranspose:
-      set_view(block, operation, [&](const Source& s) { return transpose(s, operation.ints(Attr::kPermutation)); });
-      return true;
+    case Op::kTranspose: lower_transpose(block, operation); return true;
     case Op::kSlice:
       set_view(block, operation, [&](const Source& s) {
         return slice(s, operation.ints(Attr::kStartIndices), operation.ints(Attr::kLimitIndices), operation.ints(Attr::kStrides));

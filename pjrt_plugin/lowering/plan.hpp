@@ -1,6 +1,7 @@
 // What lowering produces: storages, and the steps that fill them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -45,11 +46,15 @@ struct RunStep {
   // Output slots that may share the memory of an input slot: each element is read before it is written.
   std::vector<std::pair<uint16_t, uint16_t>> in_place;  // (input slot, output slot)
   bool is_copy = false;                                 // slot 1 = slot 0: dropped when both share memory
-  // What the program was made from, where it may become part of a larger one. The last slot of a product or of rows is then its only
-  // output.
+  // What the program was made from, where it may become part of a larger one.
   std::shared_ptr<const dnn::EltwiseSpec> elementwise = nullptr;
   std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
   std::shared_ptr<const dnn::RowSpec> rows = nullptr;
+
+  size_t inputs() const {  // slots: those of outputs follow
+    const auto all = program->slots();
+    return static_cast<size_t>(std::count_if(all.begin(), all.end(), [](const metal::SlotSpec& slot) { return !slot.is_output; }));
+  }
 };
 
 // Runs `condition`, then while its predicate holds `body`, then exchanges the memory of each pair in `carried`, and so on. Where it can be

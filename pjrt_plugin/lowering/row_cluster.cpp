@@ -347,7 +347,7 @@ void emit_rows(PlanBuilder& builder, std::span<const std::pair<NodeId, Node>> no
     run.slots = built.inputs;
     run.slots.insert(run.slots.end(), built.outputs.begin(), built.outputs.end());
     run.program = std::make_shared<const metal::Program>(dnn::fused_rows(built.spec, builder.chip));
-    if (built.outputs.size() == 1) run.rows = std::make_shared<const RowSpec>(built.spec);
+    run.rows = std::make_shared<const RowSpec>(built.spec);
     steps.push_back({std::move(run)});
     return;
   }

@@ -7,18 +7,22 @@ namespace tt::dnn {
 
 struct AttentionSpec {
   std::string name;
-  int64_t batch, m, k, n, v;          // ([batch, m, k] x [batch, k, n] worked on row by row) x [batch, n, v]
-  std::vector<int64_t> input_bytes;   // input buffers: slots 0 ..
-  std::vector<int64_t> output_bytes;  // output buffers: the slots after them
-  DataType compute_type;              // of both products
-  Operand queries, keys, values;      // over [batch, m, k], [batch, k, n] and [batch, n, v]
-  TileProgram scores;                 // of the sums and the extras; its output is the first operand of `rows`
-  std::vector<Operand> extras = {};   // over [batch, m, n]
-  RowSpec rows;                       // over [batch * m, n]; its only result is what the values are multiplied by
-  Result result;                      // over [batch, m, v]
+  int64_t batch, m, k, n, v;               // ([batch, m, k] x [batch, k, n] worked on row by row) x [batch, n, v]
+  std::vector<int64_t> input_bytes;        // input buffers: slots 0 ..
+  std::vector<int64_t> output_bytes;       // output buffers: the slots after them
+  DataType scores_type, last_type;         // the products are computed in
+  Operand queries, keys, values;           // over [batch, m, k], [batch, k, n] and [batch, n, v]
+  TileProgram scores;                      // of the sums and the extras; its outputs are the first operands of `rows`
+  std::vector<Operand> score_extras = {};  // over [batch, m, n]
+  RowSpec rows;                            // over [batch * m, n]; results without a buffer stay in L1
+  size_t weights;                          // the result of `rows` that the values are multiplied by
+  TileProgram last;                        // of the sums of the second product and the extras
+  std::vector<Operand> last_extras = {};   // over [batch, m, v]
+  Result result;                           // over [batch, m, v]
 };
 
-bool fits(const AttentionSpec& spec, const ChipSpec& chip);  // whether blocks of 32 rows can be worked on in L1
+bool fits(const AttentionSpec& spec, const ChipSpec& chip);             // whether some rows can be worked on in L1
+bool fills_all_cores(const AttentionSpec& spec, const ChipSpec& chip);  // and each reads keys and values once for many rows
 Program attention(const AttentionSpec& spec, const ChipSpec& chip);
 
 }  // namespace tt::dnn

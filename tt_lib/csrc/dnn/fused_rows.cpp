@@ -22,46 +22,44 @@ Kernel rows_reader(Dataflow k, Args a) {
   const Operands operands(k, p.operands);
   for (size_t s = 0; s < p.streams.size(); ++s) {
     if (!p.streams[s].stationary) continue;
-    co_await k.cb_reserve_back(p.streams[s].cb, static_cast<uint32_t>(p.streams[s].pages));
+    co_await k.cb_reserve_back(p.streams[s].at.cb, p.streams[s].pages);
     read_rows(k, p, operands, s, a.units.first);
     co_await k.noc_async_read_barrier();
-    k.cb_push_back(p.streams[s].cb, static_cast<uint32_t>(p.streams[s].pages));
+    k.cb_push_back(p.streams[s].at.cb, p.streams[s].pages);
   }
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
     for (size_t s = 0; s < p.streams.size(); ++s) {
       if (p.streams[s].stationary) continue;
-      co_await k.cb_reserve_back(p.streams[s].cb, static_cast<uint32_t>(p.streams[s].pages));
+      co_await k.cb_reserve_back(p.streams[s].at.cb, p.streams[s].pages);
       read_rows(k, p, operands, s, unit);
     }
     co_await k.noc_async_read_barrier();
     for (const RowStream& stream : p.streams) {
-      if (!stream.stationary) k.cb_push_back(stream.cb, static_cast<uint32_t>(stream.pages));
+      if (!stream.stationary) k.cb_push_back(stream.at.cb, stream.pages);
     }
   }
 }
 
 Kernel rows_compute(Compute k, Args a) {
   const RowPlan& p = *a.plan;
-  const auto pages = [&](const RowStream& stream) { return static_cast<uint32_t>(stream.pages); };
-  const auto out_pages = [&](const RowSink& sink) { return sink.per_row ? 1u : static_cast<uint32_t>(p.shape.pages_per_unit); };
   for (const auto& [cb, count] : p.resident) {
     co_await k.cb_reserve_back(cb, count);
     for (uint32_t i = 0; i < count && k.values(); ++i) k.new_page(cb, i);
     k.cb_push_back(cb, count);
   }
   for (const RowStream& stream : p.streams) {
-    if (stream.stationary) co_await k.cb_wait_front(stream.cb, pages(stream));
+    if (stream.stationary) co_await k.cb_wait_front(stream.at.cb, stream.pages);
   }
   RowUnit work(k, p);
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
     for (const RowStream& stream : p.streams) {
-      if (!stream.stationary) co_await k.cb_wait_front(stream.cb, pages(stream));
+      if (!stream.stationary) co_await k.cb_wait_front(stream.at.cb, stream.pages);
     }
-    for (const RowSink& sink : p.sinks) co_await k.cb_reserve_back(sink.cb, out_pages(sink));
+    for (const RowSink& sink : p.sinks) co_await k.cb_reserve_back(sink.at.cb, sink.pages);
     work.run(unit);
-    for (const RowSink& sink : p.sinks) k.cb_push_back(sink.cb, out_pages(sink));
+    for (const RowSink& sink : p.sinks) k.cb_push_back(sink.at.cb, sink.pages);
     for (const RowStream& stream : p.streams) {
-      if (!stream.stationary) k.cb_pop_front(stream.cb, pages(stream));
+      if (!stream.stationary) k.cb_pop_front(stream.at.cb, stream.pages);
     }
   }
 }
@@ -70,18 +68,10 @@ Kernel rows_writer(Dataflow k, Args a) {
   const RowPlan& p = *a.plan;
   for (int64_t unit = a.units.first; unit < a.units.first + a.units.count; ++unit) {
     for (const RowSink& sink : p.sinks) {
-      const auto element = static_cast<size_t>(size_of(sink.type));
-      const auto pages = sink.per_row ? 1u : static_cast<uint32_t>(p.shape.pages_per_unit);
-      co_await k.cb_wait_front(sink.cb, pages);
-      if (sink.per_row) {
-        k.noc_async_write_mapped(sink.cb, 0, sink.slot, sink.map, element, unit * p.shape.rows_per_unit(), p.shape.rows_in(unit));
-      }
-      for (int64_t g = 0; g < p.shape.pages_in(unit) && !sink.per_row; ++g) {
-        k.noc_async_write_mapped(sink.cb, static_cast<uint32_t>(g), sink.slot, sink.map, element, p.shape.page_start(unit, g),
-                                 p.shape.page_elements(unit, g));
-      }
+      co_await k.cb_wait_front(sink.at.cb, sink.pages);
+      write_rows(k, p, sink, unit);
       co_await k.noc_async_write_barrier();
-      k.cb_pop_front(sink.cb, pages);
+      k.cb_pop_front(sink.at.cb, sink.pages);
     }
   }
 }
@@ -90,10 +80,10 @@ RowShape choose_shape(const RowSpec& spec, const ChipSpec& chip) {
   RowShape shape = shape_of_rows(spec.rows, spec.n);
   if (shape.pages_per_row > 1) return shape;
   for (int64_t pages = kMaxPagesPerUnit; pages > 1; pages /= 2) {
-    shape.pages_per_unit = pages;
+    shape.rows_per_unit = pages * shape.rows_per_page;
     if (row_l1_bytes(spec, shape, 1) <= kHostCache && shape.units() >= num_compute_cores(chip)) return shape;
   }
-  shape.pages_per_unit = 1;
+  shape.rows_per_unit = shape.rows_per_page;
   return shape;
 }
 
@@ -113,7 +103,7 @@ Program fused_rows(const RowSpec& spec, const ChipSpec& chip) {
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
   const RowShape shape = choose_shape(spec, chip);
-  RowPlan plan = plan_rows(spec, shape, row_l1_bytes(spec, shape, 2) <= chip.l1_usable ? 2 : 1, {}, program);
+  RowPlan plan = plan_rows(spec, shape, row_l1_bytes(spec, shape, 2) <= chip.l1_usable ? 2 : 1, 0, program);
   program.flops = plan.flops;
   add_row_notes(spec, plan, program);
 

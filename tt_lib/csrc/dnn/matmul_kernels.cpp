@@ -47,15 +47,6 @@ TileBlock side_block(const MatmulPlan& p, const Block& block, size_t side, int64
   return {block.batch, k_tile * kTileSide, block.column * kTileSide, static_cast<uint32_t>(depth), static_cast<uint32_t>(block.width)};
 }
 
-// The extras that change from tile to tile, or those that are uniform.
-std::vector<size_t> select_extras(const MatmulPlan& p, bool uniform) {
-  std::vector<size_t> selected;
-  for (size_t e = 0; e < p.extras.size(); ++e) {
-    if (p.extras[e].view.is_uniform() == uniform) selected.push_back(e);
-  }
-  return selected;
-}
-
 }  // namespace
 
 Kernel matmul_reader(Dataflow k, MatmulArgs a) {
@@ -65,8 +56,8 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
   std::vector<TileReader> extras;
   for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kFaces);
   const auto columns = static_cast<uint32_t>(p.nb);
-  const std::vector<size_t> moving = select_extras(p, /*uniform=*/false);
-  for (const size_t e : select_extras(p, /*uniform=*/true)) {
+  const std::vector<size_t> moving = select(p.extras, /*uniform=*/false);
+  for (const size_t e : select(p.extras, /*uniform=*/true)) {
     co_await k.cb_reserve_back(p.extra_cbs[e], 1);
     extras[e].read({0, 0, 0, 1, 1}, p.extra_cbs[e], 0, 1);
     co_await k.noc_async_read_barrier();
@@ -152,8 +143,8 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
   const size_t sum_bytes = emulator::matmul_tile_bytes(p.accumulator);
   std::vector<const std::byte*> inputs(1 + p.extras.size());
   std::vector<std::byte*> outputs(p.results.size());
-  const std::vector<size_t> moving = select_extras(p, /*uniform=*/false);
-  for (const size_t e : select_extras(p, /*uniform=*/true)) {
+  const std::vector<size_t> moving = select(p.extras, /*uniform=*/false);
+  for (const size_t e : select(p.extras, /*uniform=*/true)) {
     co_await k.cb_wait_front(p.extra_cbs[e], 1);
     inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], 0) : nullptr;
   }

@@ -73,6 +73,8 @@ bool is_zero(const std::vector<std::byte>& pad) {
 
 int64_t extent(int64_t size, int64_t at) { return std::clamp<int64_t>(size - at, 0, kTileSide); }
 
+int64_t rows_of(const TileBlock& block, const MatrixView& view) { return std::min(block.rows, view.rows - block.row); }
+
 int64_t resolve(Dataflow& k, const std::vector<DynamicIndex>& indices) { return indices.empty() ? 0 : resolve_offset(k, {}, indices); }
 
 }  // namespace
@@ -84,6 +86,14 @@ Matrix input_matrix(const Operand& operand, int64_t batch, int64_t rows, int64_t
 
 Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t rows, int64_t columns) {
   return {slot, result.type, matrix_view(result.map, batch, rows, columns), {}, result.indices};
+}
+
+std::vector<size_t> select(const std::vector<Matrix>& matrices, bool uniform) {
+  std::vector<size_t> selected;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    if (matrices[i].view.is_uniform() == uniform) selected.push_back(i);
+  }
+  return selected;
 }
 
 int64_t page_bytes(TileForm form, DataType type) {
@@ -114,7 +124,7 @@ TileReader::TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, Ti
 
 void TileReader::charge(const TileBlock& block) const {
   const MatrixView& view = matrix_.view;
-  const int64_t rows = std::min<int64_t>(block.height * kTileSide, view.rows - block.row);
+  const int64_t rows = std::min<int64_t>(block.height * kTileSide, rows_of(block, view));
   const int64_t columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
   const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);
   const int64_t transactions = transposed_ ? columns * div_up(rows, run) : rows * div_up(columns, run);
@@ -132,7 +142,7 @@ void TileReader::prepare(const TileBlock& block) {
     find_positions(view, group, start, count, positions.data());
     return true;
   };
-  const int64_t rows = std::min<int64_t>(block.height * kTileSide, view.rows - block.row);
+  const int64_t rows = std::min<int64_t>(block.height * kTileSide, rows_of(block, view));
   const int64_t columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
   const bool new_rows = find(rows_, MatrixView::kRows, block.row, rows, row_range_);
   const bool new_columns = find(columns_, MatrixView::kColumns, block.column, columns, column_range_);
@@ -187,7 +197,7 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       const uint32_t index = first + i * pitch + j;
       std::byte* page = shared != nullptr ? shared + index * page_bytes : k_.new_page(cb, index);
       const int64_t row = i * kTileSide, column = j * kTileSide;
-      const Window window{row, column, extent(view.rows - block.row, row), extent(view.columns - block.column, column)};
+      const Window window{row, column, extent(rows_of(block, view), row), extent(view.columns - block.column, column)};
       if (form_ == TileForm::kRows) {
         find_rows(window, block, page);
         continue;
@@ -376,7 +386,7 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
     for (uint32_t j = 0; j < block.width; ++j) k_.noc_async_write(cb, j, matrix_.slot, (start + j) * tile, tile);
     return;
   }
-  const int64_t rows = extent(view.rows, block.row), columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
+  const int64_t rows = extent(rows_of(block, view), 0), columns = std::min<int64_t>(block.width * kTileSide, view.columns - block.column);
   if (!k_.values()) {
     const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);
     const int64_t transactions = transposed_ ? columns * div_up(rows, run) : rows * div_up(columns, run);

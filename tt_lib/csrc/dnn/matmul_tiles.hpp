@@ -22,11 +22,14 @@ struct Matrix {
 Matrix input_matrix(const Operand& operand, int64_t batch, int64_t rows, int64_t columns);
 Matrix output_matrix(const Result& result, Slot slot, int64_t batch, int64_t rows, int64_t columns);
 
+std::vector<size_t> select(const std::vector<Matrix>& matrices, bool uniform);  // those of one element, or all others
+
 // A rectangle of tiles of one batch entry; its last row and column of tiles may be cut by the matrix.
 struct TileBlock {
   int64_t batch;
-  int64_t row, column;     // first element
-  uint32_t height, width;  // tiles
+  int64_t row, column;                                 // first element
+  uint32_t height, width;                              // tiles
+  int64_t rows = std::numeric_limits<int64_t>::max();  // that count, where the block ends before its tiles do
 };
 
 // What a page holds of a tile.

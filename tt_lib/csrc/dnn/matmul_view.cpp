@@ -24,11 +24,13 @@ void add_dim(MatrixView& view, MatrixView::Group group, const AccessMap::Dim& di
   if (dense) view.offset -= dim.low * dim.stride;
 }
 
-// How many neighbours of the group's innermost dimension one transfer may bring.
-int64_t density(const std::vector<MatrixView::Dim>& dims) {
-  if (dims.empty()) return 1;
-  const int64_t stride = std::abs(dims.back().stride);
-  return stride == 0 ? 1 : std::max<int64_t>(dims.back().size / stride, 1);
+// Neighbours of the group's innermost dimension that one transfer brings.
+int64_t run_of(const std::vector<MatrixView::Dim>& dims) { return dims.empty() || std::abs(dims.back().stride) > 1 ? 1 : dims.back().size; }
+
+// Which of two groups to walk along: the one of longer runs, else the one whose neighbours lie closer to each other.
+std::pair<int64_t, int64_t> density(const std::vector<MatrixView::Dim>& dims) {
+  const int64_t stride = dims.empty() ? 0 : std::abs(dims.back().stride);
+  return stride == 0 ? std::pair<int64_t, int64_t>{1, 1} : std::pair{run_of(dims), std::max<int64_t>(dims.back().size / stride, 1)};
 }
 
 }  // namespace
@@ -51,8 +53,7 @@ bool MatrixView::is_uniform() const {
 bool MatrixView::runs_along_rows() const { return density(groups[kRows]) > density(groups[kColumns]); }
 
 int64_t MatrixView::run_length() const {
-  const std::vector<Dim>& dims = groups[runs_along_rows() ? kRows : kColumns];
-  return irregular ? irregular->run_length() : dims.empty() || std::abs(dims.back().stride) > 1 ? 1 : dims.back().size;
+  return irregular ? irregular->run_length() : run_of(groups[runs_along_rows() ? kRows : kColumns]);
 }
 
 std::optional<std::vector<std::vector<AccessMap::Dim>>> split_dims(const AccessMap& map, std::span<const int64_t> sizes) {

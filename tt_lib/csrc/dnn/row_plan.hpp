@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 
 #include "dnn/fused_rows.hpp"
 
@@ -13,34 +14,48 @@ inline constexpr size_t kMaxRowInputs = 30;   // of one step
 // A unit of work is a few whole rows: several of them to a page where they are short, several pages to one where they are long.
 struct RowShape {
   int64_t rows, n;
+  int64_t group;          // no unit holds rows of two groups
   int64_t pages_per_row;  // 1: short rows
   int64_t rows_per_page;  // 1: long rows
-  int64_t pages_per_unit;
+  int64_t rows_per_unit;
 
-  int64_t rows_per_unit() const { return pages_per_row > 1 ? 1 : rows_per_page * pages_per_unit; }
-  int64_t units() const { return div_up(rows, rows_per_unit()); }
-  int64_t rows_in(int64_t unit) const { return std::min(rows_per_unit(), rows - unit * rows_per_unit()); }
-  int64_t pages_in(int64_t unit) const { return pages_per_row > 1 ? pages_per_row : div_up(rows_in(unit), rows_per_page); }
-  // Of page g of a unit: rows (1 for a part of a row), elements, and its first element in [rows, n].
-  int64_t page_rows(int64_t unit, int64_t g) const {
-    return pages_per_row > 1 ? 1 : std::min(rows_per_page, rows_in(unit) - g * rows_per_page);
-  }
+  int64_t pages_of(int64_t count) const { return pages_per_row > 1 ? count * pages_per_row : div_up(count, rows_per_page); }
+  int64_t pages_per_unit() const { return pages_of(rows_per_unit); }
+  int64_t units_per_group() const { return div_up(group, rows_per_unit); }
+  int64_t units() const { return rows / group * units_per_group(); }
+  int64_t start_in_group(int64_t unit) const { return unit % units_per_group() * rows_per_unit; }
+  int64_t first_row(int64_t unit) const { return unit / units_per_group() * group + start_in_group(unit); }
+  int64_t rows_in(int64_t unit) const { return std::min(rows_per_unit, group - start_in_group(unit)); }
+  int64_t pages_in(int64_t unit) const { return pages_of(rows_in(unit)); }
+  // Of page g of a unit: its first row in the unit, rows (1 for a part of a row), elements, and its first element in [rows, n].
+  int64_t page_row(int64_t g) const { return pages_per_row > 1 ? g / pages_per_row : g * rows_per_page; }
+  int64_t page_rows(int64_t unit, int64_t g) const { return std::min(rows_per_page, rows_in(unit) - page_row(g)); }
   int64_t page_elements(int64_t unit, int64_t g) const {
-    return pages_per_row > 1 ? std::min<int64_t>(kTileElements, n - g * static_cast<int64_t>(kTileElements)) : page_rows(unit, g) * n;
+    return pages_per_row > 1 ? std::min<int64_t>(kTileElements, n - page_column(g)) : page_rows(unit, g) * n;
   }
-  int64_t page_start(int64_t unit, int64_t g) const {
-    const int64_t first = unit * rows_per_unit();
-    return pages_per_row > 1 ? first * n + g * static_cast<int64_t>(kTileElements) : (first + g * rows_per_page) * n;
-  }
+  int64_t page_start(int64_t unit, int64_t g) const { return (first_row(unit) + page_row(g)) * n + page_column(g); }
+  // Where a row of a unit starts: the page, and the element there.
+  int64_t page_of(int64_t row) const { return pages_per_row > 1 ? row * pages_per_row : row / rows_per_page; }
+  int64_t place_of(int64_t row) const { return pages_per_row > 1 ? 0 : row % rows_per_page * n; }
+
+ private:
+  int64_t page_column(int64_t g) const { return pages_per_row > 1 ? g % pages_per_row * static_cast<int64_t>(kTileElements) : 0; }
 };
-RowShape shape_of_rows(int64_t rows, int64_t n);  // one page to a unit of short rows
+RowShape shape_of_rows(int64_t rows, int64_t n);  // one page to a unit of short rows, one row to a unit of long ones
+
+struct RowPages {
+  Cb cb = 0;
+  uint32_t first = 0;  // page
+};
 
 struct RowStream {
   bool per_row;     // one element per row
   bool stationary;  // the same for all units: read once
-  Cb cb = 0;
-  int64_t pages = 0;  // per unit
-  bool made = false;  // in L1, by the compute kernel: nobody reads it from DRAM
+  RowPages at;
+  uint32_t pages = 0;  // per unit
+  bool made = false;   // in L1, by the compute kernel: nobody reads it from DRAM
+
+  bool moves() const { return !stationary && !made; }  // is read for each unit
 };
 
 struct RowSink {
@@ -48,7 +63,8 @@ struct RowSink {
   Slot slot;
   AccessMap map;
   DataType type;
-  Cb cb = 0;
+  RowPages at = {};
+  uint32_t pages = 0;  // per unit
   bool stays = false;  // in L1, for the compute kernel: nobody writes it to DRAM
 };
 
@@ -65,29 +81,31 @@ struct RowPlan {
   std::vector<RowStream> streams;  // one per operand
   std::vector<RowSink> sinks;      // one per result
   std::vector<Step> steps;
-  Cb pages = 0, elements = 0, repeated = 0;
+  std::vector<RowPages> pages;  // that stay in L1
+  Cb elements = 0, repeated = 0;
   std::vector<std::pair<Cb, uint32_t>> resident;  // these buffers and their pages: written and read by the compute kernel alone
   double flops = 0;
 };
 
-// Values of a spec that other parts of the program hold in L1.
-struct RowNeighbours {
-  bool make_first_operand = false, take_first_result = false;
-};
-
-int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth);  // with operands and results `depth` units deep
+// Operands and results are `depth` units deep. Other parts of the program make the first `made` operands in L1, and they may read results
+// there: those without a buffer are not written.
+int64_t row_l1_bytes(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made = 0);
 // Adds the circular buffers.
-RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, RowNeighbours neighbours, Program& program);
+RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made, Program& program);
 void add_row_notes(const RowSpec& spec, const RowPlan& plan, Program& program);
 
 // What a unit needs of an operand goes to the back of its circular buffer, which has room.
 void read_rows(Dataflow& k, const RowPlan& plan, const Operands& operands, size_t stream, int64_t unit);
+// A unit of a result, at the front of its circular buffer, goes to DRAM.
+void write_rows(Dataflow& k, const RowPlan& plan, const RowSink& sink, int64_t unit);
 
 // The steps on the rows of a unit. Streams hold its pages, sinks have room for them.
 class RowUnit {
  public:
-  RowUnit(Compute& k, const RowPlan& plan) : k_(k), p_(plan), g_(plan.shape.pages_per_unit) {}
+  RowUnit(Compute& k, const RowPlan& plan) : k_(k), p_(plan), g_(plan.shape.pages_per_unit()) {}
   void run(int64_t unit);
+  // Where the rows of an operand that is made here lie, or of a result of the last run: each in one piece.
+  void find_rows(const RowValue& value, std::span<std::byte*> rows);
 
  private:
   const std::byte* input(const RowValue& value, int64_t page);

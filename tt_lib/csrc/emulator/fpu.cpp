@@ -1,6 +1,9 @@
 // The matrix engine's types, and its operations on the engine chosen at load.
 #include "emulator/fpu.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/error.hpp"
 #include "emulator/simd/engine.hpp"
 
@@ -52,6 +55,17 @@ void untilize(size_t element, const std::byte* tile, std::byte* destination, int
               size_t cols, int64_t next) {
   check(is_element_size(element) && rows <= 32 && cols <= 32, "[untilize] ", rows, "x", cols, " elements of ", element, " bytes");
   engine().untilize(element, tile, destination, row_stride, col_stride, rows, cols, next);
+}
+
+void untilize_rows(size_t element, const std::byte* tile, std::span<std::byte* const> rows, size_t columns) {
+  check(is_element_size(element) && rows.size() <= 32 && columns <= 32, "[untilize] ", rows.size(), "x", columns, " elements of ", element,
+        " bytes");
+  const size_t left = std::min<size_t>(columns, 16) * element, right = columns > 16 ? (columns - 16) * element : 0;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const std::byte* from = tile + (r / 16 * 512 + r % 16 * 16) * element;
+    std::memcpy(rows[r], from, left);
+    std::memcpy(rows[r] + left, from + 256 * element, right);
+  }
 }
 
 void fold_rows(TileOpcode opcode, const float* rows, size_t count, size_t length, float* results) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/data_type.hpp"
 #include "emulator/tile_program.hpp"
@@ -49,6 +50,9 @@ void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride
                   int64_t next = 32);
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
               size_t cols, int64_t next = 32);
+
+// The same to rows that lie anywhere: `columns` elements of row i of the tile go to rows[i].
+void untilize_rows(size_t element, const std::byte* tile, std::span<std::byte* const> rows, size_t columns);
 
 // results[r] = rows[r * length] . ... . rows[r * length + length - 1], for kAdd, kMul, kMax or kMin of f32. The order of combination
 // depends on `length` alone (simd/rows.cpp).

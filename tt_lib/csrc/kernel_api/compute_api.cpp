@@ -71,9 +71,9 @@ void Compute::matmul_block(const TileRange& a, const TileRange& b, uint32_t dst,
   emulator::matmul_block(type, {a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows, a_in_rows, fresh});
 }
 
-void Compute::untilize_block(size_t element, const std::byte* tile, std::byte* rows, int64_t row_stride) {
+void Compute::untilize_block(size_t element, const std::byte* tile, std::span<std::byte* const> rows, uint32_t columns) {
   if (!values()) return charge({0, cycles::kCopyTile + cycles::kPackTile});
-  emulator::untilize(element, tile, rows, row_stride, 1, 32, 32);
+  emulator::untilize_rows(element, tile, rows, columns);
 }
 
 std::byte* Compute::new_page_for(Cb cb, uint32_t index, Slot slot, const emulator::AccessMap& map, size_t element, int64_t start,

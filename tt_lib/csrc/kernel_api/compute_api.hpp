@@ -64,8 +64,8 @@ class Compute : public KernelContext {
   void reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results);
   void bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page);
 
-  // A tile of the caller's choice to 32 rows, `row_stride` elements apart.
-  void untilize_block(size_t element, const std::byte* tile, std::byte* rows, int64_t row_stride);
+  // The first rows of a tile of the caller's choice, `columns` elements of each, to where rows[i] says.
+  void untilize_block(size_t element, const std::byte* tile, std::span<std::byte* const> rows, uint32_t columns);
 
   // A new page whose content will be written to elements [start, start + count) of a map: where these lie side by side the page is made
   // in place, and the writer has nothing to copy.

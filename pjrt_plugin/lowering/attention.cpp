@@ -14,6 +14,7 @@
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_view.hpp"
 #include "emulator/fpu.hpp"
+#include "lowering/mentions.hpp"
 #include "metal/device.hpp"
 
 namespace tt::lowering {
@@ -21,42 +22,6 @@ namespace {
 
 using dnn::AccessMap;
 using dnn::Operand;
-
-// How often the steps name each storage.
-class Mentions {
- public:
-  explicit Mentions(const Plan& plan) {
-    visit(plan.steps);
-    for (const StorageId storage : plan.parameters) ++count_[storage];
-    for (const StorageId storage : plan.results) ++count_[storage];
-  }
-  int64_t operator()(StorageId storage) const {
-    const auto found = count_.find(storage);
-    return found == count_.end() ? 0 : found->second;
-  }
-
- private:
-  void visit(const Sequence& steps) {
-    for (const Step& step : steps) {
-      if (const auto* run = std::get_if<RunStep>(&step.action)) {
-        for (const StorageId storage : run->slots) ++count_[storage];
-      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-        ++count_[loop->predicate];
-        for (const auto& [argument, next] : loop->carried) {
-          ++count_[argument];
-          ++count_[next];
-        }
-        visit(*loop->condition);
-        visit(*loop->body);
-      } else {
-        const auto& branches = std::get<CaseStep>(step.action);
-        ++count_[branches.selector];
-        for (const auto& branch : branches.branches) visit(*branch);
-      }
-    }
-  }
-  std::map<StorageId, int64_t> count_;
-};
 
 // The map over [d0, d2, d1] of one over [d0, d1, d2].
 std::optional<AccessMap> transposed(const AccessMap& map, const std::array<int64_t, 3>& dims) {
@@ -322,7 +287,9 @@ class Pass {
   }
 
   // Whether only one step writes the storage, and only one reads it.
-  bool is_between(StorageId storage) const { return plan_.storages[storage].kind == Storage::Kind::kTemporary && mentions_(storage) == 2; }
+  bool is_between(StorageId storage) const {
+    return plan_.storages[storage].kind == Storage::Kind::kTemporary && mentions_.only_between(storage);
+  }
 
   bool all_between(const RunStep& run) const {
     return std::all_of(run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs()), run.slots.end(),

@@ -6,6 +6,7 @@
 #include "lowering/block.hpp"
 #include "lowering/layouts.hpp"
 #include "lowering/memory.hpp"
+#include "lowering/mentions.hpp"
 #include "lowering/writes.hpp"
 
 namespace tt::lowering {
@@ -27,27 +28,12 @@ void refuse_all(const Context& context) {
 
 // Such as those that products have in tiles.
 void drop_unread_constants(Plan& plan) {
-  std::vector<bool> read(plan.storages.size(), false);
-  for (const StorageId result : plan.results) read[result] = true;
-  const auto look = [&](const auto& self, const Sequence& steps) -> void {
-    for (const Step& step : steps) {
-      if (const auto* run = std::get_if<RunStep>(&step.action)) {
-        for (const StorageId storage : run->slots) read[storage] = true;
-      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-        self(self, *loop->condition);
-        self(self, *loop->body);
-      } else {
-        const auto& branches = std::get<CaseStep>(step.action);
-        read[branches.selector] = true;
-        for (const auto& branch : branches.branches) self(self, *branch);
-      }
-    }
-  };
-  look(look, plan.steps);
-  for (StorageId storage = 0; storage < plan.storages.size(); ++storage) {
-    if (plan.storages[storage].kind != Storage::Kind::kConstant || read[storage]) continue;
-    plan.storages[storage].data = std::make_shared<const std::vector<std::byte>>();
-    plan.storages[storage].bytes = 0;
+  const Mentions mentions(plan);
+  for (StorageId id = 0; id < plan.storages.size(); ++id) {
+    Storage& storage = plan.storages[id];
+    if (storage.kind != Storage::Kind::kConstant || mentions(id) > 0) continue;
+    storage.data = std::make_shared<const std::vector<std::byte>>();
+    storage.bytes = 0;
   }
 }
 

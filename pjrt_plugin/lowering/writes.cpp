@@ -1,60 +1,129 @@
-// Works on steps, in order: scans stack their results so.
+// Works on steps, in order: scans stack their results so, and results of products are transposed so.
 #include "lowering/writes.hpp"
 
 #include <algorithm>
 #include <optional>
 
 #include "dnn/eltwise.hpp"
+#include "dnn/matmul.hpp"
+#include "dnn/matmul_view.hpp"
+#include "lowering/mentions.hpp"
 
 namespace tt::lowering {
 namespace {
+
+using dnn::AccessMap;
 
 constexpr size_t kFarthest = 64;  // steps between a write and what makes it: they are looked at for each write
 
 bool mentions(const RunStep& run, StorageId storage) { return std::find(run.slots.begin(), run.slots.end(), storage) != run.slots.end(); }
 
-// The only output of a step that stores its only whole operand somewhere, as it is.
-bool is_plain_write(const RunStep& run) {
+// Whether the step stores its only operand, of which it reads each element once, and does nothing else.
+bool is_write(const RunStep& run) {
   if (run.elementwise == nullptr || run.elementwise->parts.size() != 1) return false;
-  const dnn::EltwiseSpec& spec = *run.elementwise;
-  const dnn::EltwisePart& part = spec.parts[0];
-  if (!spec.chain.ops.empty() || part.operands.size() != 1 || part.results.size() != 1) return false;
-  const dnn::Operand& from = part.operands[0];
-  return from.buffer == 0 && from.indices.empty() && from.map.offset == 0 && from.map.is_contiguous() && from.type == part.results[0].type;
+  const dnn::EltwisePart& part = run.elementwise->parts[0];
+  return run.elementwise->chain.ops.empty() && part.operands.size() == 1 && part.results.size() == 1 && part.operands[0].buffer == 0 &&
+         part.operands[0].type == part.results[0].type;
 }
 
-// `maker` with what `write` does as one more result.
-std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, const emulator::ChipSpec& chip) {
-  const dnn::EltwiseSpec &made = *maker.elementwise, &copy = *write.elementwise;
-  if (made.parts.size() != 1 || made.parts[0].elements != copy.parts[0].elements) return std::nullopt;
-  const size_t inputs = made.input_bytes.size();
-  const auto& results = made.parts[0].results;
-  const auto result = std::find_if(results.begin(), results.end(), [&](const dnn::Result& r) {
-    return maker.slots[inputs + r.buffer] == write.slots[0] && r.indices.empty() && r.map.offset == 0 && r.map.is_contiguous();
-  });
-  if (result == results.end()) return std::nullopt;
+// Where element i of what a write reads goes, in the order in which it lies in memory.
+std::optional<AccessMap> destination(const RunStep& write) {
+  const dnn::EltwisePart& part = write.elementwise->parts[0];
+  const AccessMap &from = part.operands[0].map, &to = part.results[0].map;
+  if (!part.operands[0].indices.empty() || from.offset != 0 || from.is_padded() || to.is_padded()) return std::nullopt;
+  std::vector<int64_t> sizes;
+  std::vector<size_t> order;  // of the dimensions in memory
+  for (size_t d = 0; d < from.dims.size(); ++d) {
+    sizes.push_back(from.dims[d].size);
+    if (sizes[d] != 1) order.push_back(d);
+  }
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return from.dims[a].stride > from.dims[b].stride; });
+  int64_t elements = 1;
+  for (size_t i = order.size(); i-- > 0;) {
+    if (from.dims[order[i]].stride != elements) return std::nullopt;
+    elements *= sizes[order[i]];
+  }
+  const auto split = dnn::split_dims(to, sizes);
+  if (!split || elements != part.elements) return std::nullopt;
+  AccessMap map;
+  map.offset = to.offset;
+  for (const size_t d : order) map.dims.insert(map.dims.end(), (*split)[d].begin(), (*split)[d].end());
+  return map.coalesced();
+}
 
-  dnn::EltwiseSpec spec = made;
+// The write's result among those of `maker`: in place of result `at`, or beside it. Returns the maker's slots with it; its result and the
+// buffers of a spec change.
+template <class Spec>
+RunStep with_write(const RunStep& maker, const RunStep& write, Spec& spec, dnn::Result& result, bool instead) {
+  const size_t inputs = spec.input_bytes.size();
   RunStep run;
   run.slots.assign(maker.slots.begin(), maker.slots.begin() + static_cast<int64_t>(inputs));
-  dnn::Result stored = copy.parts[0].results[0];
-  for (dnn::DynamicIndex& index : stored.indices) {
+  const size_t old_buffer = result.buffer;
+  result.indices = write.elementwise->parts[0].results[0].indices;
+  for (dnn::DynamicIndex& index : result.indices) {
     const StorageId storage = write.slots[index.buffer];
-    const auto found = std::find(run.slots.begin(), run.slots.end(), storage);
-    if (found == run.slots.end()) spec.input_bytes.push_back(copy.input_bytes[index.buffer]);
-    index.buffer = static_cast<size_t>(found - run.slots.begin());
-    if (found == run.slots.end()) run.slots.push_back(storage);
+    const auto found = static_cast<size_t>(std::find(run.slots.begin(), run.slots.end(), storage) - run.slots.begin());
+    if (found == run.slots.size()) {
+      spec.input_bytes.push_back(write.elementwise->input_bytes[index.buffer]);
+      run.slots.push_back(storage);
+    }
+    index.buffer = found;
   }
-  stored.buffer = spec.output_bytes.size();
-  spec.output_bytes.push_back(copy.output_bytes[0]);
-  spec.chain.outputs.push_back(made.chain.outputs[static_cast<size_t>(result - results.begin())]);
-  spec.parts[0].results.push_back(std::move(stored));
-  if (spec.chain.inputs.size() + spec.chain.outputs.size() > dnn::kMaxEltwiseBuffers) return std::nullopt;
-
+  result.map = *destination(write);
   const auto more = static_cast<uint16_t>(run.slots.size() - inputs);
-  for (const auto& [in, out] : maker.in_place) run.in_place.emplace_back(in, static_cast<uint16_t>(out + more));
+  for (const auto& [in, out] : maker.in_place) {
+    if (!instead || out != inputs + old_buffer) run.in_place.emplace_back(in, static_cast<uint16_t>(out + more));
+  }
   run.slots.insert(run.slots.end(), maker.slots.begin() + static_cast<int64_t>(inputs), maker.slots.end());
-  run.slots.push_back(write.slots.back());
+  if (instead) {
+    run.slots[spec.input_bytes.size() + old_buffer] = write.slots.back();
+    spec.output_bytes[old_buffer] = write.elementwise->output_bytes[0];
+  } else {
+    result.buffer = spec.output_bytes.size();
+    run.slots.push_back(write.slots.back());
+    spec.output_bytes.push_back(write.elementwise->output_bytes[0]);
+  }
+  return run;
+}
+
+// The result that is what the write reads, or the end.
+std::vector<dnn::Result>::iterator find_result(std::vector<dnn::Result>& results, size_t inputs, const RunStep& maker,
+                                               const RunStep& write) {
+  return std::find_if(results.begin(), results.end(), [&](const dnn::Result& r) {
+    return maker.slots[inputs + r.buffer] == write.slots[0] && r.indices.empty() && r.map.offset == 0 && r.map.is_contiguous() &&
+           r.map.size() == write.elementwise->parts[0].elements;
+  });
+}
+
+// `maker` with what `write` does as one more result, or `instead` of the one that nobody else reads.
+std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool instead, const emulator::ChipSpec& chip) {
+  if (maker.product != nullptr) {
+    dnn::MatmulSpec spec = *maker.product;
+    const auto result = find_result(spec.results, spec.input_bytes.size(), maker, write);
+    if (!instead || result == spec.results.end()) return std::nullopt;
+    const int64_t dims[3] = {spec.batch, spec.m, spec.n};
+    if (!dnn::split_dims(*destination(write), dims)) return std::nullopt;
+    RunStep run = with_write(maker, write, spec, *result, instead);
+    run.program = std::make_shared<const metal::Program>(dnn::matmul(spec, chip));
+    run.product = std::make_shared<const dnn::MatmulSpec>(std::move(spec));
+    return run;
+  }
+  if (maker.elementwise->parts.size() != 1) return std::nullopt;
+  dnn::EltwiseSpec spec = *maker.elementwise;
+  auto& results = spec.parts[0].results;
+  const auto result = find_result(results, spec.input_bytes.size(), maker, write);
+  if (result == results.end()) return std::nullopt;
+  if (!instead) {
+    if (spec.chain.inputs.size() + spec.chain.outputs.size() >= dnn::kMaxEltwiseBuffers) return std::nullopt;
+    spec.chain.outputs.push_back(spec.chain.outputs[static_cast<size_t>(result - results.begin())]);
+  }
+  dnn::Result stored = *result;
+  RunStep run = with_write(maker, write, spec, stored, instead);
+  if (instead) {
+    *result = std::move(stored);
+  } else {
+    results.push_back(std::move(stored));
+  }
   run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, chip));
   run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
   return run;
@@ -86,7 +155,8 @@ std::optional<Place> place_of(const Sequence& steps, size_t at) {
     if (maker == 0 || at - maker == kFarthest || run_at(--maker) == nullptr) return std::nullopt;
     if (run_at(maker)->program != nullptr && writes(*run_at(maker), write.slots[0])) break;
   }
-  if (run_at(maker)->elementwise == nullptr || mentions(*run_at(maker), write.slots.back())) return std::nullopt;
+  if ((run_at(maker)->elementwise == nullptr && run_at(maker)->product == nullptr) || mentions(*run_at(maker), write.slots.back()))
+    return std::nullopt;
   const auto all_between = [&](const RunStep& moved) {
     for (size_t i = maker + 1; i < at; ++i) {
       if (run_at(i)->program != nullptr && !independent(*run_at(i), moved)) return false;
@@ -117,33 +187,49 @@ void raise_copy(Sequence& steps, size_t at) {
   }
 }
 
-void fuse(Sequence& steps, const emulator::ChipSpec& chip) {
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (const auto* loop = std::get_if<WhileStep>(&steps[i].action)) {
-      fuse(*loop->body, chip);
-      continue;
+class Pass {
+ public:
+  Pass(const Plan& plan, const emulator::ChipSpec& chip) : plan_(plan), chip_(chip), mentions_(plan) {}
+
+  void run(Sequence& steps) {
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (const auto* loop = std::get_if<WhileStep>(&steps[i].action)) {
+        run(*loop->body);
+      } else if (const auto* branches = std::get_if<CaseStep>(&steps[i].action)) {
+        for (const auto& branch : branches->branches) run(*branch);
+      } else {
+        fuse(steps, i);
+      }
     }
-    if (const auto* branches = std::get_if<CaseStep>(&steps[i].action)) {
-      for (const auto& branch : branches->branches) fuse(*branch, chip);
-      continue;
-    }
-    if (!is_plain_write(std::get<RunStep>(steps[i].action))) continue;
-    raise_copy(steps, i);
-    const auto place = place_of(steps, i);
-    if (!place) continue;
-    auto whole = joined(std::get<RunStep>(steps[place->maker].action), std::get<RunStep>(steps[i].action), chip);
-    if (!whole) continue;
-    std::get<RunStep>(steps[i].action).program = std::get<RunStep>(steps[place->maker].action).program = nullptr;
-    steps[place->at].action = *std::move(whole);
+    std::erase_if(steps, [](const Step& step) {
+      const auto* run = std::get_if<RunStep>(&step.action);
+      return run != nullptr && run->program == nullptr;
+    });
   }
-  std::erase_if(steps, [](const Step& step) {
-    const auto* run = std::get_if<RunStep>(&step.action);
-    return run != nullptr && run->program == nullptr;
-  });
-}
+
+ private:
+  void fuse(Sequence& steps, size_t at) {
+    const auto run_at = [&](size_t i) -> RunStep& { return std::get<RunStep>(steps[i].action); };
+    if (!is_write(run_at(at)) || !destination(run_at(at))) return;
+    const StorageId value = run_at(at).slots[0];
+    const bool only_reader = plan_.storages[value].kind == Storage::Kind::kTemporary && mentions_.only_between(value);
+    if (!only_reader && run_at(at).is_copy) return;  // memory may be shared instead
+    raise_copy(steps, at);
+    const auto place = place_of(steps, at);
+    if (!place) return;
+    auto whole = joined(run_at(place->maker), run_at(at), only_reader, chip_);
+    if (!whole) return;
+    run_at(at).program = run_at(place->maker).program = nullptr;
+    run_at(place->at) = *std::move(whole);
+  }
+
+  const Plan& plan_;
+  const emulator::ChipSpec& chip_;
+  Mentions mentions_;
+};
 
 }  // namespace
 
-void fuse_writes(Plan& plan, const emulator::ChipSpec& chip) { fuse(plan.steps, chip); }
+void fuse_writes(Plan& plan, const emulator::ChipSpec& chip) { Pass(plan, chip).run(plan.steps); }
 
 }  // namespace tt::lowering

@@ -1,4 +1,4 @@
-// A write into a slice of what an elementwise program has stored becomes one more result of that program.
+// A write of what a product or an elementwise program has stored, into a slice or in another order, becomes a result of that program.
 #pragma once
 
 #include "lowering/plan.hpp"

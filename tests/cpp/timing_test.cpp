@@ -70,6 +70,34 @@ TEST(more_work_takes_longer) {
   EXPECT(cycles(chain_program(1024, TileOpcode::kExp)) > cycles(chain_program(1024, TileOpcode::kAbs)));  // a million are bound by DRAM
 }
 
+TEST(an_elementwise_program_keeps_all_channels_busy) {
+  const emulator::ChipSpec& e150 = chip();
+  constexpr int64_t kElements = 8 << 20;
+  const double seconds = static_cast<double>(cycles(chain_program(kElements, TileOpcode::kAbs))) / e150.clock_hz;
+  EXPECT(2.0 * 4 * kElements / seconds >= 0.9 * e150.dram_channels * e150.dram_bytes_per_second);
+}
+
+TEST(the_source_element_of_a_map_is_the_one_that_is_gathered) {
+  std::vector<int32_t> source(5000), gathered(2000);
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<int32_t>(i);
+  const AccessMap maps[] = {
+      {{{40, 50}, {50, 1}}, 7},                    // rows
+      {{{50, 1}, {40, 50}}, 0},                    // transposed
+      {{{10, -200}, {20, 0}, {10, 3}}, 4000},      // reversed, broadcast, strided
+      {{{40, 50, 3, 30}, {50, 1, 4, 46, 2}}, 11},  // padded around and between
+  };
+  for (const AccessMap& map : maps) {
+    const int32_t pad = -1;
+    emulator::gather_mapped(map, 4, reinterpret_cast<const std::byte*>(source.data()), 0, map.size(),
+                            reinterpret_cast<std::byte*>(gathered.data()), reinterpret_cast<const std::byte*>(&pad));
+    for (int64_t i = 0; i < map.size(); ++i) {
+      const int64_t at = emulator::source_element(map, i);
+      EXPECT(at >= 0 && at < static_cast<int64_t>(source.size()));
+      if (const int32_t expected = gathered[static_cast<size_t>(i)]; expected != pad) EXPECT_EQ(at, int64_t{expected});
+    }
+  }
+}
+
 TEST(nothing_is_faster_than_the_chip) {
   const emulator::ChipSpec& e150 = chip();
   constexpr int64_t kElements = 8 << 20;

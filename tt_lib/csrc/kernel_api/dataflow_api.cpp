@@ -32,6 +32,17 @@ void Dataflow::transfer(int64_t offset, int64_t bytes, int64_t transactions, boo
   state_->outstanding = std::max(state_->outstanding, done);
 }
 
+// Run by run, where each lies; of many runs some follow each other in the place of all.
+void Dataflow::transfer_mapped(const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write) {
+  constexpr int64_t kMostPlaces = 16;
+  const int64_t run = map.run_length(), runs = count_runs(map, start, count), places = std::min(runs, kMostPlaces);
+  for (int64_t i = 0; i < places; ++i) {
+    const auto share = [&](int64_t all) { return all * (i + 1) / places - all * i / places; };
+    const int64_t at = source_element(map, i == 0 ? start : (start / run + i) * run);
+    transfer(at * static_cast<int64_t>(element), share(bytes), share(runs), write);
+  }
+}
+
 void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index) {
   check_range(slot, offset, size, "noc_async_read");
   if (offset % emulator::kDramReadAlignment != 0) [[unlikely]] {
@@ -56,11 +67,10 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
                                      const std::byte* pad) {
   const auto bytes = count * static_cast<int64_t>(element);
   if (!values()) {
-    const int64_t runs = count_runs(map, start, count);
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
-    if (!broadcast) return transfer(map.offset * static_cast<int64_t>(element), bytes, runs, false);
+    if (!broadcast) return transfer_mapped(map, element, start, count, bytes, false);
     const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
-    transfer(map.offset * static_cast<int64_t>(element), rows * 32, rows, false);
+    transfer(source_element(map, start) * static_cast<int64_t>(element), rows * 32, rows, false);
     return spend(static_cast<uint64_t>(bytes / 4));
   }
   const std::byte* source = core().run->buffers[slot].data;
@@ -85,9 +95,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
 
 void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,
                                       int64_t count) {
-  if (!values()) {
-    return transfer(map.offset * static_cast<int64_t>(element), count * static_cast<int64_t>(element), count_runs(map, start, count), true);
-  }
+  if (!values()) return transfer_mapped(map, element, start, count, count * static_cast<int64_t>(element), true);
   const std::byte* source = page(cb, index);
   std::byte* destination = core().run->buffers[slot].data;
   const bool in_place = map.dims.size() == 1 && source == destination + (map.offset + start) * static_cast<int64_t>(element);

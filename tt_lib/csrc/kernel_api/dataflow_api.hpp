@@ -74,6 +74,7 @@ class Dataflow : public KernelContext {
   void peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size);
   void check_range(Slot slot, int64_t offset, int64_t size, const char* call) const;
   void transfer(int64_t offset, int64_t bytes, int64_t transactions, bool write);
+  void transfer_mapped(const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write);
 };
 
 }  // namespace tt

@@ -52,7 +52,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   }
   builder.plan.steps = block.emit();
   if (fusions.fuse_attention) fuse_attention(builder.plan, chip);
-  plan_memory(builder.plan, donated);
+  plan_memory(builder.plan, donated, chip, fusions.l1_intermediates);
   return std::move(builder.plan);
 }
 

@@ -22,6 +22,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_epilogues", nullptr},
     {"fuse_rows", nullptr},
     {"hoist_tiles", nullptr},
+    {"l1_intermediates", nullptr},
 };
 
 }  // namespace

@@ -1,10 +1,9 @@
-// First fit by lifetime over an allocator, and a choice by benefit over a tree of what each step has in L1.
+// First fit: in order of birth over an allocator, and in order of benefit among those that live at the same time.
 #include "lowering/placement.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "metal/allocator.hpp"
@@ -12,40 +11,70 @@
 namespace tt::lowering {
 namespace {
 
-// Values by step: adds to a range and finds the largest of a range, both in logarithmic time.
-class StepLoads {
+template <class T, class Key>
+void sort_by(std::vector<T*>& values, const Key& key) {
+  std::stable_sort(values.begin(), values.end(), [&](const T* a, const T* b) { return key(*a) < key(*b); });
+}
+
+// The largest of a range of steps in logarithmic time.
+class Largest {
  public:
-  explicit StepLoads(std::span<const int64_t> loads) : leaves_(std::bit_ceil(std::max<size_t>(loads.size(), 1))), nodes_(2 * leaves_) {
-    for (size_t i = 0; i < loads.size(); ++i) nodes_[leaves_ + i].most = loads[i];
-    for (size_t i = leaves_ - 1; i > 0; --i) nodes_[i].most = std::max(nodes_[2 * i].most, nodes_[2 * i + 1].most);
+  explicit Largest(std::span<const int64_t> values) : leaves_(values.size()), nodes_(2 * values.size()) {
+    std::copy(values.begin(), values.end(), nodes_.begin() + static_cast<std::ptrdiff_t>(leaves_));
+    for (size_t i = leaves_; i-- > 1;) nodes_[i] = std::max(nodes_[2 * i], nodes_[2 * i + 1]);
   }
 
-  void add(int64_t first, int64_t last, int64_t bytes) { visit(1, 0, leaves_, first, last + 1, bytes); }
-  int64_t most(int64_t first, int64_t last) { return visit(1, 0, leaves_, first, last + 1, 0); }
-
- private:
-  struct Node {
-    int64_t most = 0;   // below this node, with what was added to the whole of it
-    int64_t added = 0;  // to the whole of it
-  };
-
-  // Adds to [first, end) of the node's range [low, high) and returns the largest there; 0 where they do not meet.
-  int64_t visit(size_t node, size_t low, size_t high, int64_t first, int64_t end, int64_t bytes) {
-    if (static_cast<int64_t>(high) <= first || end <= static_cast<int64_t>(low)) return 0;
-    Node& n = nodes_[node];
-    if (first <= static_cast<int64_t>(low) && static_cast<int64_t>(high) <= end) {
-      n.added += bytes;
-      return n.most += bytes;
+  int64_t of(int64_t first, int64_t last) const {
+    int64_t most = 0;
+    for (size_t low = static_cast<size_t>(first) + leaves_, end = static_cast<size_t>(last) + 1 + leaves_; low < end; low /= 2, end /= 2) {
+      if (low % 2 != 0) most = std::max(most, nodes_[low++]);
+      if (end % 2 != 0) most = std::max(most, nodes_[--end]);
     }
-    const size_t middle = (low + high) / 2;
-    const int64_t most =
-        std::max(visit(2 * node, low, middle, first, end, bytes), visit(2 * node + 1, middle, high, first, end, bytes)) + n.added;
-    n.most = std::max(nodes_[2 * node].most, nodes_[2 * node + 1].most) + n.added;
     return most;
   }
 
+ private:
   size_t leaves_;
-  std::vector<Node> nodes_;
+  std::vector<int64_t> nodes_;
+};
+
+// What has been placed in L1, by stretches of steps.
+class L1Rooms {
+ public:
+  L1Rooms(std::span<const int64_t> circular_buffers, int64_t usable)
+      : circular_buffers_(circular_buffers), usable_(usable), stretches_(circular_buffers.size() / kStretch + 1) {}
+
+  // Gives `c` the room nearest to the end of L1 that is free while it lives and lies above the circular buffers, if there is one.
+  void place(L1Candidate& c) {
+    std::vector<const L1Candidate*> others = neighbours(c);
+    sort_by(others, [](const L1Candidate& other) { return -(other.address + other.share); });
+    int64_t end = usable_;
+    for (const L1Candidate* other : others) {
+      if (other->address + other->share <= end - c.share) break;
+      end = std::min(end, other->address);
+    }
+    if (end - c.share < circular_buffers_.of(c.first, c.last)) return;
+    c.address = end - c.share;
+    for (auto s = c.first / kStretch; s <= c.last / kStretch; ++s) stretches_[static_cast<size_t>(s)].push_back(&c);
+  }
+
+ private:
+  static constexpr int64_t kStretch = 64;
+
+  // Those that live at some time with `c`; more than once where they share stretches.
+  std::vector<const L1Candidate*> neighbours(const L1Candidate& c) const {
+    std::vector<const L1Candidate*> found;
+    for (auto s = c.first / kStretch; s <= c.last / kStretch; ++s) {
+      for (const L1Candidate* other : stretches_[static_cast<size_t>(s)]) {
+        if (other->first <= c.last && c.first <= other->last) found.push_back(other);
+      }
+    }
+    return found;
+  }
+
+  Largest circular_buffers_;
+  int64_t usable_;
+  std::vector<std::vector<const L1Candidate*>> stretches_;
 };
 
 }  // namespace
@@ -53,7 +82,7 @@ class StepLoads {
 int64_t place_by_lifetime(std::span<Tenant> tenants) {
   std::vector<Tenant*> order, live;  // live: a heap, earliest end first
   for (Tenant& tenant : tenants) order.push_back(&tenant);
-  std::stable_sort(order.begin(), order.end(), [](const Tenant* a, const Tenant* b) { return a->first < b->first; });
+  sort_by(order, [](const Tenant& tenant) { return tenant.first; });
   const auto later = [](const Tenant* a, const Tenant* b) { return a->last > b->last; };
   metal::Allocator room(int64_t{1} << 60);
   int64_t end = 0;
@@ -63,12 +92,7 @@ int64_t place_by_lifetime(std::span<Tenant> tenants) {
       room.release(static_cast<uint64_t>(live.back()->address), live.back()->bytes);
       live.pop_back();
     }
-    const uint64_t address = room.allocate(tenant->bytes);
-    if (static_cast<int64_t>(address) + tenant->bytes > tenant->limit) {
-      room.release(address, tenant->bytes);
-      continue;
-    }
-    tenant->address = static_cast<int64_t>(address);
+    tenant->address = static_cast<int64_t>(room.allocate(tenant->bytes));
     end = std::max(end, tenant->address + tenant->bytes);
     live.push_back(tenant);
     std::push_heap(live.begin(), live.end(), later);
@@ -77,27 +101,13 @@ int64_t place_by_lifetime(std::span<Tenant> tenants) {
 }
 
 void place_in_l1(std::span<L1Candidate> candidates, std::span<const int64_t> circular_buffers, int64_t usable) {
-  std::vector<size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  const auto rank = [&](size_t i) {
-    const L1Candidate& c = candidates[i];
-    return std::tuple(-c.benefit / static_cast<double>(c.share), c.last - c.first, i);
-  };
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
-  StepLoads buffers(circular_buffers), loads(circular_buffers);
-  std::vector<Tenant> tenants;
-  std::vector<size_t> chosen;
-  for (size_t i : order) {
-    const L1Candidate& c = candidates[i];
-    if (c.benefit <= 0 || loads.most(c.first, c.last) + c.share > usable) continue;
-    loads.add(c.first, c.last, c.share);
-    tenants.push_back({c.first, c.last, c.share, usable - buffers.most(c.first, c.last)});
-    chosen.push_back(i);
+  std::vector<L1Candidate*> order;
+  for (L1Candidate& c : candidates) {
+    if (c.benefit > 0) order.push_back(&c);
   }
-  place_by_lifetime(tenants);  // addresses from the end of L1 downwards
-  for (size_t t = 0; t < tenants.size(); ++t) {
-    if (tenants[t].address >= 0) candidates[chosen[t]].address = usable - tenants[t].address - tenants[t].bytes;
-  }
+  sort_by(order, [](const L1Candidate& c) { return std::pair(-c.benefit / static_cast<double>(c.share), c.last - c.first); });
+  L1Rooms rooms(circular_buffers, usable);
+  for (L1Candidate* c : order) rooms.place(*c);
 }
 
 std::vector<int64_t> l1_in_use(std::span<const L1Candidate> candidates, size_t steps, int64_t usable) {
@@ -105,7 +115,7 @@ std::vector<int64_t> l1_in_use(std::span<const L1Candidate> candidates, size_t s
   for (const L1Candidate& candidate : candidates) {
     if (candidate.address >= 0) placed.push_back(&candidate);
   }
-  std::sort(placed.begin(), placed.end(), [](const auto* a, const auto* b) { return a->address < b->address; });
+  sort_by(placed, [](const L1Candidate& candidate) { return candidate.address; });
   std::vector<int64_t> in_use(steps, 0);
   std::vector<size_t> open(steps + 1);  // the next step, from this one on, that nobody has reached yet
   std::iota(open.begin(), open.end(), size_t{0});

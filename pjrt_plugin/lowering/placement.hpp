@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -12,8 +11,7 @@ namespace tt::lowering {
 struct Tenant {
   int64_t first, last;
   int64_t bytes;
-  int64_t limit = std::numeric_limits<int64_t>::max();  // where its room must end
-  int64_t address = -1;                                 // where its room begins; -1: there was none
+  int64_t address = -1;  // where its room begins
 };
 
 // Gives each, in order of birth, the lowest room that is free. Returns where the last room ends.

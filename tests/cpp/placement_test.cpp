@@ -65,15 +65,6 @@ TEST(memory_is_used_again_after_a_life) {
   EXPECT_EQ(lowering::place_by_lifetime(tenants), int64_t{1280});
 }
 
-TEST(what_has_no_room_before_its_limit_gets_none) {
-  std::vector<Tenant> tenants = {{0, 5, 640, 1000}, {1, 2, 640, 1000}, {1, 2, 64, 1000}, {6, 7, 640, 1000}};
-  lowering::place_by_lifetime(tenants);
-  EXPECT_EQ(tenants[0].address, int64_t{0});
-  EXPECT_EQ(tenants[1].address, int64_t{-1});
-  EXPECT_EQ(tenants[2].address, int64_t{640});
-  EXPECT_EQ(tenants[3].address, int64_t{0});
-}
-
 TEST(what_lies_in_l1_fits_beside_the_circular_buffers_of_every_step) {
   constexpr size_t kSteps = 100;
   for (uint64_t seed = 0; seed < 20; ++seed) {

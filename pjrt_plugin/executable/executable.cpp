@@ -97,7 +97,7 @@ void list(const Sequence& steps, int indent, std::string& out) {
     if (const auto* run = std::get_if<RunStep>(&step.action)) {
       out += margin + "run(";
       for (size_t i = 0; i < run->slots.size(); ++i) out += cat(i ? ", %" : "%", run->slots[i]);
-      out += ")\n";
+      out += run->l1_in_use > 0 ? cat(") beside ", run->l1_in_use, " bytes in each L1\n") : ")\n";
       std::string text = run->program->text();
       for (size_t at = 0; at < text.size();) {
         const size_t end = std::min(text.find('\n', at), text.size());
@@ -126,7 +126,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     loops_ =
         std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
     for_each_run(plan_.steps, [&](const RunStep& run) {
-      metal::log_program(run.program, chip);
+      metal::log_program(run.program, chip, placement(run));
       seconds += kLaunchSeconds + run.program->flops / kFlopsPerSecond;
       for (const metal::SlotSpec& slot : run.program->slots()) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
     });
@@ -159,9 +159,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
           out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n");
           break;
         case Storage::Kind::kTemporary:
-          if (storage.offset >= 0)
-            out +=
-                cat("  %", i, " = arena[", storage.offset, ", ", storage.offset + storage.bytes, ")", storage.in_tiles ? " TILE\n" : "\n");
+          if (storage.offset >= 0) out += cat("  %", i, " = ", where(storage), storage.in_tiles ? " TILE\n" : "\n");
           break;
       }
     }
@@ -200,7 +198,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
       const bool reuse = donor >= 0 && may_donate[static_cast<size_t>(donor)] && !arguments[static_cast<size_t>(donor)]->is_read_only();
       state->outputs.push_back(reuse ? arguments[static_cast<size_t>(donor)] : device.allocate(results_[i].num_bytes()));
     }
-    if (plan_.arena_bytes > 0) state->arena = device.allocate(plan_.arena_bytes);
+    if (plan_.frame_bytes > 0) state->temporaries = device.allocate_temporaries(plan_.frame_bytes, plan_.arena_bytes);
     Execution execution;
     execution.outputs = state->outputs;
     execution.done = device.enqueue([state] { state->self->run(*state); }, small_);
@@ -213,7 +211,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     std::shared_ptr<const PlannedExecutable> self;
     metal::Device* device;
     std::vector<std::shared_ptr<metal::Buffer>> arguments, outputs;
-    std::shared_ptr<metal::Buffer> arena;
+    std::shared_ptr<metal::Buffer> temporaries;
   };
 
   void run(State& state) const {
@@ -231,15 +229,27 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
       const metal::Buffer& donor = *state.arguments[static_cast<size_t>(plan_.donors[i])];
       if (&donor != &output) std::memcpy(output.data(), donor.data(), static_cast<size_t>(output.size()));
     }
-    if (state.arena) {
+    if (state.temporaries) {
       for (size_t i = 0; i < plan_.storages.size(); ++i) {
         const Storage& storage = plan_.storages[i];
-        if (storage.kind == Storage::Kind::kTemporary && storage.offset >= 0) frame[i] = state.arena->data() + storage.offset;
+        if (storage.kind == Storage::Kind::kTemporary && storage.offset >= 0) frame[i] = state.temporaries->data() + storage.offset;
       }
     }
     run_sequence(*state.device, plan_.steps, frame);
     state.arguments.clear();
-    state.arena.reset();
+    state.temporaries.reset();
+  }
+
+  std::vector<emulator::BufferType> placement(const RunStep& run) const {
+    std::vector<emulator::BufferType> memories;
+    for (StorageId id : run.slots) memories.push_back(plan_.storages[id].memory);
+    return memories;
+  }
+
+  std::string where(const Storage& storage) const {
+    const bool in_l1 = storage.memory == emulator::BufferType::kL1;
+    const int64_t bytes = in_l1 ? emulator::l1_share(storage.bytes, chip_) : storage.bytes;
+    return cat(in_l1 ? "l1[" : "arena[", storage.address, ", ", storage.address + bytes, ")");
   }
 
   Cost estimate_sequence(const Sequence& steps) const {
@@ -253,9 +263,10 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   void add_cost(const Sequence& steps, double times, Cost& total) const {
     for (const Step& step : steps) {
       if (const auto* run = std::get_if<RunStep>(&step.action)) {
-        const emulator::RunReport report = metal::estimate(*run->program, chip_);
+        const emulator::RunReport report = metal::estimate(*run->program, chip_, placement(*run));
         total.flops += times * run->program->flops;
-        total.bytes_accessed += times * static_cast<double>(report.dram_read_bytes + report.dram_write_bytes);
+        total.bytes_accessed += times * static_cast<double>(report.dram_read_bytes + report.dram_write_bytes + report.l1_bytes);
+        total.l1_bytes_accessed += times * static_cast<double>(report.l1_bytes);
         total.cycles += times * static_cast<double>(report.cycles);
       } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
         add_cost(*loop->condition, times, total);
@@ -310,6 +321,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
                                .hoist_tiles = selection.has("hoist_tiles"),
+                               .l1_intermediates = selection.has("l1_intermediates"),
                                .fuse_writes = selection.has("fuse_writes"),
                                .fuse_rows = selection.has("fuse_rows")},
                               chip);

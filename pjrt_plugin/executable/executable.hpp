@@ -27,8 +27,9 @@ struct CompileOptions {
 struct Cost {
   double flops = 0;
   double bytes_accessed = 0;
-  double cycles = 0;   // modelled, on the card's clock
-  double seconds = 0;  // modelled
+  double l1_bytes_accessed = 0;  // of these, in buffers that are spread over L1
+  double cycles = 0;             // modelled, on the card's clock
+  double seconds = 0;            // modelled
 };
 
 struct MemoryUse {

@@ -24,14 +24,14 @@ StorageId PlanBuilder::add(Storage storage) {
   return static_cast<StorageId>(plan.storages.size() - 1);
 }
 
-StorageId PlanBuilder::temporary(int64_t bytes) { return add({Storage::Kind::kTemporary, bytes, 0, nullptr, -1}); }
+StorageId PlanBuilder::temporary(int64_t bytes) { return add({Storage::Kind::kTemporary, bytes, 0, nullptr}); }
 
 StorageId PlanBuilder::constant(std::shared_ptr<const std::vector<std::byte>> data) {
   constexpr size_t kSmall = 64;
   const auto bytes = static_cast<int64_t>(data->size());
-  if (data->size() > kSmall) return add({Storage::Kind::kConstant, bytes, 0, std::move(data), -1});
+  if (data->size() > kSmall) return add({Storage::Kind::kConstant, bytes, 0, std::move(data)});
   const auto [found, is_new] = small_constants_.try_emplace(*data, kNoStorage);
-  if (is_new) found->second = add({Storage::Kind::kConstant, bytes, 0, std::move(data), -1});
+  if (is_new) found->second = add({Storage::Kind::kConstant, bytes, 0, std::move(data)});
   return found->second;
 }
 

@@ -69,7 +69,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
   if (fusions.assign_layouts) assign_layouts(builder.plan, chip);
   drop_unread_constants(builder.plan);
-  plan_memory(builder.plan, donated);
+  plan_memory(builder.plan, donated, chip, fusions.l1_intermediates);
   return std::move(builder.plan);
 }
 

@@ -1,12 +1,13 @@
-// In-place aliasing by last use, and first-fit placement of temporaries by lifetime. One walk over the steps each.
+// In-place aliasing by last use, and placement of temporaries by lifetime. One walk over the steps each.
 #include "lowering/memory.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <unordered_map>
 
-#include "metal/allocator.hpp"
+#include "lowering/placement.hpp"
 
 namespace tt::lowering {
 namespace {
@@ -34,30 +35,36 @@ struct LoopContext {
 
 class MemoryPlan {
  public:
-  MemoryPlan(Plan& plan, std::span<const uint8_t> donated)
-      : plan_(plan), donated_(donated), lives_(plan.storages.size()), parent_(plan.storages.size()) {
+  MemoryPlan(Plan& plan, std::span<const uint8_t> donated, const emulator::ChipSpec& chip)
+      : plan_(plan), donated_(donated), chip_(chip), lives_(plan.storages.size()), parent_(plan.storages.size()) {
     std::iota(parent_.begin(), parent_.end(), 0);
+    group_ = parent_;
   }
 
-  void run() {
+  void run(bool use_l1) {
     plan_.donors.assign(plan_.results.size(), -1);
     Position at = 0;
     for (StorageId parameter : plan_.parameters) mention(parameter, at);
     measure(plan_.steps, ++at);
+    visits_.resize(static_cast<size_t>(at) + 1);
     for (StorageId result : plan_.results) mention(result, kNever - 1);
     at = 1;
     alias(plan_.steps, at, nullptr);
     rename(plan_.steps);
     for (StorageId& result : plan_.results) result = find(result);
     join_exchanged();
+    if (use_l1) choose_l1();
     place();
+    drop_noops(plan_.steps);
   }
 
  private:
-  StorageId find(StorageId id) {
-    while (parent_[id] != id) id = parent_[id] = parent_[parent_[id]];
+  static StorageId root(std::vector<StorageId>& parent, StorageId id) {
+    while (parent[id] != id) id = parent[id] = parent[parent[id]];
     return id;
   }
+  StorageId find(StorageId id) { return root(parent_, id); }   // whose memory it has
+  StorageId leader(StorageId id) { return root(group_, id); }  // of those that exchange their memory
 
   void mention(StorageId id, Position at) {
     Life& life = lives_[id];
@@ -65,10 +72,12 @@ class MemoryPlan {
     life.last = std::max(life.last, at);
   }
 
-  void measure(const Sequence& steps, Position& at) {
-    for (const Step& step : steps) {
-      if (const auto* run = std::get_if<RunStep>(&step.action)) {
+  void measure(Sequence& steps, Position& at) {
+    for (Step& step : steps) {
+      if (auto* run = std::get_if<RunStep>(&step.action)) {
         for (StorageId slot : run->slots) read(slot, at);
+        visits_.resize(static_cast<size_t>(at));
+        visits_.push_back({run, loops_.size()});
         ++at;
       } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
         for (const auto& [argument, next] : loop->carried) {
@@ -225,23 +234,13 @@ class MemoryPlan {
         for (const auto& branch : branch_step.branches) rename(*branch);
       }
     }
-    std::erase_if(steps, [](const Step& step) {
-      const auto* run = std::get_if<RunStep>(&step.action);
-      return run != nullptr && run->is_copy && run->slots[0] == run->slots[1];
-    });
   }
 
   // After an odd number of iterations each of a pair lies where the other was planned: both places are theirs for both lives.
   void join_exchanged() {
-    std::vector<StorageId> group(plan_.storages.size());
-    std::iota(group.begin(), group.end(), 0);
-    auto leader = [&](StorageId id) {
-      while (group[id] != id) id = group[id] = group[group[id]];
-      return id;
-    };
     for (const auto& [a, b] : exchanged_) {
       const StorageId from = leader(a), to = leader(b);
-      group[from] = to;
+      group_[from] = to;
       mention(to, lives_[from].first);
       mention(to, lives_[from].last);
     }
@@ -253,34 +252,105 @@ class MemoryPlan {
     }
   }
 
-  void place() {
-    std::vector<StorageId> order;
-    for (StorageId id = 0; id < plan_.storages.size(); ++id) {
-      if (find(id) == id && plan_.storages[id].kind == Storage::Kind::kTemporary && lives_[id].last >= 0) order.push_back(id);
-    }
-    std::stable_sort(order.begin(), order.end(), [&](StorageId a, StorageId b) { return lives_[a].first < lives_[b].first; });
-    std::vector<StorageId> live;  // a heap, earliest end first
-    const auto later = [&](StorageId a, StorageId b) { return lives_[a].last > lives_[b].last; };
-    metal::Allocator arena(int64_t{1} << 60);
-    for (StorageId id : order) {
-      while (!live.empty() && lives_[live.front()].last < lives_[id].first) {
-        std::pop_heap(live.begin(), live.end(), later);
-        const Storage& gone = plan_.storages[live.back()];
-        arena.release(static_cast<uint64_t>(gone.offset), gone.bytes);
-        live.pop_back();
-      }
-      Storage& storage = plan_.storages[id];
-      storage.offset = static_cast<int64_t>(arena.allocate(storage.bytes));
-      plan_.arena_bytes = std::max(plan_.arena_bytes, storage.offset + storage.bytes);
-      live.push_back(id);
-      std::push_heap(live.begin(), live.end(), later);
+  bool is_temporary(StorageId id) const { return plan_.storages[id].kind == Storage::Kind::kTemporary; }
+  bool is_live(StorageId id) { return find(id) == id && lives_[id].last >= 0; }
+
+  // Bytes that programs read and write of each storage, and what each step's circular buffers take of a core.
+  void weigh(std::vector<double>& traffic, std::vector<int64_t>& circular_buffers) const {
+    constexpr double kTurns = 8;  // of a loop, for comparison with what is outside
+    for (size_t at = 0; at < visits_.size(); ++at) {
+      const RunStep* run = visits_[at].run;
+      if (run == nullptr || is_noop(*run)) continue;
+      circular_buffers[at] = run->program->l1_bytes();
+      const double turns = std::pow(kTurns, visits_[at].depth);
+      for (size_t i = 0; i < run->slots.size(); ++i) traffic[run->slots[i]] += turns * static_cast<double>(run->program->slots()[i].bytes);
     }
   }
 
+  // Temporaries that exchange their memory go to L1 together or not at all, and not with what is no temporary.
+  void choose_l1() {
+    std::vector<double> traffic(plan_.storages.size());
+    std::vector<int64_t> circular_buffers(visits_.size());
+    weigh(traffic, circular_buffers);
+    std::vector<L1Candidate> candidates;
+    std::unordered_map<StorageId, size_t> number;  // by leader
+    std::vector<std::pair<StorageId, size_t>> members;
+    for (StorageId id = 0; id < plan_.storages.size(); ++id) {
+      Storage& storage = plan_.storages[id];
+      if (!is_live(id) || storage.bytes == 0) continue;
+      const size_t at = number.try_emplace(leader(id), candidates.size()).first->second;
+      if (at == candidates.size()) candidates.push_back({lives_[id].first, lives_[id].last, 0, 0});
+      L1Candidate& group = candidates[at];
+      if (is_temporary(id)) {
+        storage.address = group.share;
+        members.emplace_back(id, at);
+      }
+      group.share += emulator::l1_share(storage.bytes, chip_);
+      group.benefit += is_temporary(id) ? traffic[id] : -std::numeric_limits<double>::infinity();
+    }
+    place_in_l1(candidates, circular_buffers, chip_.l1_usable);
+    for (const auto& [id, at] : members) {
+      Storage& storage = plan_.storages[id];
+      if (candidates[at].address < 0) continue;
+      storage.memory = emulator::BufferType::kL1;
+      storage.address += candidates[at].address;
+    }
+    const std::vector<int64_t> in_use = l1_in_use(candidates, visits_.size(), chip_.l1_usable);
+    for (size_t at = 0; at < visits_.size(); ++at) {
+      RunStep* run = visits_[at].run;
+      if (run == nullptr || is_noop(*run)) continue;
+      run->program->check_l1(chip_, in_use[at]);
+      run->l1_in_use = in_use[at];
+    }
+  }
+
+  void place() {
+    std::vector<StorageId> temporaries;
+    for (StorageId id = 0; id < plan_.storages.size(); ++id) {
+      if (is_live(id) && is_temporary(id)) temporaries.push_back(id);
+    }
+    plan_.frame_bytes = place(temporaries, &Storage::offset);
+    std::erase_if(temporaries, [&](StorageId id) { return plan_.storages[id].memory == emulator::BufferType::kL1; });
+    plan_.arena_bytes = place(temporaries, &Storage::address);
+  }
+
+  int64_t place(std::span<const StorageId> ids, int64_t Storage::*address) {
+    std::vector<Tenant> tenants;
+    for (StorageId id : ids) tenants.push_back({lives_[id].first, lives_[id].last, plan_.storages[id].bytes});
+    const int64_t end = place_by_lifetime(tenants);
+    for (size_t i = 0; i < ids.size(); ++i) plan_.storages[ids[i]].*address = tenants[i].address;
+    return end;
+  }
+
+  static bool is_noop(const RunStep& run) { return run.is_copy && run.slots[0] == run.slots[1]; }
+
+  void drop_noops(Sequence& steps) {
+    std::erase_if(steps, [](const Step& step) {
+      const auto* run = std::get_if<RunStep>(&step.action);
+      return run != nullptr && is_noop(*run);
+    });
+    for (Step& step : steps) {
+      if (auto* loop = std::get_if<WhileStep>(&step.action)) {
+        drop_noops(*loop->condition);
+        drop_noops(*loop->body);
+      } else if (auto* branch_step = std::get_if<CaseStep>(&step.action)) {
+        for (const auto& branch : branch_step->branches) drop_noops(*branch);
+      }
+    }
+  }
+
+  // A step of the linear order: the program that runs there, if one does, and how many loops it is in.
+  struct Visit {
+    RunStep* run = nullptr;
+    size_t depth = 0;
+  };
+
   Plan& plan_;
   std::span<const uint8_t> donated_;
+  const emulator::ChipSpec& chip_;
   std::vector<Life> lives_;
-  std::vector<StorageId> parent_;
+  std::vector<StorageId> parent_, group_;
+  std::vector<Visit> visits_;
   std::vector<LoopExtent> loops_;
   std::vector<std::vector<StorageId>> outer_;
   std::vector<std::pair<StorageId, StorageId>> exchanged_;
@@ -288,6 +358,8 @@ class MemoryPlan {
 
 }  // namespace
 
-void plan_memory(Plan& plan, std::span<const uint8_t> donated) { MemoryPlan(plan, donated).run(); }
+void plan_memory(Plan& plan, std::span<const uint8_t> donated, const emulator::ChipSpec& chip, bool use_l1) {
+  MemoryPlan(plan, donated, chip).run(use_l1);
+}
 
 }  // namespace tt::lowering

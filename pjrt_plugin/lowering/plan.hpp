@@ -32,8 +32,11 @@ struct Storage {
   int64_t bytes = 0;
   size_t index = 0;                                    // of the parameter or result
   std::shared_ptr<const std::vector<std::byte>> data;  // of a constant
-  int64_t offset = -1;                                 // of a temporary, in the arena; -1: never used
   bool in_tiles = false;                               // TILE, else ROW_MAJOR
+  // Of a temporary: where its bytes are in the host memory of an execution, and where it lies on the card: in L1, from the start of what
+  // programs may use, or in the DRAM of the arena. -1: never used.
+  int64_t offset = -1, address = -1;
+  emulator::BufferType memory = emulator::BufferType::kDram;
 };
 
 struct Step;
@@ -46,6 +49,7 @@ struct RunStep {
   // Output slots that may share the memory of an input slot: each element is read before it is written.
   std::vector<std::pair<uint16_t, uint16_t>> in_place;  // (input slot, output slot)
   bool is_copy = false;                                 // slot 1 = slot 0: dropped when both share memory
+  int64_t l1_in_use = 0;                                // bytes at the end of each core's L1 where temporaries lie meanwhile
   // What the program was made from, where it may become part of a larger one.
   std::shared_ptr<const dnn::EltwiseSpec> elementwise = nullptr;
   std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
@@ -84,18 +88,20 @@ struct Plan {
   std::vector<StorageId> parameters;
   std::vector<StorageId> results;
   std::vector<int64_t> donors;  // per result: the donated parameter whose memory it takes over, or -1
-  int64_t arena_bytes = 0;
+  int64_t frame_bytes = 0;      // of host memory, for all temporaries
+  int64_t arena_bytes = 0;      // of DRAM
 };
 
-// What lowering joins into one program; each can be left out by its name.
+// What lowering joins into one program, and what it keeps in L1 between programs; each can be left out by its name.
 struct Fusions {
-  bool assign_layouts = true;  // what products alone make and read is left in tiles
-  bool batch_chains = true;    // equal elementwise chains on different memory, such as the updates of all parameters
-  bool fuse_attention = true;  // a product, a program over its rows and a product with its result
-  bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them
-  bool hoist_tiles = true;     // second operands of products that are the same in every turn of a loop: made tiles before it
-  bool fuse_writes = true;     // writes into slices, into the elementwise programs that make what is written
-  bool fuse_rows = true;       // folds of rows, what is spread along them, and elementwise operations around them
+  bool assign_layouts = true;    // what products alone make and read is left in tiles
+  bool batch_chains = true;      // equal elementwise chains on different memory, such as the updates of all parameters
+  bool fuse_attention = true;    // a product, a program over its rows and a product with its result
+  bool fuse_epilogues = true;    // matrix products and convolutions with the elementwise operations that read them
+  bool hoist_tiles = true;       // second operands of products that are the same in every turn of a loop: made tiles before it
+  bool l1_intermediates = true;  // temporaries in L1 where they fit beside the circular buffers of the programs
+  bool fuse_writes = true;       // what is written into a slice or in another order, into the programs that make it
+  bool fuse_rows = true;         // folds of rows, what is spread along them, and elementwise operations around them
 };
 
 // The programs of a sequence and of all that it contains, in order.

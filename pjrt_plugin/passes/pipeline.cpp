@@ -26,6 +26,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_rows", nullptr},
     {"fuse_writes", nullptr},
     {"hoist_tiles", nullptr},
+    {"l1_intermediates", nullptr},
 };
 
 }  // namespace

@@ -65,9 +65,8 @@ void create(ClientCreate& args) {
     device->memory.debug = cat("TTMemory(device ", id, ")");
     device->memories[0] = &device->memory;
     const emulator::ChipSpec& chip = *client->chip;
-    device->attributes = {named("num_compute_cores", int64_t{chip.compute_grid.x} * chip.compute_grid.y),
-                          named("l1_bytes_per_core", chip.l1_usable), named("clock_hz", static_cast<int64_t>(chip.clock_hz)),
-                          named("dram_channels", int64_t{chip.dram_channels})};
+    device->attributes = {named("num_compute_cores", emulator::num_compute_cores(chip)), named("l1_bytes_per_core", chip.l1_usable),
+                          named("clock_hz", static_cast<int64_t>(chip.clock_hz)), named("dram_channels", int64_t{chip.dram_channels})};
     client->device_list.push_back(device.get());
     client->memory_list.push_back(&device->memory);
   }

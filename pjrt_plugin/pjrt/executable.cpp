@@ -40,7 +40,8 @@ void cost_analysis(GetAttributes<ExecutableHandle>& args) {
   if (costs.empty()) {
     const executable::Cost cost = args.object->compiled->cost();
     costs = {named("flops", static_cast<float>(cost.flops)), named("bytes accessed", static_cast<float>(cost.bytes_accessed)),
-             named("cycles", static_cast<float>(cost.cycles)), named("seconds", static_cast<float>(cost.seconds))};
+             named("bytes accessed in L1", static_cast<float>(cost.l1_bytes_accessed)), named("cycles", static_cast<float>(cost.cycles)),
+             named("seconds", static_cast<float>(cost.seconds))};
     args.object->text = args.object->compiled->text();
     costs.push_back(named("kernel programs", args.object->text));
   }

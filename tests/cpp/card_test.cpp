@@ -149,6 +149,11 @@ TEST(programs_that_do_not_fit_the_chip_are_refused_before_they_run) {
   wide.add_circular_buffer(1024, 1024, "too much");
   EXPECT_ERROR(wide.validate(e150), "circular buffers take");
   EXPECT_ERROR(wide.validate(e150), "bytes of L1, a core has 940672");
+  const metal::Program small = fresh();
+  small.check_l1(e150, 940672 - 192);
+  EXPECT_ERROR(small.check_l1(e150, 940672),
+               "[p] circular buffers take 192 bytes of L1 beside 940672 of buffers that lie there, a core has 940672; use fewer or smaller "
+               "pages or keep the buffers in DRAM");
   metal::Program many = fresh();
   for (int i = 0; i < 32; ++i) many.add_circular_buffer(1, 64, "more");
   EXPECT_ERROR(many.validate(e150), "33 circular buffers, the core has 32");

@@ -10,6 +10,7 @@
 #include "dnn/eltwise.hpp"
 #include "dnn/matmul.hpp"
 #include "emulator/grayskull.hpp"
+#include "emulator/scheduler.hpp"
 #include "metal/device.hpp"
 #include "metal/program.hpp"
 #include "test.hpp"
@@ -70,6 +71,34 @@ TEST(more_work_takes_longer) {
   EXPECT(cycles(chain_program(1024, TileOpcode::kExp)) > cycles(chain_program(1024, TileOpcode::kAbs)));  // a million are bound by DRAM
 }
 
+TEST(an_elementwise_program_keeps_all_channels_busy) {
+  const emulator::ChipSpec& e150 = chip();
+  constexpr int64_t kElements = 8 << 20;
+  const double seconds = static_cast<double>(cycles(chain_program(kElements, TileOpcode::kAbs))) / e150.clock_hz;
+  EXPECT(2.0 * 4 * kElements / seconds >= 0.9 * e150.dram_channels * e150.dram_bytes_per_second);
+}
+
+TEST(the_source_element_of_a_map_is_the_one_that_is_gathered) {
+  std::vector<int32_t> source(5000), gathered(2000);
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<int32_t>(i);
+  const AccessMap maps[] = {
+      {{{40, 50}, {50, 1}}, 7},                    // rows
+      {{{50, 1}, {40, 50}}, 0},                    // transposed
+      {{{10, -200}, {20, 0}, {10, 3}}, 4000},      // reversed, broadcast, strided
+      {{{40, 50, 3, 30}, {50, 1, 4, 46, 2}}, 11},  // padded around and between
+  };
+  for (const AccessMap& map : maps) {
+    const int32_t pad = -1;
+    emulator::gather_mapped(map, 4, reinterpret_cast<const std::byte*>(source.data()), 0, map.size(),
+                            reinterpret_cast<std::byte*>(gathered.data()), reinterpret_cast<const std::byte*>(&pad));
+    for (int64_t i = 0; i < map.size(); ++i) {
+      const int64_t at = emulator::source_element(map, i);
+      EXPECT(at >= 0 && at < static_cast<int64_t>(source.size()));
+      if (const int32_t expected = gathered[static_cast<size_t>(i)]; expected != pad) EXPECT_EQ(at, int64_t{expected});
+    }
+  }
+}
+
 TEST(nothing_is_faster_than_the_chip) {
   const emulator::ChipSpec& e150 = chip();
   constexpr int64_t kElements = 8 << 20;
@@ -79,6 +108,70 @@ TEST(nothing_is_faster_than_the_chip) {
   const double products = static_cast<double>(n / 32) * (n / 32) * (n / 32);
   const double cores = e150.compute_grid.x * e150.compute_grid.y;
   EXPECT(static_cast<double>(cycles(product_program(n, DataType::kBF16, e150))) * cores >= products * 4 * 32);  // HiFi4, 32 cycles a phase
+}
+
+// ---- buffers that are spread over L1
+
+// Every core of the grid, or the first alone, reads pages [first, first + pages * stride) of slot 0, one after the other.
+struct Reads {
+  Cb in;
+  int64_t first, pages, stride;
+};
+
+Kernel page_reader(Dataflow k, Reads p) {
+  for (int64_t i = 0; i < p.pages; ++i) {
+    co_await k.cb_reserve_back(p.in, 1);
+    k.noc_async_read(0, (p.first + i * p.stride) * emulator::kInterleavedPage, emulator::kInterleavedPage, p.in, 0);
+    co_await k.noc_async_read_barrier();
+    k.cb_push_back(p.in, 1);
+    k.cb_pop_front(p.in, 1);
+  }
+}
+
+uint64_t read_cycles(emulator::BufferType memory, size_t cores, int64_t first, int64_t pages, int64_t stride) {
+  metal::Program program("reads");
+  program.add_input("in", (first + pages * stride) * emulator::kInterleavedPage);
+  const Cb in = program.add_circular_buffer(2, emulator::kInterleavedPage, "in");
+  program.set_cores(metal::first_cores(chip(), cores));
+  program.add_kernel<Dataflow, Reads>(Role::kReader, "page_reader", page_reader, {{in, first, pages, stride}});
+  return metal::estimate(program, chip(), {{memory}}).cycles;
+}
+
+constexpr auto kDram = emulator::BufferType::kDram, kL1 = emulator::BufferType::kL1;
+
+TEST(l1_is_faster_than_dram_where_cores_contend) {
+  const size_t all = static_cast<size_t>(emulator::num_compute_cores(chip()));
+  const uint64_t dram = read_cycles(kDram, all, 0, 108, 1), l1 = read_cycles(kL1, all, 0, 108, 1);
+  EXPECT(2 * l1 < dram);
+  EXPECT_EQ(l1, read_cycles(kL1, all, 0, 108, 1));
+  const double bytes = 108.0 * 108 * emulator::kInterleavedPage;
+  EXPECT(static_cast<double>(l1) >= bytes / 655);  // what the NoC carries
+  EXPECT(read_cycles(kL1, 1, 0, 108, 1) <= read_cycles(kDram, 1, 0, 108, 1));
+}
+
+TEST(a_core_whose_page_everybody_reads_is_a_bottleneck) {
+  const size_t all = static_cast<size_t>(emulator::num_compute_cores(chip()));
+  const uint64_t spread = read_cycles(kL1, all, 0, 20, 1), hot = read_cycles(kL1, all, 0, 20, 108);
+  EXPECT(hot > 2 * spread);
+  EXPECT(static_cast<double>(hot) >= 108.0 * 20 * emulator::kInterleavedPage / 28);  // the port of one core
+}
+
+TEST(near_pages_of_l1_arrive_earlier) {
+  const uint64_t own = read_cycles(kL1, 1, 0, 10, 108), same_row = read_cycles(kL1, 1, 1, 10, 108), far = read_cycles(kL1, 1, 13, 10, 108);
+  EXPECT_EQ(same_row - own, uint64_t{10 * 13 * 9});  // once round the torus in one direction, per page
+  EXPECT_EQ(far - own, uint64_t{10 * 25 * 9});       // in both
+}
+
+TEST(a_chain_over_l1_is_bound_by_the_noc_and_not_by_dram) {
+  constexpr int64_t kElements = 4 << 20;
+  const metal::Program program = chain_program(kElements, TileOpcode::kAbs);
+  const emulator::RunReport dram = metal::estimate(program, chip()), l1 = metal::estimate(program, chip(), {{kL1, kL1}}),
+                            mixed = metal::estimate(program, chip(), {{kL1, kDram}});
+  EXPECT(3 * l1.cycles < dram.cycles);
+  EXPECT(l1.cycles < mixed.cycles && mixed.cycles < dram.cycles);
+  EXPECT_EQ(l1.l1_bytes, uint64_t{2 * 4 * kElements});
+  EXPECT_EQ(l1.dram_read_bytes + l1.dram_write_bytes, uint64_t{0});
+  EXPECT_EQ(mixed.dram_write_bytes, uint64_t{4 * kElements});
 }
 
 // ---- the calibration set

@@ -127,9 +127,11 @@ Kernel fft_kernel(Dataflow k, Args<T> a) {
   const int64_t lines = std::clamp<int64_t>(plan.lines - a.groups.first * plan.group, 0, a.groups.count * plan.group);
   const auto bytes = [&](int64_t size, bool real) { return lines * size * static_cast<int64_t>(sizeof(T)) * (real ? 1 : 2); };
   const int64_t runs = plan.line.inner == 1 ? lines : div_up(lines, std::min(plan.group, plan.line.inner));
-  k.charge({.read_bytes = bytes(plan.line.from_size, plan.line.kind == LineKind::kRealForward),
+  k.charge({.from = 0,
+            .read_bytes = bytes(plan.line.from_size, plan.line.kind == LineKind::kRealForward),
             .transactions = plan.line.inner == 1 ? runs : runs * plan.line.from_size});
-  k.charge({.write_bytes = bytes(plan.line.to_size, plan.line.kind == LineKind::kRealInverse),
+  k.charge({.to = 1,
+            .write_bytes = bytes(plan.line.to_size, plan.line.kind == LineKind::kRealInverse),
             .transactions = plan.line.inner == 1 ? runs : runs * plan.line.to_size,
             .riscv_cycles = static_cast<uint64_t>(static_cast<double>(lines) * plan.length.operations() * kCyclesPerOperation)});
   if (k.values() && a.groups.count > 0) LineGroups<T>(plan, k.dram(0), k.dram(1), k.host().staging).run(a.groups);

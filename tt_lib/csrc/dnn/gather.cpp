@@ -136,10 +136,12 @@ Kernel gather_kernel(Dataflow k, Args a) {
   const int64_t bytes = vectors * part * static_cast<int64_t>(plan.element);
   const int64_t runs = run == 0 ? 0 : vectors * part / run;
   const int64_t index_bytes = vectors * plan.indices.components() * size_of(plan.indices.type);
-  k.charge(
-      {.read_bytes = index_bytes, .transactions = 1, .riscv_cycles = static_cast<uint64_t>(vectors * (8 + 6 * plan.indices.components()))});
-  k.charge({.read_bytes = bytes, .transactions = runs});
-  k.charge({.write_bytes = bytes, .transactions = plan.vectors_innermost ? div_up(runs, 8) : runs});
+  k.charge({.from = 1,
+            .read_bytes = index_bytes,
+            .transactions = 1,
+            .riscv_cycles = static_cast<uint64_t>(vectors * (8 + 6 * plan.indices.components()))});
+  k.charge({.from = 0, .read_bytes = bytes, .transactions = runs});
+  k.charge({.to = 2, .write_bytes = bytes, .transactions = plan.vectors_innermost ? div_up(runs, 8) : runs});
   if (k.values() && bytes > 0) gather_range(plan, a, k.dram(0), k.dram(1), k.dram(2));
   co_await k.noc_async_write_barrier();
 }

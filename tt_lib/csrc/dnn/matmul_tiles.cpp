@@ -129,7 +129,7 @@ void TileReader::charge(const TileBlock& block) const {
   const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);
   const int64_t transactions = transposed_ ? columns * div_up(rows, run) : rows * div_up(columns, run);
   k_.spend(uint64_t{block.height} * block.width * (cycles::kCopyTile + cycles::kPackTile));
-  k_.charge({.read_bytes = rows * columns * element, .transactions = transactions});
+  k_.charge({.from = matrix_.slot, .read_bytes = rows * columns * element, .transactions = transactions});
 }
 
 // Positions of the block's rows and columns; those of the block before it are kept where they are the same.
@@ -390,7 +390,7 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
   if (!k_.values()) {
     const int64_t run = std::max<int64_t>(view.run_length(), 1), element = static_cast<int64_t>(element_);
     const int64_t transactions = transposed_ ? columns * div_up(rows, run) : rows * div_up(columns, run);
-    return k_.charge({.write_bytes = rows * columns * element, .transactions = transactions});
+    return k_.charge({.to = matrix_.slot, .write_bytes = rows * columns * element, .transactions = transactions});
   }
   batch_ = batch_position(view, block.batch);
   const bool strided = view.is_strided();

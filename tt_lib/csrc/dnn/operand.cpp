@@ -87,8 +87,6 @@ std::vector<WorkRange> split_work(int64_t units, int64_t min_units, int64_t max_
   return ranges;
 }
 
-int64_t num_compute_cores(const ChipSpec& chip) { return int64_t{chip.compute_grid.x} * chip.compute_grid.y; }
-
 int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<DynamicIndex>& indices) {
   int64_t offset = map.offset;
   for (const DynamicIndex& index : indices) offset += std::clamp<int64_t>(peek_index(k, index), 0, index.limit) * index.stride;

@@ -60,8 +60,6 @@ struct WorkRange {
 // Splits `units` as evenly as possible over at most `max_cores` cores, at least `min_units` each.
 std::vector<WorkRange> split_work(int64_t units, int64_t min_units, int64_t max_cores);
 
-int64_t num_compute_cores(const ChipSpec& chip);
-
 // The map's offset once its dynamic indices are known: peeks them.
 int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<DynamicIndex>& indices);
 

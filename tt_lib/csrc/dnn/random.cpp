@@ -130,9 +130,10 @@ Kernel rng_kernel(Dataflow k, Args a) {
   constexpr int64_t kThreeFryCycles = 130, kPhiloxCycles = 150;  // per counter: rounds of adds, shifts, multiplies
   const int64_t per_counter = plan.counters == 0 ? 0 : div_up(plan.elements, plan.counters);
   const int64_t cycles = plan.algorithm == RngAlgorithm::kThreeFry ? kThreeFryCycles : kPhiloxCycles;
-  k.charge({.read_bytes = 8 * plan.state_words});
-  k.charge(
-      {.write_bytes = a.counters.count * per_counter * plan.element, .riscv_cycles = static_cast<uint64_t>(a.counters.count * cycles)});
+  k.charge({.from = 0, .read_bytes = 8 * plan.state_words});
+  k.charge({.to = 2,
+            .write_bytes = a.counters.count * per_counter * plan.element,
+            .riscv_cycles = static_cast<uint64_t>(a.counters.count * cycles)});
   if (k.values()) {
     const State state = read_state(plan, k.dram(0));
     draw(plan, state, a.counters, k.dram(2));

@@ -160,13 +160,19 @@ Kernel scatter_kernel(Dataflow k, Args a) {
   const int64_t owned = volume(plan.operand_dims) / extent * a.range.count;
   const int64_t updated = vectors * window_elements(plan.window) * a.range.count / extent;
   const int64_t run = std::max<int64_t>(1, coalesce(plan.window).empty() ? 1 : coalesce(plan.window).back().size);
-  k.charge({.read_bytes = vectors * plan.indices.components() * size_of(plan.indices.type),
+  k.charge({.from = plan.index_slot(),
+            .read_bytes = vectors * plan.indices.components() * size_of(plan.indices.type),
             .riscv_cycles = static_cast<uint64_t>(vectors * (8 + 6 * plan.indices.components()))});
-  for (DataType type : plan.types) {
-    const int64_t element = size_of(type);
+  for (size_t i = 0; i < plan.types.size(); ++i) {
+    const Slot operand = plan.operand(i), update = plan.update(i), result = plan.result(i);
+    const int64_t element = size_of(plan.types[i]);
     const int64_t rereads = plan.combine == Combine::kAssign ? 1 : 2;  // the update, and what it is combined with
-    k.charge({.read_bytes = owned * element, .write_bytes = owned * element});
-    k.charge({.read_bytes = updated * element * rereads, .write_bytes = updated * element, .transactions = rereads * div_up(updated, run)});
+    k.charge({.from = operand, .to = result, .read_bytes = owned * element, .write_bytes = owned * element});
+    k.charge({.from = update,
+              .to = result,
+              .read_bytes = updated * element * rereads,
+              .write_bytes = updated * element,
+              .transactions = rereads * div_up(updated, run)});
   }
   k.charge({.riscv_cycles = static_cast<uint64_t>(static_cast<double>(updated) * region_cycles(plan.region))});
   if (k.values() && a.range.count > 0) {

@@ -102,9 +102,10 @@ Kernel sort_kernel(Dataflow k, Args a) {
   const Cost cost = cost_of(plan);
   constexpr int64_t kRowInL1 = 65536;  // elements: longer rows go to DRAM and back in every pass
   const int64_t trips = plan.n > kRowInL1 ? cost.passes : 1;
-  for (DataType type : plan.types) {
-    const int64_t bytes = elements * size_of(type) * trips;
-    k.charge({.read_bytes = bytes, .write_bytes = bytes, .transactions = plan.inner == 1 ? 1 : elements});
+  for (size_t i = 0; i < plan.types.size(); ++i) {
+    const int64_t bytes = elements * size_of(plan.types[i]) * trips;
+    const auto from = static_cast<Slot>(i), to = static_cast<Slot>(plan.types.size() + i);
+    k.charge({.from = from, .to = to, .read_bytes = bytes, .write_bytes = bytes, .transactions = plan.inner == 1 ? 1 : elements});
   }
   k.charge({.riscv_cycles = static_cast<uint64_t>(static_cast<double>(elements * cost.passes) * cost.cycles)});
   if (k.values() && elements > 0) RowSorter(k, plan).run(a.rows);

@@ -283,6 +283,17 @@ void scatter_mapped(const AccessMap& map, size_t element, const std::byte* sourc
   });
 }
 
+int64_t source_element(const AccessMap& map, int64_t i) {
+  int64_t at = map.offset;
+  for (size_t d = map.dims.size(); d-- > 0;) {
+    const AccessMap::Dim& dim = map.dims[d];
+    const int64_t last = std::max(dim.low, std::min(dim.limit(), dim.size) - 1);
+    at += (std::clamp(i % dim.size, dim.low, last) - dim.low) / dim.step * dim.stride;
+    i /= dim.size;
+  }
+  return at;
+}
+
 int64_t count_runs(const AccessMap& map, int64_t start, int64_t count) {
   if (count <= 0) return 0;
   const int64_t run = map.run_length();

@@ -47,6 +47,9 @@ void gather_mapped(const AccessMap& map, size_t element, const std::byte* source
 // The inverse: element i of `source` goes to where the map says. The map must not be padded.
 void scatter_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination);
 
+// The source element of element i; for padding one that is near.
+int64_t source_element(const AccessMap& map, int64_t i);
+
 // Number of contiguous source runs that [start, start + count) falls into: what the NoC must transfer one by one.
 int64_t count_runs(const AccessMap& map, int64_t start, int64_t count);
 

@@ -11,9 +11,13 @@ inline constexpr uint64_t kSemaphoreCall = 20;
 inline constexpr uint64_t kNocIssue = 30;     // programming one NoC command buffer
 inline constexpr uint64_t kNocLatency = 250;  // request to first data, from DRAM
 inline constexpr uint64_t kNocHop = 9;
+inline constexpr uint64_t kNocEndpoints =
+    20;                                   // 5 on each of the four ways between a core and its router that a request and its answer take
 inline constexpr uint64_t kRiscLoad = 7;  // an L1 load
 inline constexpr double kNocBytesPerCycle = 32;
 inline constexpr uint64_t kNocMaxBurst = 8192;
+inline constexpr double kL1PortBytesPerCycle = 28;  // of a core's L1 to others (core-to-core pipe: 28 of 32 GB/s at 1 GHz, constants.csv)
+inline constexpr double kL1NocBytesPerCycle = 655;  // of all L1 buffers together (noc_l1_bisection_model, constants.csv)
 
 // Launch: firmware start on a core (1.5 us at 1.2 GHz)
 inline constexpr uint64_t kLaunch = 1800;

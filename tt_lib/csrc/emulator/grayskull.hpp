@@ -1,6 +1,7 @@
 // The chip as data: what a Grayskull e150 or e75 has. Source of every figure: docs/grayskull.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -41,7 +42,25 @@ inline constexpr std::array<ChipSpec, 2> kChips = {{
     {"e75", 1.0e9, {12, 8}, {11, 8}, 107904, 940672, 8, int64_t{1} << 30, 12e9 * 0.92, 32, 8, 8},
 }};
 
-// Position on the 13x12 NoC grid; DRAM nodes stand in rows 0 and 6, so Tensix rows skip them.
+constexpr int64_t num_compute_cores(const ChipSpec& chip) { return int64_t{chip.compute_grid.x} * chip.compute_grid.y; }
+
+// Which memory a buffer is spread over, page by page: the DRAM channels in turn, or the L1 of the compute cores, row by row.
+enum class BufferType : uint8_t { kDram, kL1 };
+inline constexpr int64_t kInterleavedPage = 4096;  // bytes on one bank before the next bank follows
+
+// Bytes of every compute core's L1 that an interleaved buffer takes.
+constexpr int64_t l1_share(int64_t bytes, const ChipSpec& chip) {
+  const int64_t pages = (bytes + kInterleavedPage - 1) / kInterleavedPage, cores = num_compute_cores(chip);
+  return (pages + cores - 1) / cores * std::min((bytes + 63) / 64 * 64, kInterleavedPage);
+}
+
+constexpr CoreCoord l1_owner(int64_t page, const ChipSpec& chip) {
+  const int64_t core = page % num_compute_cores(chip);
+  return {static_cast<uint16_t>(core % chip.compute_grid.x), static_cast<uint16_t>(core / chip.compute_grid.x)};
+}
+
+inline constexpr CoreCoord kNocGrid = {13, 12};  // a torus in both directions
+// Position on the NoC grid; DRAM nodes stand in rows 0 and 6, so Tensix rows skip them.
 constexpr CoreCoord noc_position(CoreCoord logical) {
   return {static_cast<uint16_t>(logical.x + 1), static_cast<uint16_t>(logical.y < 5 ? logical.y + 1 : logical.y + 2)};
 }

@@ -40,9 +40,19 @@ struct RunReport {
   uint64_t cycles = 0;
   uint64_t dram_read_bytes = 0;
   uint64_t dram_write_bytes = 0;
+  uint64_t l1_bytes = 0;        // read and written in buffers that are spread over L1
   uint64_t noc_bytes = 0;       // core to core
   uint64_t compute_cycles = 0;  // summed over cores: engines busy
   uint64_t riscv_cycles = 0;
+};
+
+// A piece of a buffer that a kernel reads or writes.
+struct Transfer {
+  BufferType memory = BufferType::kDram;
+  int64_t offset = 0;  // in the buffer
+  int64_t bytes = 0;
+  int64_t transactions = 1;
+  bool is_write = false;
 };
 
 // One execution of a program.
@@ -53,12 +63,20 @@ struct Run {
   std::string_view program;
   std::vector<Core*> core_at;  // by y * width + x; null: not in the program. Only when cores communicate or timing
   int grid_width = 0;
-  RunReport report;                 // TimingOnly
-  std::vector<uint64_t> dram_free;  // TimingOnly: when each channel is free
-  std::function<void(Core&)> wake;  // a semaphore of a core has changed
+  RunReport report;                          // TimingOnly
+  const BufferType* placement = nullptr;     // TimingOnly: where each slot's buffer lies
+  std::vector<uint64_t> dram_free, l1_free;  // TimingOnly: when each channel, and each core's L1, is free
+  double l1_noc_free = 0;                    // TimingOnly: when the NoC is done with what L1 buffers were asked for
+  std::function<void(Core&)> wake;           // a semaphore of a core has changed
 
   Core* find(CoreCoord coord) const;
-  uint64_t reserve_dram(Core& core, uint64_t now, int64_t byte_offset, int64_t bytes, int64_t transactions, bool write);
+  uint64_t reserve(Core& core, uint64_t now, const Transfer& transfer);  // when it is done
+
+ private:
+  struct Service {
+    uint64_t end, latency;
+  };
+  Service serve_page(const Core& core, uint64_t now, BufferType memory, int64_t page, int64_t bytes);
 };
 
 // Names every waiting kernel: core, circular buffer or semaphore, wanted, present.
@@ -69,7 +87,7 @@ class Scheduler {
   Scheduler(const ChipSpec& chip, int num_threads);
 
   void run_values(const LaunchPlan& plan, const BoundBuffer* buffers);
-  RunReport run_timing(const LaunchPlan& plan, const BoundBuffer* buffers);
+  RunReport run_timing(const LaunchPlan& plan, const BoundBuffer* buffers, const BufferType* placement);
   int num_threads() const { return pool_.size(); }
 
  private:

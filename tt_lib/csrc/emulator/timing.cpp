@@ -36,34 +36,55 @@ class ClockQueue {
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue_;
 };
 
-}  // namespace
-
-uint64_t Run::reserve_dram(Core& core, uint64_t now, int64_t byte_offset, int64_t bytes, int64_t transactions, bool write) {
-  constexpr int64_t kInterleave = 4096;  // bytes per page on a channel
-  const double bytes_per_cycle = chip->dram_bytes_per_second / chip->clock_hz;
-  uint64_t end = now;
-  for (int64_t done = 0; done < bytes;) {
-    const int64_t page = (byte_offset + done) / kInterleave;
-    const int64_t n = std::min(bytes - done, (page + 1) * kInterleave - (byte_offset + done));
-    uint64_t& channel = dram_free[static_cast<size_t>(page % chip->dram_channels)];
-    channel = std::max(channel, now) + static_cast<uint64_t>(std::ceil(static_cast<double>(n) / bytes_per_cycle));
-    end = std::max(end, channel);
-    done += n;
-  }
-  const auto wire = static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle) + static_cast<uint64_t>(transactions);
-  core.noc_free = std::max(core.noc_free, now) + wire;
-  (write ? report.dram_write_bytes : report.dram_read_bytes) += static_cast<uint64_t>(bytes);
-  return std::max(end, core.noc_free) + cycles::kNocLatency;
+// When a bank that is free at `free` is done with these bytes.
+uint64_t serve(uint64_t& free, uint64_t now, int64_t bytes, double bytes_per_cycle) {
+  free = std::max(free, now) + static_cast<uint64_t>(std::ceil(static_cast<double>(bytes) / bytes_per_cycle));
+  return free;
 }
 
-RunReport Scheduler::run_timing(const LaunchPlan& plan, const BoundBuffer* buffers) {
+// From one core to another and back: both NoCs run one way only, so that request and answer together go all the way round.
+constexpr uint64_t round_trip_hops(CoreCoord a, CoreCoord b) { return (a.x != b.x ? kNocGrid.x : 0u) + (a.y != b.y ? kNocGrid.y : 0u); }
+
+}  // namespace
+
+Run::Service Run::serve_page(const Core& core, uint64_t now, BufferType memory, int64_t page, int64_t bytes) {
+  if (memory == BufferType::kDram) {
+    uint64_t& channel = dram_free[static_cast<size_t>(page % chip->dram_channels)];
+    return {serve(channel, now, bytes, chip->dram_bytes_per_second / chip->clock_hz), cycles::kNocLatency};
+  }
+  const CoreCoord owner = l1_owner(page, *chip);
+  uint64_t end = serve(l1_free[static_cast<size_t>(owner.y) * chip->compute_grid.x + owner.x], now, bytes, cycles::kL1PortBytesPerCycle);
+  if (owner == core.coord) return {end, cycles::kNocEndpoints};
+  l1_noc_free = std::max(l1_noc_free, static_cast<double>(now)) + static_cast<double>(bytes) / cycles::kL1NocBytesPerCycle;
+  end = std::max(end, static_cast<uint64_t>(l1_noc_free));
+  return {end, cycles::kNocEndpoints + cycles::kNocHop * round_trip_hops(core.coord, owner)};
+}
+
+uint64_t Run::reserve(Core& core, uint64_t now, const Transfer& t) {
+  Service last{now, 0};
+  for (int64_t done = 0; done < t.bytes;) {
+    const int64_t at = t.offset + done, n = std::min(t.bytes - done, kInterleavedPage - at % kInterleavedPage);
+    const Service page = serve_page(core, now, t.memory, at / kInterleavedPage, n);
+    last = {std::max(last.end, page.end), std::max(last.latency, page.latency)};
+    done += n;
+  }
+  const auto wire = static_cast<uint64_t>(static_cast<double>(t.bytes) / cycles::kNocBytesPerCycle) + static_cast<uint64_t>(t.transactions);
+  core.noc_free = std::max(core.noc_free, now) + wire;
+  uint64_t& counted = t.memory == BufferType::kL1 ? report.l1_bytes : t.is_write ? report.dram_write_bytes : report.dram_read_bytes;
+  counted += static_cast<uint64_t>(t.bytes);
+  return std::max(last.end, core.noc_free) + last.latency;
+}
+
+RunReport Scheduler::run_timing(const LaunchPlan& plan, const BoundBuffer* buffers, const BufferType* placement) {
   Run run;
   run.chip = &chip_;
   run.buffers = buffers;
   run.timing = true;
   run.program = plan.name;
   run.grid_width = chip_.compute_grid.x;
+  run.placement = placement;
   run.dram_free.assign(static_cast<size_t>(chip_.dram_channels), 0);
+  run.l1_free.assign(static_cast<size_t>(num_compute_cores(chip_)), 0);
   const std::vector<Core*> cores = prepare_all(plan, run);
   std::vector<size_t> index_of(run.core_at.size());
   for (size_t i = 0; i < cores.size(); ++i) index_of[static_cast<size_t>(cores[i]->coord.y) * chip_.compute_grid.x + cores[i]->coord.x] = i;

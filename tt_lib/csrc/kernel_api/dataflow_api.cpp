@@ -23,13 +23,26 @@ void Dataflow::check_range(Slot slot, int64_t offset, int64_t size, const char* 
   }
 }
 
-void Dataflow::transfer(int64_t offset, int64_t bytes, int64_t transactions, bool write) {
+void Dataflow::transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write) {
   Run& run = *core().run;
   const auto issues = static_cast<uint64_t>(std::max<int64_t>(transactions, div_up(bytes, static_cast<int64_t>(cycles::kNocMaxBurst))));
   state_->clock += issues * cycles::kNocIssue;
   run.report.riscv_cycles += issues * cycles::kNocIssue;
-  const uint64_t done = run.reserve_dram(core(), state_->clock, offset, bytes, static_cast<int64_t>(issues), write);
+  emulator::Transfer t{.offset = offset, .bytes = bytes, .transactions = static_cast<int64_t>(issues), .is_write = write};
+  if (slot != kNoSlot && run.placement != nullptr) t.memory = run.placement[slot];
+  const uint64_t done = run.reserve(core(), state_->clock, t);
   state_->outstanding = std::max(state_->outstanding, done);
+}
+
+// Run by run, where each lies; of many runs some follow each other in the place of all.
+void Dataflow::transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write) {
+  constexpr int64_t kMostPlaces = 16;
+  const int64_t run = map.run_length(), runs = count_runs(map, start, count), places = std::min(runs, kMostPlaces);
+  for (int64_t i = 0; i < places; ++i) {
+    const auto share = [&](int64_t all) { return all * (i + 1) / places - all * i / places; };
+    const int64_t at = source_element(map, i == 0 ? start : (start / run + i) * run);
+    transfer(slot, at * static_cast<int64_t>(element), share(bytes), share(runs), write);
+  }
 }
 
 void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index) {
@@ -42,13 +55,13 @@ void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, ui
     fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read of ", size, " bytes into a page of ",
          get_page_size(cb));
   }
-  if (!values()) return transfer(offset, size, 1, false);
+  if (!values()) return transfer(slot, offset, size, 1, false);
   buffer(cb).bind_back(index, core().run->buffers[slot].data + offset, nullptr);
 }
 
 void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index, int64_t page_offset) {
   check_range(slot, offset, size, "noc_async_read");
-  if (!values()) return transfer(offset, size, 1, false);
+  if (!values()) return transfer(slot, offset, size, 1, false);
   std::memcpy(new_page(cb, index) + page_offset, core().run->buffers[slot].data + offset, static_cast<size_t>(size));
 }
 
@@ -56,11 +69,10 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
                                      const std::byte* pad) {
   const auto bytes = count * static_cast<int64_t>(element);
   if (!values()) {
-    const int64_t runs = count_runs(map, start, count);
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
-    if (!broadcast) return transfer(map.offset * static_cast<int64_t>(element), bytes, runs, false);
+    if (!broadcast) return transfer_mapped(slot, map, element, start, count, bytes, false);
     const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
-    transfer(map.offset * static_cast<int64_t>(element), rows * 32, rows, false);
+    transfer(slot, source_element(map, start) * static_cast<int64_t>(element), rows * 32, rows, false);
     return spend(static_cast<uint64_t>(bytes / 4));
   }
   const std::byte* source = core().run->buffers[slot].data;
@@ -77,7 +89,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
     fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write to DRAM offset ", offset,
          " is misaligned: writes need ", emulator::kDramWriteAlignment, "-byte alignment");
   }
-  if (!values()) return transfer(offset, size, 1, true);
+  if (!values()) return transfer(slot, offset, size, 1, true);
   std::byte* destination = core().run->buffers[slot].data + offset;
   const std::byte* source = page(cb, index);
   if (source != destination) std::memcpy(destination, source, static_cast<size_t>(size));
@@ -85,9 +97,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
 
 void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,
                                       int64_t count) {
-  if (!values()) {
-    return transfer(map.offset * static_cast<int64_t>(element), count * static_cast<int64_t>(element), count_runs(map, start, count), true);
-  }
+  if (!values()) return transfer_mapped(slot, map, element, start, count, count * static_cast<int64_t>(element), true);
   const std::byte* source = page(cb, index);
   std::byte* destination = core().run->buffers[slot].data;
   const bool in_place = map.dims.size() == 1 && source == destination + (map.offset + start) * static_cast<int64_t>(element);
@@ -164,10 +174,11 @@ void Dataflow::noc_semaphore_set_multicast(uint8_t semaphore, uint32_t value, Co
 
 void Dataflow::charge(const Bulk& work) {
   if (values()) return;
-  // Bulk work is all over its tensor: its pages take the channels in turn.
-  const auto next = [&] { return static_cast<int64_t>(core().run->report.dram_read_bytes + core().run->report.dram_write_bytes); };
-  if (work.read_bytes > 0) transfer(next(), work.read_bytes, work.transactions, false);
-  if (work.write_bytes > 0) transfer(next(), work.write_bytes, work.transactions, true);
+  // Bulk work is all over its tensor: its pages take the banks in turn.
+  const emulator::RunReport& report = core().run->report;
+  const auto next = [&] { return static_cast<int64_t>(report.dram_read_bytes + report.dram_write_bytes + report.l1_bytes); };
+  if (work.read_bytes > 0) transfer(work.from, next(), work.read_bytes, work.transactions, false);
+  if (work.write_bytes > 0) transfer(work.to, next(), work.write_bytes, work.transactions, true);
   spend(work.riscv_cycles);
   core().run->report.riscv_cycles += work.riscv_cycles;
 }
@@ -178,7 +189,7 @@ int64_t Dataflow::dram_size(Slot slot) const { return core().run->buffers[slot].
 void Dataflow::peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size) {
   check_range(slot, offset, static_cast<int64_t>(size), "peek");
   if (!values()) {
-    transfer(offset, 32, 1, false);
+    transfer(slot, offset, 32, 1, false);
     state_->clock = std::max(state_->clock, state_->outstanding);
     return;
   }

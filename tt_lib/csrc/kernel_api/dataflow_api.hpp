@@ -58,9 +58,10 @@ class Dataflow : public KernelContext {
     return value;
   }
 
-  // Work that a RISC-V core does on DRAM-resident data through its L1 window: `charge` counts the transfers and instructions it takes,
+  // Work that a RISC-V core does on a tensor's data through its L1 window: `charge` counts the transfers and instructions it takes,
   // `dram` gives the tensor's bytes to compute on (null in TimingOnly).
   struct Bulk {
+    Slot from = kNoSlot, to = kNoSlot;  // where from and to; none: DRAM
     int64_t read_bytes = 0, write_bytes = 0;
     int64_t transactions = 1;
     uint64_t riscv_cycles = 0;
@@ -73,7 +74,8 @@ class Dataflow : public KernelContext {
  private:
   void peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size);
   void check_range(Slot slot, int64_t offset, int64_t size, const char* call) const;
-  void transfer(int64_t offset, int64_t bytes, int64_t transactions, bool write);
+  void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
+  void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write);
 };
 
 }  // namespace tt

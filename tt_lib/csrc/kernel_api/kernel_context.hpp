@@ -9,7 +9,8 @@ namespace tt {
 
 using emulator::CoreCoord;
 using Slot = uint16_t;  // which tensor of the program
-using Cb = uint8_t;     // which circular buffer of the core
+inline constexpr Slot kNoSlot = 0xFFFF;
+using Cb = uint8_t;  // which circular buffer of the core
 
 class KernelContext {
  public:

@@ -34,6 +34,7 @@ class Buffer {
   std::shared_ptr<Device> device_;
   uint64_t address_;
   int64_t size_;
+  int64_t dram_bytes_;
   std::byte* data_;
   std::function<void()> release_;
   Event ready_;

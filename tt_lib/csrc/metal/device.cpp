@@ -109,17 +109,21 @@ Device::~Device() = default;
 int Device::id() const { return impl_->id; }
 const emulator::ChipSpec& Device::chip() const { return impl_->chip; }
 
-std::shared_ptr<Buffer> Device::allocate(int64_t bytes) {
+std::shared_ptr<Buffer> Device::allocate(int64_t bytes) { return allocate_temporaries(bytes, bytes); }
+
+std::shared_ptr<Buffer> Device::allocate_temporaries(int64_t bytes, int64_t dram_bytes) {
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[allocate] device ", id(), " is closed");
-  const uint64_t address = impl_->allocator.allocate(bytes);
+  const uint64_t address = impl_->allocator.allocate(dram_bytes);
   std::byte* data = nullptr;
   try {
     data = impl_->host_memory.allocate(bytes);
   } catch (...) {
-    impl_->allocator.release(address, bytes);
+    impl_->allocator.release(address, dram_bytes);
     throw;
   }
-  return std::make_shared<Buffer>(shared_from_this(), address, bytes, data, nullptr);
+  auto buffer = std::make_shared<Buffer>(shared_from_this(), address, bytes, data, nullptr);
+  buffer->dram_bytes_ = dram_bytes;
+  return buffer;
 }
 
 std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::function<void()> release) {
@@ -132,7 +136,7 @@ std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::func
 }
 
 void Device::release(Buffer& buffer) {
-  impl_->allocator.release(buffer.address(), buffer.size());
+  impl_->allocator.release(buffer.address(), buffer.dram_bytes_);
   if (buffer.host_view_) {
     if (buffer.release_) buffer.release_();
   } else {
@@ -220,15 +224,15 @@ void Device::run(const Program& program, std::byte* const* buffers) {
   program.count_run();
 }
 
-emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip) {
+emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip, std::span<const emulator::BufferType> placement) {
   emulator::Scheduler scheduler(chip, 1);
   std::vector<emulator::BoundBuffer> bound;
   for (const SlotSpec& slot : program.slots()) bound.push_back({nullptr, slot.bytes});
-  return scheduler.run_timing(program.plan(), bound.data());
+  return scheduler.run_timing(program.plan(), bound.data(), placement.empty() ? nullptr : placement.data());
 }
 
 Buffer::Buffer(std::shared_ptr<Device> device, uint64_t address, int64_t size, std::byte* data, std::function<void()> release)
-    : device_(std::move(device)), address_(address), size_(size), data_(data), release_(std::move(release)) {}
+    : device_(std::move(device)), address_(address), size_(size), dram_bytes_(size), data_(data), release_(std::move(release)) {}
 
 Buffer::~Buffer() { device_->release(*this); }
 

@@ -1,8 +1,10 @@
 // A card: its DRAM, its in-order command queue, and the two ways to run a program on it: for values and for cycles.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "metal/buffer.hpp"
@@ -11,6 +13,7 @@
 namespace tt::emulator {
 struct ChipSpec;
 struct RunReport;
+enum class BufferType : uint8_t;
 }  // namespace tt::emulator
 
 namespace tt::metal {
@@ -35,6 +38,8 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // DRAM. OutOfMemory names what was asked and what is free.
   std::shared_ptr<Buffer> allocate(int64_t bytes);
+  // Memory for the temporaries of one execution, of which `dram_bytes` count as DRAM: the others lie in L1 meanwhile.
+  std::shared_ptr<Buffer> allocate_temporaries(int64_t bytes, int64_t dram_bytes);
   // A buffer that views the caller's memory, counted as device memory; `release` runs once no reader is left.
   std::shared_ptr<Buffer> adopt(const void* host, int64_t bytes, std::function<void()> release);
   MemoryStats memory_stats() const;
@@ -60,7 +65,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Impl> impl_;
 };
 
-// Runs a program for its cycles: deterministic, needs no device and no data.
-emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip);
+// Runs a program for its cycles: deterministic, needs no device and no data. `placement[i]`: the memory of slot i; none given: all in DRAM.
+emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip, std::span<const emulator::BufferType> placement = {});
 
 }  // namespace tt::metal

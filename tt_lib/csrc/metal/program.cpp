@@ -37,7 +37,14 @@ int64_t Program::l1_bytes() const {
   return total;
 }
 
-void Program::validate(const emulator::ChipSpec& chip) {
+void Program::check_l1(const emulator::ChipSpec& chip, int64_t in_use) const {
+  if (l1_bytes() + in_use <= chip.l1_usable) return;
+  const std::string beside = in_use == 0 ? "" : cat(" beside ", in_use, " of buffers that lie there");
+  fail(ErrorCategory::kUndefinedBehavior, "[", name_, "] circular buffers take ", l1_bytes(), " bytes of L1", beside, ", a core has ",
+       chip.l1_usable, "; use fewer or smaller pages", in_use == 0 ? "" : " or keep the buffers in DRAM");
+}
+
+void Program::validate(const emulator::ChipSpec& chip) const {
   auto undefined = [&](const auto&... parts) { fail(ErrorCategory::kUndefinedBehavior, "[", name_, "] ", parts...); };
   if (cores_.empty()) undefined("no core runs the program");
   if (circular_buffers_.size() > static_cast<size_t>(chip.num_circular_buffers)) {
@@ -45,7 +52,7 @@ void Program::validate(const emulator::ChipSpec& chip) {
   }
   if (semaphores_.size() > static_cast<size_t>(chip.num_semaphores))
     undefined(semaphores_.size(), " semaphores, the core has ", chip.num_semaphores);
-  if (l1_bytes() > chip.l1_usable) undefined("circular buffers take ", l1_bytes(), " bytes of L1, a core has ", chip.l1_usable);
+  check_l1(chip, 0);
   for (const CircularBufferConfig& cb : circular_buffers_) {
     if (cb.num_pages == 0 || cb.page_size == 0) undefined("CB ", int{cb.id}, " has no room");
   }

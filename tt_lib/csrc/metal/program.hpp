@@ -51,7 +51,9 @@ class Program {
   const T* keep(T value);  // data that kernels point to, owned by the program
 
   // Fails with UndefinedBehavior on what the chip forbids: too many CBs, L1 over budget, a core outside the compute grid, no core.
-  void validate(const emulator::ChipSpec& chip);
+  void validate(const emulator::ChipSpec& chip) const;
+  // The same when the circular buffers do not fit beside buffers that take `in_use` bytes of each core's L1.
+  void check_l1(const emulator::ChipSpec& chip, int64_t in_use) const;
 
   const std::string& name() const { return name_; }
   std::span<const SlotSpec> slots() const { return slots_; }

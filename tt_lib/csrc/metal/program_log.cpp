@@ -13,6 +13,7 @@ namespace {
 struct Entry {
   std::shared_ptr<const Program> program;
   const emulator::ChipSpec* chip;
+  std::vector<emulator::BufferType> placement;
   double seconds = -1;  // per run; negative: not estimated yet
 };
 
@@ -34,7 +35,8 @@ void add(Entry& entry, ProgramTotals& totals) {
   const int64_t runs = entry.program->runs();
   totals.runs += runs;
   if (runs == 0) return;
-  if (entry.seconds < 0) entry.seconds = static_cast<double>(estimate(*entry.program, *entry.chip).cycles) / entry.chip->clock_hz;
+  if (entry.seconds < 0)
+    entry.seconds = static_cast<double>(estimate(*entry.program, *entry.chip, entry.placement).cycles) / entry.chip->clock_hz;
   totals.seconds += entry.seconds * static_cast<double>(runs);
 }
 
@@ -48,10 +50,10 @@ void retire(Log& log) {
 
 }  // namespace
 
-void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip) {
+void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip, std::vector<emulator::BufferType> placement) {
   std::lock_guard lock(log().mutex);
   if (log().entries.size() >= kLong && log().entries.size() == log().entries.capacity()) retire(log());
-  log().entries.push_back({std::move(program), &chip});
+  log().entries.push_back({std::move(program), &chip, std::move(placement)});
 }
 
 ProgramTotals program_totals() {

@@ -14,7 +14,8 @@ struct ProgramTotals {
   double seconds = 0;  // modelled, all runs together
 };
 
-void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip);
+// `placement`: the memory of each slot.
+void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip, std::vector<emulator::BufferType> placement = {});
 ProgramTotals program_totals();  // estimates each program that has run, once
 
 }  // namespace tt::metal

@@ -114,7 +114,7 @@ void check_on_card(const TensorSpec& spec, const emulator::ChipSpec& chip) {
       fail(ErrorCategory::kOutOfMemory, "Cannot allocate ", num_bytes(spec), " bytes for buffer in bank ", memory.bank_id, " of ",
            chip.dram_channel_bytes, " bytes");
   }
-  const int64_t l1 = int64_t{chip.compute_grid.x} * chip.compute_grid.y * chip.l1_usable;
+  const int64_t l1 = emulator::num_compute_cores(chip) * chip.l1_usable;
   if (memory.buffer_type == BufferType::kL1 && num_bytes(spec) > l1)
     fail(ErrorCategory::kOutOfMemory, "Not enough space for ", num_bytes(spec), " bytes in L1: all cores together have ", l1);
 }

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "base/shape.hpp"
+#include "emulator/grayskull.hpp"
 #include "tensor/card.hpp"
 #include "tensor/layout.hpp"
 
 namespace tt::tensor {
 
-enum class BufferType : uint8_t { kDram, kL1 };
+using emulator::BufferType;
 
 struct MemoryConfig {
   bool interleaved = true;  // pages spread over all banks; else all in bank `bank_id`

@@ -283,6 +283,17 @@ void scatter_mapped(const AccessMap& map, size_t element, const std::byte* sourc
   });
 }
 
+int64_t source_index(const AccessMap& map, int64_t i) {
+  int64_t index = map.offset;
+  for (size_t d = map.dims.size(); d-- > 0;) {
+    const AccessMap::Dim& dim = map.dims[d];
+    const int64_t at = std::max<int64_t>(std::min(i % std::max<int64_t>(dim.size, 1), dim.limit() - 1) - dim.low, 0);
+    index += at / dim.step * dim.stride;
+    i /= dim.size;
+  }
+  return index;
+}
+
 int64_t count_runs(const AccessMap& map, int64_t start, int64_t count) {
   if (count <= 0) return 0;
   const int64_t run = map.run_length();

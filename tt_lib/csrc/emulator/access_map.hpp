@@ -38,6 +38,7 @@ struct AccessMap {
   bool operator==(const AccessMap&) const = default;
 };
 std::string to_string(const AccessMap& map);
+int64_t source_index(const AccessMap& map, int64_t i);  // of element i; where that is padding, of one beside it
 
 // Copies elements [start, start + count) of the iteration space to `destination`; padding gets `pad` (one element; may be null when the
 // map is not padded). `element` is 1, 2, 4, 8 or 16 bytes.

@@ -56,11 +56,11 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
                                      const std::byte* pad) {
   const auto bytes = count * static_cast<int64_t>(element);
   if (!values()) {
-    const int64_t runs = count_runs(map, start, count);
+    const int64_t runs = count_runs(map, start, count), from = source_index(map, start) * static_cast<int64_t>(element);
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
-    if (!broadcast) return transfer(map.offset * static_cast<int64_t>(element), bytes, runs, false);
+    if (!broadcast) return transfer(from, bytes, runs, false);
     const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
-    transfer(map.offset * static_cast<int64_t>(element), rows * 32, rows, false);
+    transfer(from, rows * 32, rows, false);
     return spend(static_cast<uint64_t>(bytes / 4));
   }
   const std::byte* source = core().run->buffers[slot].data;
@@ -86,7 +86,8 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
 void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,
                                       int64_t count) {
   if (!values()) {
-    return transfer(map.offset * static_cast<int64_t>(element), count * static_cast<int64_t>(element), count_runs(map, start, count), true);
+    return transfer(source_index(map, start) * static_cast<int64_t>(element), count * static_cast<int64_t>(element),
+                    count_runs(map, start, count), true);
   }
   const std::byte* source = page(cb, index);
   std::byte* destination = core().run->buffers[slot].data;

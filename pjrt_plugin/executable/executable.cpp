@@ -288,10 +288,14 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
   donated.resize(main.body->arguments().size(), 0);
   Plan plan = lowering::lower(*module, donated,
                               {.batch_chains = selection.has("batch_chains"),
+                               .batch_reductions = selection.has("batch_reductions"),
                                .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
-                               .hoist_tiles = selection.has("hoist_tiles"),
-                               .fuse_rows = selection.has("fuse_rows")},
+                               .fuse_parts = selection.has("fuse_parts"),
+                               .fuse_reductions = selection.has("fuse_reductions"),
+                               .fuse_rows = selection.has("fuse_rows"),
+                               .recompute = selection.has("recompute"),
+                               .hoist_tiles = selection.has("hoist_tiles")},
                               chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
   if (dump.is_on()) dump.write("programs.txt", executable->text());

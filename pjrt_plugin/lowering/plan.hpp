@@ -77,11 +77,15 @@ struct Plan {
 
 // What lowering joins into one program; each can be left out by its name.
 struct Fusions {
-  bool batch_chains = true;    // equal elementwise chains on different memory, such as the updates of all parameters
-  bool fuse_attention = true;  // a product, a program over its rows and a product with its result
-  bool fuse_epilogues = true;  // matrix products and convolutions with the elementwise operations that read them
-  bool hoist_tiles = true;     // second operands of products that are the same in every turn of a loop: made tiles before it
-  bool fuse_rows = true;       // folds of rows, what is spread along them, and elementwise operations around them
+  bool batch_chains = true;      // equal elementwise chains on different memory, such as the updates of all parameters
+  bool batch_reductions = true;  // reductions of one shape, such as the moments of an array
+  bool fuse_attention = true;    // a product, a program over its rows and a product with its result
+  bool fuse_epilogues = true;    // matrix products and convolutions with the elementwise operations that read them
+  bool fuse_parts = true;        // the parts of a long reduction with what joins them
+  bool fuse_reductions = true;   // reductions with the elementwise operations that read them
+  bool fuse_rows = true;         // folds of rows, what is spread along them, and elementwise operations around them
+  bool recompute = true;         // what a reduction and others read, where that takes less than to store it
+  bool hoist_tiles = true;       // second operands of products that are the same in every turn of a loop: made tiles before it
 };
 
 // The programs of a sequence and of all that it contains, in order.

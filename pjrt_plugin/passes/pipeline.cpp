@@ -18,10 +18,14 @@ constexpr Pass kPipeline[] = {
     {"fold_transposes", fold_transposes},
     {"eliminate_dead_code", eliminate_dead_code},
     {"batch_chains", nullptr},
+    {"batch_reductions", nullptr},
     {"fuse_attention", nullptr},
     {"fuse_epilogues", nullptr},
+    {"fuse_parts", nullptr},
+    {"fuse_reductions", nullptr},
     {"fuse_rows", nullptr},
     {"hoist_tiles", nullptr},
+    {"recompute", nullptr},
 };
 
 }  // namespace

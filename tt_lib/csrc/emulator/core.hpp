@@ -50,6 +50,9 @@ class CircularBuffer {
   // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
   const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
   std::byte* back(uint32_t i);  // the page's own storage, to be written
+  std::byte* storage(uint32_t slot) const {
+    return storage_ + static_cast<size_t>(slot) * page_size_;
+  }  // of a page by its place in the ring
   // Takes over one reference of `owner`, which is released with this page: of pages that share a block, the last needs one.
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);
   void share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const;  // binds the same pages of `other` to what is bound here

@@ -53,12 +53,28 @@ void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb c
   std::memcpy(new_page(cb, index) + page_offset, core().run->buffers[slot].data + offset, static_cast<size_t>(size));
 }
 
+namespace {
+
+// After how many elements the map repeats itself; never: all of them.
+int64_t repeated_elements(const AccessMap& map) {
+  const bool repeats = !map.dims.empty() && map.dims[0].stride == 0 && !map.dims[0].padded() && map.dims[0].size > 1;
+  return repeats ? map.size() / map.dims[0].size : map.size();
+}
+
+}  // namespace
+
 void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                                      const std::byte* pad) {
   const auto bytes = count * static_cast<int64_t>(element);
   if (!values()) {
     const int64_t runs = count_runs(map, start, count), from = source_index(map, start) * static_cast<int64_t>(element);
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
+    if (const int64_t period = repeated_elements(map); !broadcast && period < count) {
+      // Fetched once, then copied within L1.
+      transfer(from, period * static_cast<int64_t>(element), count_runs(map, start, period), false);
+      return spend(static_cast<uint64_t>(div_up(count, period)) * cycles::kNocIssue +
+                   static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle));
+    }
     if (!broadcast) return transfer(from, bytes, runs, false);
     const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
     transfer(from, rows * 32, rows, false);

@@ -318,12 +318,16 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
   Plan plan = lowering::lower(*module, donated,
                               {.assign_layouts = selection.has("assign_layouts"),
                                .batch_chains = selection.has("batch_chains"),
+                               .batch_reductions = selection.has("batch_reductions"),
                                .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
+                               .fuse_parts = selection.has("fuse_parts"),
+                               .fuse_reductions = selection.has("fuse_reductions"),
                                .hoist_tiles = selection.has("hoist_tiles"),
                                .l1_intermediates = selection.has("l1_intermediates"),
                                .fuse_writes = selection.has("fuse_writes"),
-                               .fuse_rows = selection.has("fuse_rows")},
+                               .fuse_rows = selection.has("fuse_rows"),
+                               .recompute = selection.has("recompute")},
                               chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
   if (dump.is_on()) dump.write("programs.txt", executable->text());

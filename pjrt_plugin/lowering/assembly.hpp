@@ -23,6 +23,8 @@ class ChainAssembly {
 
   // The chain's first input is the sum that the engines have made of a product, in `accumulator`.
   void start_with_sum(NodeId product, DataType accumulator) { product_ = {product, accumulator}; }
+  // An input ahead of those that the operations ask for.
+  void input(const Key& key) { inputs_.push_back(key); }
   void add(NodeId id, const Node& node) {  // operands before users
     nodes_.emplace_back(id, &node);
     if (product_ && id == product_->first) return;

@@ -38,7 +38,7 @@ struct Loop {
 class BlockLowering {
  public:
   explicit BlockLowering(Context& context, Loop* loop = nullptr)
-      : context(context), builder(context.builder), graph(context.builder, context.fusions.batch_chains), loop(loop) {}
+      : context(context), builder(context.builder), graph(context.builder, context.fusions), loop(loop) {}
 
   void lower(const ir::Block& block);
   // Stores what the block returns: value i in destinations[i], or, where that is kNoStorage, in a storage of its own that no other

@@ -9,6 +9,7 @@
 #include "lowering/cluster.hpp"
 #include "lowering/grouping.hpp"
 #include "lowering/product.hpp"
+#include "lowering/reducer.hpp"
 #include "lowering/row_cluster.hpp"
 
 namespace tt::lowering {
@@ -51,6 +52,14 @@ NodeId Graph::add(emulator::TileOp op, int64_t elements, std::vector<Ref> operan
 NodeId Graph::add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands) {
   const NodeId id = add({emulator::TileOpcode::kCopy, emulator::lane_of(type), type, 0}, elements, std::move(operands));
   nodes_[id].product = std::move(product);
+  return id;
+}
+
+NodeId Graph::add_reduction(std::shared_ptr<const Reduction> reduction, std::vector<Ref> operands) {
+  const DataType type = reduction->combine.outputs[0].type;
+  const NodeId id =
+      add({emulator::TileOpcode::kCopy, emulator::lane_of(type), type, 0}, reduction->outer * reduction->inner, std::move(operands));
+  nodes_[id].reduction = std::move(reduction);
   return id;
 }
 
@@ -120,22 +129,32 @@ StorageId Graph::dense(const Ref& ref, DataType type, std::span<const int64_t> d
 // ---- prologues
 
 struct Graph::Gathering {
+  bool recompute = false;  // what others read too
+  bool shared = false;     // under such a node
   std::vector<Source> sources;
-  std::vector<Splat> splats;
-  std::vector<NodeId> nodes;  // operands before users
+  std::vector<NodeId> nodes;     // operands before users
+  std::vector<NodeId> absorbed;  // of these, what nobody else reads
+  double cycles = 0;             // of what is computed once more, per tile
 };
 
-bool Graph::gather(const Ref& ref, std::span<const int64_t> dims, Gathering& into) {
+bool Graph::gather(const Ref& ref, std::span<const int64_t> dims, Gathering& into) const {
   constexpr size_t kMaxSources = 10;
   if (std::holds_alternative<Splat>(ref)) return true;
   if (std::holds_alternative<Spread>(ref)) return into.sources.size() < kMaxSources;
   if (const auto* id = std::get_if<NodeId>(&ref)) {
     const Node& node = nodes_[*id];
-    if (node.uses > 1 || node.storage != kNoStorage || node.fold != 0 || node.product != nullptr) return into.sources.size() < kMaxSources;
+    if (std::find(into.nodes.begin(), into.nodes.end(), *id) != into.nodes.end()) return true;
+    if (into.shared && node.storage != kNoStorage) into.sources.push_back(Source::dense(node.storage, node.op.type, dims));
+    if (node.storage != kNoStorage) return into.sources.size() < kMaxSources;
+    if (into.shared && (!node.is_elementwise() || node.op.lane != emulator::Lane::kF32)) return false;
+    if (!node.is_elementwise()) return into.sources.size() < kMaxSources;
+    if (node.uses > 1 && !into.shared) return recompute(*id, dims, into) || into.sources.size() < kMaxSources;
     for (const Ref& operand : node.operands) {
       if (!gather(operand, dims, into)) return false;
     }
     into.nodes.push_back(*id);
+    if (!into.shared) into.absorbed.push_back(*id);
+    if (into.shared) into.cycles += emulator::info(node.op.code).sfpu_cycles;
     return true;
   }
   const std::optional<Source> view = reshape(std::get<Source>(ref), dims);
@@ -144,10 +163,32 @@ bool Graph::gather(const Ref& ref, std::span<const int64_t> dims, Gathering& int
   return into.sources.size() <= kMaxSources;
 }
 
-Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> types, std::span<const int64_t> dims) {
+// Takes a node that others read too and what it is made of, if that is little work on no more memory than the node itself would take.
+bool Graph::recompute(NodeId id, std::span<const int64_t> dims, Gathering& into) const {
+  constexpr double kLittle = 300;  // a tile takes its cores longer to write and to read
+  if (!into.recompute) return false;
+  Gathering tried = into;
+  tried.shared = true;
+  if (!gather(id, dims, tried) || tried.cycles - into.cycles > kLittle) return false;
+  const auto is_large = [&](const Source& source) {
+    const bool known = std::find(into.sources.begin(), into.sources.end(), source) != into.sources.end();
+    return !known && distinct_elements(source) * 8 > volume(dims);
+  };
+  std::vector<Source> added(tried.sources.begin() + static_cast<ptrdiff_t>(into.sources.size()), tried.sources.end());
+  std::erase_if(added, [&](const Source& source) { return !is_large(source); });
+  if (std::any_of(added.begin(), added.end(), [&](const Source& source) { return source != added[0]; })) return false;
+  tried.shared = false;
+  into = std::move(tried);
+  return true;
+}
+
+Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> types, std::span<const int64_t> dims, bool recompute) {
   Gathering found;
+  found.recompute = recompute;
   bool whole = true;
   for (const Ref& root : roots) whole = whole && gather(root, dims, found);
+  if (!whole) found = {};
+  const auto computed = [&](NodeId id) { return std::find(found.nodes.begin(), found.nodes.end(), id) != found.nodes.end(); };
   ClusterChain cluster(volume(dims));
   auto leaf = [&](const Ref& ref, DataType type) -> Ref {
     if (const auto* id = std::get_if<NodeId>(&ref)) return Source::dense(store(*id), type, dims);
@@ -158,25 +199,19 @@ Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> typ
     }
     return ref;
   };
-  if (whole) {
-    for (NodeId id : found.nodes) {
-      Node& node = nodes_[id];
-      node.absorbed = true;
-      for (Ref& operand : node.operands) {
-        const auto* producer = std::get_if<NodeId>(&operand);
-        if (producer == nullptr || !nodes_[*producer].absorbed)
-          operand = leaf(operand, producer ? nodes_[*producer].op.type : DataType::kF32);
-      }
-      cluster.add(id, node);
+  std::deque<Node> nodes;
+  for (const NodeId id : found.nodes) {
+    nodes.push_back(nodes_[id]);
+    for (Ref& operand : nodes.back().operands) {
+      const auto* from = std::get_if<NodeId>(&operand);
+      if (from == nullptr || !computed(*from)) operand = leaf(operand, from != nullptr ? nodes_[*from].op.type : DataType::kF32);
     }
+    cluster.add(id, nodes.back());
   }
+  for (const NodeId id : found.absorbed) nodes_[id].absorbed = true;
   for (size_t i = 0; i < roots.size(); ++i) {
     const auto* id = std::get_if<NodeId>(&roots[i]);
-    if (id != nullptr && nodes_[*id].absorbed) {
-      cluster.output(*id, types[i]);
-    } else {
-      cluster.output(leaf(roots[i], types[i]), types[i]);
-    }
+    cluster.output(id != nullptr && computed(*id) ? roots[i] : leaf(roots[i], types[i]), types[i]);
   }
   return {cluster.finish(), cluster.sources()};
 }
@@ -258,14 +293,32 @@ void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps, std::vect
   }
 }
 
+std::vector<std::pair<NodeId, Node>> Graph::inside(std::span<const NodeId> ids) const {
+  const std::unordered_set<NodeId> members(ids.begin(), ids.end());
+  std::vector<std::pair<NodeId, Node>> nodes;
+  for (NodeId id : ids) nodes.emplace_back(id, within(nodes_[id], members));
+  return nodes;
+}
+
+void Graph::emit_reductions(std::span<const NodeId> group, Sequence& steps) {
+  if (emit_reduction(builder_, inside(group), fusions_.fuse_parts, steps)) return;
+  // Not all of it fits: the reductions are stored one by one, the others are a chain of their own.
+  std::vector<NodeId> others;
+  for (const NodeId id : group) {
+    if (nodes_[id].reduction == nullptr) {
+      others.push_back(id);
+      continue;
+    }
+    store(id);
+    check(emit_reduction(builder_, inside({&id, 1}), fusions_.fuse_parts, steps), "[graph] a reduction of one value does not fit");
+  }
+  if (!others.empty()) emit_chain(others, steps, nullptr);
+}
+
 void Graph::emit_group(const Group& group, Sequence& steps, std::vector<Cluster>& same_wave) {
-  const std::unordered_set<NodeId> members(group.nodes.begin(), group.nodes.end());
-  const auto inside = [&](std::span<const NodeId> ids) {
-    std::vector<std::pair<NodeId, Node>> nodes;
-    for (NodeId id : ids) nodes.emplace_back(id, within(nodes_[id], members));
-    return nodes;
-  };
   if (group.length != 0) return emit_rows(builder_, inside(group.nodes), group.rows, group.length, steps);
+  const auto reduces = [&](NodeId id) { return nodes_[id].reduction != nullptr; };
+  if (std::any_of(group.nodes.begin(), group.nodes.end(), reduces)) return emit_reductions(group.nodes, steps);
   const auto product = std::find_if(group.nodes.begin(), group.nodes.end(), [&](NodeId id) { return nodes_[id].product != nullptr; });
   if (product == group.nodes.end()) return emit_chain(group.nodes, steps, &same_wave);
   if (std::optional<Step> step = emit_product(builder_, inside(group.nodes))) {
@@ -283,7 +336,7 @@ void Graph::emit_group(const Group& group, Sequence& steps, std::vector<Cluster>
 // Clusters of one wave do not read each other's results: those with the same chain become one program.
 void Graph::emit_wave(std::vector<Cluster>& clusters, Sequence& steps) {
   while (!clusters.empty()) {
-    const auto joins = [&](const Cluster& c) { return batch_chains_ && share_a_program(clusters[0], c); };
+    const auto joins = [&](const Cluster& c) { return fusions_.batch_chains && share_a_program(clusters[0], c); };
     const auto rest = std::stable_partition(clusters.begin() + 1, clusters.end(), joins);
     steps.push_back(eltwise_step(builder_, {clusters.begin(), rest}));
     clusters.erase(clusters.begin(), rest);
@@ -292,7 +345,7 @@ void Graph::emit_wave(std::vector<Cluster>& clusters, Sequence& steps) {
 
 Sequence Graph::emit() {
   sink();
-  const std::vector<Group> groups = group_nodes(nodes_);
+  const std::vector<Group> groups = group_nodes(nodes_, fusions_);
   store_crossings();
   std::stable_sort(steps_.begin(), steps_.end(), [](const Scheduled& a, const Scheduled& b) { return a.level < b.level; });
   Sequence sequence;

@@ -65,17 +65,29 @@ inline const NodeId* producer(const Ref& ref) {
 
 class Product;
 
+// A reduction of one value over [outer, reduced, inner] to [outer, inner].
+struct Reduction {
+  int64_t outer, reduced, inner;
+  emulator::TileProgram prologue;  // the node's operands -> the value
+  emulator::TileProgram combine;   // accumulator, value -> accumulator
+
+  bool joins(const Reduction& other) const;  // one program can do both, with the same results
+};
+
 struct Node {
   emulator::TileOp op;  // its registers are not used. Of a fold: the combination, and the type of the result
   std::vector<Ref> operands;
   int64_t elements;
   int level;
-  std::shared_ptr<const Product> product = nullptr;  // of a matrix product; its operands are sources
-  int64_t fold = 0;                                  // other than 0: folds rows of that many elements of its operand to one each
+  std::shared_ptr<const Product> product = nullptr;      // of a matrix product; its operands are sources
+  std::shared_ptr<const Reduction> reduction = nullptr;  // of a reduction; its operands are sources over [outer, reduced, inner]
+  int64_t fold = 0;                                      // other than 0: folds rows of that many elements of its operand to one each
   int wave = 0;                    // within the level: what cannot be one program with its producers comes in a later wave
   StorageId storage = kNoStorage;  // where the result must be stored, if anywhere
   int64_t uses = 1;                // readers in the whole block, whether lowered yet or not
   bool absorbed = false;           // computed by the step that consumes it
+
+  bool is_elementwise() const { return product == nullptr && reduction == nullptr && fold == 0; }
 };
 
 inline constexpr int64_t kMaxFusedRow = 8192;  // elements; longer rows are folded and spread by programs of their own
@@ -92,10 +104,11 @@ struct Prologue {
 
 class Graph {
  public:
-  Graph(PlanBuilder& builder, bool batch_chains) : builder_(builder), batch_chains_(batch_chains) {}
+  Graph(PlanBuilder& builder, const Fusions& fusions) : builder_(builder), fusions_(fusions) {}
 
   NodeId add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands);
   NodeId add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands);
+  NodeId add_reduction(std::shared_ptr<const Reduction> reduction, std::vector<Ref> operands);
   NodeId add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand);  // op: kAdd, kMul, kMax or kMin
   const Node& node(NodeId id) const { return nodes_[id]; }
   int level_of(const Ref& ref) const;                    // the first level at which a step can read it
@@ -110,8 +123,9 @@ class Graph {
   void at_level(int level, std::function<void(Sequence&)> emit) { steps_.push_back({level, std::move(emit)}); }
 
   // The chain that computes `roots` (all over an iteration space of `dims`, root i of types[i]) from memory. Virtual producers become part
-  // of it when nobody else reads them; the others are stored first. Every source is a view over `dims`.
-  Prologue absorb(std::span<const Ref> roots, std::span<const DataType> types, std::span<const int64_t> dims);
+  // of it when nobody else reads them; the others are stored first, or computed once more where `recompute` allows it and that takes less
+  // than to store and to read them. Every source is a view over `dims`.
+  Prologue absorb(std::span<const Ref> roots, std::span<const DataType> types, std::span<const int64_t> dims, bool recompute = false);
   void add_uses(NodeId id, int64_t more) { nodes_[id].uses += more; }
 
   Sequence emit();
@@ -122,17 +136,20 @@ class Graph {
     std::function<void(Sequence&)> emit;
   };
   struct Gathering;
-  bool gather(const Ref& ref, std::span<const int64_t> dims, Gathering& into);
+  bool gather(const Ref& ref, std::span<const int64_t> dims, Gathering& into) const;
+  bool recompute(NodeId id, std::span<const int64_t> dims, Gathering& into) const;
   void sink();
   void store_crossings();
   Source stored(const Ref& ref) const;  // a virtual operation's result where it has been stored
   Node within(const Node& node, const std::unordered_set<NodeId>& group) const;
+  std::vector<std::pair<NodeId, Node>> inside(std::span<const NodeId> ids) const;  // each within them all
   void emit_chain(std::span<const NodeId> group, Sequence& steps, std::vector<Cluster>* same_wave);
+  void emit_reductions(std::span<const NodeId> group, Sequence& steps);
   void emit_group(const Group& group, Sequence& steps, std::vector<Cluster>& same_wave);
   void emit_wave(std::vector<Cluster>& clusters, Sequence& steps);
 
   PlanBuilder& builder_;
-  bool batch_chains_;
+  const Fusions& fusions_;
   std::deque<Node> nodes_;  // chains under construction point to nodes
   std::vector<Scheduled> steps_;
   std::unordered_set<StorageId> own_;

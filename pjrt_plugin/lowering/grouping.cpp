@@ -18,25 +18,37 @@ constexpr size_t kMaxRowSources = 18;  // of a program over rows: one circular b
 constexpr size_t kMaxRowNodes = 200;
 constexpr size_t kMaxEpilogueSources = 12;  // of a product's epilogue
 constexpr size_t kMaxEpilogueNodes = 60;
+constexpr size_t kMaxReductions = 6;         // in one program: results, parts and what joins them take circular buffers each
+constexpr size_t kMaxReductionSources = 12;  // of their prologues and their epilogue
 constexpr int kNever = std::numeric_limits<int>::max();
 
 // What is known of a group under construction.
 struct Form {
-  int64_t elements = 0;          // of every member, or, of a program over rows, rows * length
-  int64_t rows = 0, length = 0;  // other than 0: a program over rows
-  size_t products = 0;           // 1: the others are its epilogue
-  size_t iotas = 0;              // values made from indices, which epilogues do not have
+  int64_t elements = 0;                  // of every member, or, of a program over rows, rows * length
+  int64_t rows = 0, length = 0;          // other than 0: a program over rows
+  size_t products = 0;                   // 1: the others are its epilogue
+  size_t reductions = 0;                 // the others are their epilogue
+  const Reduction* reduction = nullptr;  // the first of them
+  size_t iotas = 0;                      // values made from indices, which epilogues do not have
   size_t sources = 0, nodes = 1;
 };
 
-std::optional<Form> joined(const Form& a, const Form& b) {
+std::optional<Form> joined(const Form& a, const Form& b, const Fusions& fusions) {
   const Form& shaped = a.length != 0 ? a : b;
   const Form& other = a.length != 0 ? b : a;
   Form both = shaped;
   both.products = a.products + b.products;
+  both.reductions = a.reductions + b.reductions;
+  both.reduction = a.reduction != nullptr ? a.reduction : b.reduction;
   both.iotas = a.iotas + b.iotas;
   both.sources = a.sources + b.sources;
   both.nodes = a.nodes + b.nodes;
+  if (both.reductions > 0) {
+    const bool together = a.reductions == 0 || b.reductions == 0 || (fusions.batch_reductions && a.reduction->joins(*b.reduction));
+    const bool one = together && both.products == 0 && shaped.length == 0 && a.elements == b.elements &&
+                     both.reductions <= kMaxReductions && both.sources <= kMaxReductionSources && both.nodes <= kMaxEpilogueNodes;
+    return one ? std::optional(both) : std::nullopt;
+  }
   if (both.products > 0) {
     const bool epilogue = both.products == 1 && shaped.length == 0 && a.elements == b.elements && both.iotas == 0 &&
                           both.sources <= kMaxEpilogueSources && both.nodes <= kMaxEpilogueNodes;
@@ -50,7 +62,8 @@ std::optional<Form> joined(const Form& a, const Form& b) {
 
 class Grouper {
  public:
-  explicit Grouper(std::deque<Node>& nodes) : nodes_(nodes), parent_(nodes.size()), groups_(nodes.size()) {
+  Grouper(std::deque<Node>& nodes, const Fusions& fusions)
+      : nodes_(nodes), fusions_(fusions), parent_(nodes.size()), groups_(nodes.size()) {
     std::iota(parent_.begin(), parent_.end(), 0);
   }
 
@@ -58,6 +71,7 @@ class Grouper {
     for (NodeId i = 0; i < nodes_.size(); ++i) {
       if (!nodes_[i].absorbed) place(i);
     }
+    join_reductions();
     join_readers();
     return collect();
   }
@@ -91,6 +105,8 @@ class Grouper {
       form.length = node.fold;
     }
     form.products = node.product != nullptr;
+    form.reductions = node.reduction != nullptr;
+    form.reduction = node.reduction.get();
     for (const Ref& ref : node.operands) {
       const auto* source = std::get_if<Source>(&ref);
       if (source == nullptr || node.product != nullptr) continue;
@@ -105,10 +121,11 @@ class Grouper {
     for (const Ref& ref : node.operands) {
       const auto* spread = std::get_if<Spread>(&ref);
       if (spread == nullptr || !form || std::find(taken.begin(), taken.end(), root(spread->node)) == taken.end()) continue;
-      form = joined(*form, {node.elements, nodes_[spread->node].elements, spread->times, 0, 0, 0, 0});
+      form = joined(*form, Form{.elements = node.elements, .rows = nodes_[spread->node].elements, .length = spread->times, .nodes = 0},
+                    fusions_);
     }
     for (NodeId group : taken) {
-      if (form) form = joined(*form, groups_[group].form);
+      if (form) form = joined(*form, groups_[group].form, fusions_);
     }
     return form;
   }
@@ -157,15 +174,29 @@ class Grouper {
     a.members.clear();
   }
 
-  void join(NodeId a, NodeId b) {
+  bool join(NodeId a, NodeId b) {
     a = root(a);
     b = root(b);
     const Form &x = groups_[a].form, &y = groups_[b].form;
-    if (a == b || (x.length == 0) != (y.length == 0) || x.products + y.products > 0) return;
-    const auto form = joined(x, y);
-    if (!form) return;
+    if (a == b) return true;
+    if ((x.length == 0) != (y.length == 0) || (x.reductions == 0) != (y.reductions == 0) || x.products + y.products > 0) return false;
+    const auto form = joined(x, y, fusions_);
+    if (!form) return false;
     absorb(a, b);
     groups_[b].form = *form;
+    return true;
+  }
+
+  // Reductions of one shape, whatever they read.
+  void join_reductions() {
+    std::map<std::tuple<int, int, int64_t, int64_t, int64_t>, NodeId> siblings;
+    for (NodeId i = 0; i < nodes_.size(); ++i) {
+      const Node& node = nodes_[i];
+      if (node.absorbed || node.reduction == nullptr) continue;
+      const Reduction& r = *node.reduction;
+      const auto [found, is_new] = siblings.try_emplace({node.level, node.wave, r.outer, r.reduced, r.inner}, i);
+      if (!is_new && !join(i, found->second)) found->second = i;
+    }
   }
 
   // Siblings that read the same memory belong together as much as producer and consumer do; and so do operations on a page or less, where
@@ -180,7 +211,7 @@ class Grouper {
     };
     for (NodeId i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i];
-      if (node.absorbed || node.product != nullptr) continue;
+      if (node.absorbed || node.product != nullptr || node.reduction != nullptr) continue;
       if (node.elements <= kOnePage && node.fold == 0) meet(i, kNoStorage);
       for (const Ref& ref : node.operands) {
         if (const auto* source = std::get_if<Source>(&ref); source != nullptr && source->storage != kNoStorage) meet(i, source->storage);
@@ -207,12 +238,13 @@ class Grouper {
   }
 
   std::deque<Node>& nodes_;
+  const Fusions& fusions_;
   std::vector<NodeId> parent_;
   std::vector<Growing> groups_;
 };
 
 }  // namespace
 
-std::vector<Group> group_nodes(std::deque<Node>& nodes) { return Grouper(nodes).run(); }
+std::vector<Group> group_nodes(std::deque<Node>& nodes, const Fusions& fusions) { return Grouper(nodes, fusions).run(); }
 
 }  // namespace tt::lowering

@@ -15,6 +15,6 @@ struct Group {
 };
 
 // Sets the waves of the nodes; groups come in the order of their levels and waves. Absorbed nodes belong to none.
-std::vector<Group> group_nodes(std::deque<Node>& nodes);
+std::vector<Group> group_nodes(std::deque<Node>& nodes, const Fusions& fusions);
 
 }  // namespace tt::lowering

@@ -96,12 +96,16 @@ struct Plan {
 struct Fusions {
   bool assign_layouts = true;    // what products alone make and read is left in tiles
   bool batch_chains = true;      // equal elementwise chains on different memory, such as the updates of all parameters
+  bool batch_reductions = true;  // reductions of one shape, such as the moments of an array
   bool fuse_attention = true;    // a product, a program over its rows and a product with its result
   bool fuse_epilogues = true;    // matrix products and convolutions with the elementwise operations that read them
+  bool fuse_parts = true;        // the parts of a long reduction with what joins them
+  bool fuse_reductions = true;   // reductions with the elementwise operations that read them
   bool hoist_tiles = true;       // second operands of products that are the same in every turn of a loop: made tiles before it
   bool l1_intermediates = true;  // temporaries in L1 where they fit beside the circular buffers of the programs
   bool fuse_writes = true;       // what is written into a slice or in another order, into the programs that make it
   bool fuse_rows = true;         // folds of rows, what is spread along them, and elementwise operations around them
+  bool recompute = true;         // what a reduction and others read, where that takes less than to store it
 };
 
 // The programs of a sequence and of all that it contains, in order.

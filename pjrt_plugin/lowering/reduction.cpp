@@ -3,8 +3,9 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "dnn/reduce.hpp"
 #include "lowering/block.hpp"
+#include "lowering/chain.hpp"
+#include "lowering/reducer.hpp"
 #include "lowering/region.hpp"
 
 namespace tt::lowering {
@@ -74,31 +75,6 @@ bool lies_reduced_outer(const Source& source, const Order& order) {
   return false;
 }
 
-emulator::TileProgram pass_on(const std::vector<DataType>& types) {
-  ChainBuilder chain;
-  for (DataType type : types) chain.input(type);
-  for (size_t i = 0; i < types.size(); ++i) chain.output(static_cast<uint16_t>(i), types[i]);
-  return chain.finish();
-}
-
-void emit_reduce(PlanBuilder& builder, dnn::ReduceSpec spec, const std::vector<Source>& sources, const std::vector<Source>& inits,
-                 const std::vector<StorageId>& outputs, Sequence& steps) {
-  BufferTable table(builder.plan);
-  for (const Source& source : sources) spec.operands.push_back(table.operand(source));
-  for (const Source& init : inits) spec.inits.push_back(table.operand(init));
-  const int64_t dims[2] = {spec.outer, spec.inner};
-  for (size_t v = 0; v < outputs.size(); ++v) {
-    spec.results.push_back(dense_result(v, spec.combine.outputs[v].type, dims));
-    spec.output_bytes.push_back(builder.plan.storages[outputs[v]].bytes);
-  }
-  spec.input_bytes = table.bytes();
-  RunStep run;
-  run.slots = table.storages();
-  run.slots.insert(run.slots.end(), outputs.begin(), outputs.end());
-  run.program = std::make_shared<const metal::Program>(dnn::reduce(spec, builder.chip));
-  steps.push_back({std::move(run)});
-}
-
 // The operation that folds rows on the engines: one step on both elements, in f32, or exact in a narrower type.
 std::optional<emulator::TileOp> fold_of(const emulator::TileProgram& combine) {
   if (combine.ops.size() != 1 || combine.inputs.size() != 2 || combine.outputs.size() != 1) return std::nullopt;
@@ -152,13 +128,68 @@ bool lower_fold(BlockLowering& block, const ir::Operation& operation, const emul
   return true;
 }
 
+// Whether a region combines one value by one operation.
+bool single_step(const emulator::TileProgram& combine) {
+  if (combine.ops.size() != 1 || combine.inputs.size() != 2 || combine.outputs.size() != 1) return false;
+  const emulator::TileOp& op = combine.ops[0];
+  return ((op.a == 0 && op.b == 1) || (op.a == 1 && op.b == 0)) && combine.outputs[0].reg == op.dst;
+}
+
+// A reduction of one value stays virtual: siblings and what reads its result become part of its program.
+void lower_single(BlockLowering& block, const ir::Operation& operation, const Order& order, Prologue prologue,
+                  emulator::TileProgram combine) {
+  const ir::Type& type = operation.result()->type();
+  const emulator::TileOp op = combine.ops[0];
+  const Ref init = block.everywhere(operation.operand(1), type.dims);
+  const Reduction reduction{order.outer, order.reduced, order.inner, std::move(prologue.chain), std::move(combine)};
+  const NodeId sum = block.graph.add_reduction(std::make_shared<const Reduction>(reduction),
+                                               std::vector<Ref>(prologue.sources.begin(), prologue.sources.end()));
+  const NodeId result = block.elementwise(op, type.num_elements(), {op.a == 0 ? init : Ref(sum), op.a == 0 ? Ref(sum) : init});
+  if (block.context.fusions.fuse_reductions) return block.set(operation.result(), result);
+  block.set(operation.result(), Source::dense(block.graph.store(result), type.element, type.dims));
+}
+
+// Several values that are reduced together.
+void lower_several(BlockLowering& block, const ir::Operation& operation, const Order& order, Prologue prologue,
+                   emulator::TileProgram combine) {
+  const size_t k = operation.results().size();
+  ReductionStep step{
+      "reduce", order.outer, order.reduced, order.inner, std::move(prologue.chain), std::move(combine), {}, std::move(prologue.sources),
+      {},       {}};
+  int level = 0;
+  for (const Source& source : step.sources) level = std::max(level, block.graph.level_of(source));
+  // The epilogue combines the initial values with what has been reduced.
+  ChainBuilder epilogue;
+  std::vector<uint16_t> values(k);
+  for (size_t v = 0; v < k; ++v) values.push_back(epilogue.input(step.combine.inputs[v]));
+  for (size_t v = 0; v < k; ++v) {
+    const ir::Value* init = operation.operand(k + v);
+    if (std::holds_alternative<Splat>(block.ref(init))) continue;
+    step.extras.push_back(std::get<Source>(block.everywhere(init, operation.result(v)->type().dims)));
+    level = std::max(level, block.graph.level_of(step.extras.back()));
+    values[v] = epilogue.input(step.extras.back().type);
+  }
+  for (size_t v = 0; v < k; ++v) {
+    if (const auto* splat = std::get_if<Splat>(&block.ref(operation.operand(k + v)))) values[v] = fill(epilogue, *splat);
+  }
+  const std::vector<uint16_t> results = epilogue.append(step.combine, values);
+  for (size_t v = 0; v < k; ++v) {
+    epilogue.output(results[v], step.combine.outputs[v].type);
+    step.outputs.push_back(block.new_result(operation.result(v), level));
+  }
+  step.epilogue = epilogue.finish();
+  block.graph.at_level(level, [&block, step = std::move(step)](Sequence& steps) {
+    check(emit_reduction(block.builder, step, block.context.fusions.fuse_parts, steps), "[reduce] ", step.combine.outputs.size(),
+          " values do not fit a program");
+  });
+}
+
 void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
   const size_t k = operation.results().size();
   const ir::Type& type = operation.operand(0)->type();
   emulator::TileProgram combine = region_chain(operation.region());
   std::vector<Ref> roots;
   std::vector<DataType> types;
-  int level = 0;
   for (size_t v = 0; v < k; ++v) {
     roots.push_back(block.ref(operation.operand(v)));
     types.push_back(operation.operand(v)->type().element);
@@ -179,45 +210,15 @@ void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
     return;
   }
   if (lower_fold(block, operation, combine, order)) return;
-  std::vector<Source> inits;
-  for (size_t v = 0; v < k; ++v) inits.push_back(block.source(operation.operand(k + v)));
-  for (size_t v = 0; v < 2 * k; ++v) level = std::max(level, block.level_of(operation.operand(v)));
-  Prologue prologue = block.graph.absorb(roots, types, type.dims);
+  Prologue prologue = block.graph.absorb(roots, types, type.dims, block.context.fusions.recompute);
   if (!prologue.sources.empty() && lies_reduced_outer(prologue.sources[0], order))
     reduce_outer(order, type.dims, operation.ints(Attr::kDimensions));
   for (Source& source : prologue.sources) source = *transpose(source, order.permutation);
-  std::vector<StorageId> outputs;
-  for (const auto& result : operation.results()) outputs.push_back(block.new_result(result.get(), level));
-
-  dnn::ReduceSpec spec;
-  spec.name = "reduce";
-  spec.outer = order.outer;
-  spec.reduced = order.reduced;
-  spec.inner = order.inner;
-  spec.prologue = std::move(prologue.chain);
-  spec.combine = std::move(combine);
-  const int64_t parts = dnn::reduce_parts(order.outer, order.reduced, order.inner);
-  std::vector<StorageId> partial;
-  for (size_t v = 0; v < k && parts > 1; ++v)
-    partial.push_back(block.new_temporary(order.outer * parts * order.inner * size_of(types[v]), level));
-  block.graph.at_level(level, [&block, spec = std::move(spec), sources = std::move(prologue.sources), inits, outputs, partial, parts,
-                               types](Sequence& steps) {
-    if (parts == 1) return emit_reduce(block.builder, spec, sources, inits, outputs, steps);
-    dnn::ReduceSpec first = spec;
-    first.name = "reduce_parts";
-    first.outer *= parts;
-    first.reduced /= parts;
-    emit_reduce(block.builder, first, sources, {}, partial, steps);
-    dnn::ReduceSpec second = spec;
-    second.reduced = parts;
-    second.prologue = pass_on(types);
-    std::vector<Source> parts_sources;
-    for (size_t v = 0; v < partial.size(); ++v) {
-      const int64_t dims[3] = {spec.outer, parts, spec.inner};
-      parts_sources.push_back(Source::dense(partial[v], types[v], dims));
-    }
-    emit_reduce(block.builder, second, parts_sources, inits, outputs, steps);
-  });
+  if (k == 1 && single_step(combine)) {
+    lower_single(block, operation, order, std::move(prologue), std::move(combine));
+  } else {
+    lower_several(block, operation, order, std::move(prologue), std::move(combine));
+  }
 }
 
 }  // namespace

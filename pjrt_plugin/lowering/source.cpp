@@ -13,6 +13,12 @@ Source Source::dense(StorageId storage, DataType type, std::span<const int64_t> 
 
 bool Source::is_dense() const { return storage != kNoStorage && map.offset == 0 && indices.empty() && map.is_contiguous(); }
 
+int64_t distinct_elements(const Source& source) {
+  int64_t count = 1;
+  for (const AccessMap::Dim& dim : source.map.dims) count *= dim.stride == 0 ? 1 : dim.size;
+  return count;
+}
+
 Dims dims_of(const Source& source) {
   Dims dims;
   for (const Dim& dim : source.map.dims) dims.push_back(dim.size);

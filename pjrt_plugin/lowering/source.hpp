@@ -36,6 +36,7 @@ struct Source {
 };
 
 Dims dims_of(const Source& source);
+int64_t distinct_elements(const Source& source);  // that the view reads, at most
 
 // Each returns the view of the operation's result, or nothing when one map cannot express it.
 std::optional<Source> broadcast_in_dim(const Source& source, std::span<const int64_t> dimensions, std::span<const int64_t> result);

@@ -21,12 +21,16 @@ constexpr Pass kPipeline[] = {
     {"eliminate_dead_code", eliminate_dead_code},
     {"assign_layouts", nullptr},
     {"batch_chains", nullptr},
+    {"batch_reductions", nullptr},
     {"fuse_attention", nullptr},
     {"fuse_epilogues", nullptr},
+    {"fuse_parts", nullptr},
+    {"fuse_reductions", nullptr},
     {"fuse_rows", nullptr},
     {"fuse_writes", nullptr},
     {"hoist_tiles", nullptr},
     {"l1_intermediates", nullptr},
+    {"recompute", nullptr},
 };
 
 }  // namespace

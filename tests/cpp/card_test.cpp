@@ -142,6 +142,66 @@ TEST(a_deadlock_names_kernel_core_and_what_is_missing) {
   EXPECT_ERROR(bench.run(sleeping), "deadlock");
 }
 
+// Each core reads 64 bytes and writes them into the L1 of the first core, which waits for all of them.
+struct Gather {
+  int64_t index;
+  uint32_t page;  // of the first core's ring
+  uint32_t senders;
+  Cb from, to;
+};
+
+Kernel gather_reader(Dataflow k, Gather a) {
+  co_await k.cb_reserve_back(a.from, 1);
+  k.noc_async_read(0, a.index * 64, 64, a.from, 0);
+  co_await k.noc_async_read_barrier();
+  k.cb_push_back(a.from, 1);
+  if (a.index != 0) co_return;
+  co_await k.cb_reserve_back(a.to, a.senders);
+  for (uint32_t i = 0; i < a.senders && k.values(); ++i) k.new_page(a.to, i);
+  co_await k.noc_semaphore_wait(0, a.senders);
+  k.cb_push_back(a.to, a.senders);
+}
+
+Kernel gather_writer(Dataflow k, Gather a) {
+  co_await k.cb_wait_front(a.from, 1);
+  k.noc_async_write(a.from, 0, 0, {{0, 0}, a.to, a.page, 0}, 64);
+  co_await k.noc_async_write_barrier();
+  k.cb_pop_front(a.from, 1);
+  k.noc_semaphore_inc({0, 0}, 0, 1);
+  if (a.index != 0) co_return;
+  co_await k.cb_wait_front(a.to, a.senders);
+  for (uint32_t i = 0; i < a.senders; ++i) k.noc_async_write(a.to, i, 1, i * 64, 64);
+  co_await k.noc_async_write_barrier();
+  k.cb_pop_front(a.to, a.senders);
+}
+
+metal::Program gather(int64_t cores, uint32_t last_page) {
+  metal::Program program("gather");
+  program.add_input("in", 4096);
+  program.add_output("out", 4096);
+  const Cb from = program.add_circular_buffer(1, 64, "own"), to = program.add_circular_buffer(static_cast<uint32_t>(cores), 64, "all");
+  program.add_semaphore(0);
+  std::vector<Gather> args;
+  for (int64_t i = 0; i < cores; ++i)
+    args.push_back({i, i + 1 == cores ? last_page : static_cast<uint32_t>(i), static_cast<uint32_t>(cores), from, to});
+  program.set_cores(metal::first_cores(emulator::find_chip("e150"), args.size()));
+  program.add_kernel<Dataflow, Gather>(Role::kReader, "gather_reader", gather_reader, args);
+  program.add_kernel<Dataflow, Gather>(Role::kWriter, "gather_writer", gather_writer, args);
+  return program;
+}
+
+TEST(cores_write_into_the_l1_of_another_and_count_up_its_semaphore) {
+  Bench bench;
+  for (int i = 0; i < 4096; ++i) bench.in->data()[i] = static_cast<std::byte>(i / 64 + i % 7);
+  const metal::Program all = gather(30, 29);
+  bench.run(all);
+  EXPECT(std::equal(bench.in->data(), bench.in->data() + 30 * 64, bench.out->data()));
+  const emulator::RunReport report = metal::estimate(all, emulator::find_chip("e150"));
+  EXPECT(report.noc_bytes == 30 * 64);
+  EXPECT(report.cycles > metal::estimate(gather(2, 1), emulator::find_chip("e150")).cycles);
+  EXPECT_ERROR(bench.run(gather(30, 30)), "noc_async_write of 64 bytes to byte 0 of page 30 on core (0,0), whose CB 1 has 30 pages of 64");
+}
+
 TEST(programs_that_do_not_fit_the_chip_are_refused_before_they_run) {
   const emulator::ChipSpec &e150 = emulator::find_chip("e150"), &e75 = emulator::find_chip("e75");
   const auto fresh = [] { return program("p", copy_reader, {0, 1, 0}, copy_writer); };

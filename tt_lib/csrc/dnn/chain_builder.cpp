@@ -38,6 +38,25 @@ uint16_t ChainBuilder::apply(TileOp op, std::span<const uint16_t> operands) {
   return next_++;
 }
 
+std::vector<uint16_t> ChainBuilder::append(const TileProgram& chain, std::span<const uint16_t> inputs) {
+  std::vector<uint16_t> at(chain.num_registers);
+  std::copy(inputs.begin(), inputs.end(), at.begin());
+  for (const TileOp& op : chain.ops) {
+    const uint16_t operands[3] = {at[op.a], at[op.b], at[op.c]};
+    const auto count = static_cast<size_t>(emulator::info(op.code).operands);
+    const auto same = [&](const TileOp& made) {
+      const uint16_t read[3] = {made.a, made.b, made.c};
+      return made.code == op.code && made.lane == op.lane && made.type == op.type && made.imm == op.imm && made.imm2 == op.imm2 &&
+             std::equal(operands, operands + count, read);
+    };
+    const auto found = std::find_if(program_.ops.begin(), program_.ops.end(), same);
+    at[op.dst] = found != program_.ops.end() ? found->dst : apply(op, {operands, count});
+  }
+  std::vector<uint16_t> outputs;
+  for (const TileProgram::Output& output : chain.outputs) outputs.push_back(at[output.reg]);
+  return outputs;
+}
+
 TileProgram ChainBuilder::finish() {
   // Linear scan: a register is free after the last operation that reads it. Inputs keep their numbers.
   constexpr size_t kForever = ~size_t{0};

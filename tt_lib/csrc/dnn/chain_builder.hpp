@@ -20,6 +20,8 @@ class ChainBuilder {
   uint16_t constant(DataType type, double value);
   uint16_t apply(TileOp op, std::span<const uint16_t> operands);
   uint16_t apply(TileOp op, std::initializer_list<uint16_t> operands) { return apply(op, std::span(operands.begin(), operands.size())); }
+  // The steps of another chain on these registers; its outputs. A step that is there already is not made again.
+  std::vector<uint16_t> append(const TileProgram& chain, std::span<const uint16_t> inputs);
   void output(uint16_t reg, DataType type) { program_.outputs.push_back({reg, type}); }
   TileProgram finish();
 

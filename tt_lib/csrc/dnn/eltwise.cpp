@@ -15,7 +15,7 @@ constexpr int64_t kPage = static_cast<int64_t>(kTileElements);
 
 struct Stream {
   Cb cb;
-  bool uniform;  // one page serves a whole part
+  bool repeats;  // one page serves a whole part
 };
 
 struct Sink {
@@ -65,7 +65,7 @@ Kernel eltwise_reader(Dataflow k, Args a) {
     const Operands operands(k, part.operands);
     for (size_t s = 0; s < plan.streams.size(); ++s) {
       const Stream& stream = plan.streams[s];
-      if (!stream.uniform) continue;
+      if (!stream.repeats) continue;
       co_await k.cb_reserve_back(stream.cb, 1);
       operands.read(k, s, 0, std::min<int64_t>(part.elements, kPage), stream.cb, 0);
       co_await k.noc_async_read_barrier();
@@ -75,13 +75,13 @@ Kernel eltwise_reader(Dataflow k, Args a) {
       const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, piece.end - page));
       for (size_t s = 0; s < plan.streams.size(); ++s) {
         const Stream& stream = plan.streams[s];
-        if (stream.uniform) continue;
+        if (stream.repeats) continue;
         co_await k.cb_reserve_back(stream.cb, plan.block);
         for (uint32_t i = 0; i < pages; ++i) operands.read(k, s, (page + i) * kPage, part.page_elements(page + i), stream.cb, i);
       }
       co_await k.noc_async_read_barrier();
       for (const Stream& stream : plan.streams) {
-        if (!stream.uniform) k.cb_push_back(stream.cb, plan.block);
+        if (!stream.repeats) k.cb_push_back(stream.cb, plan.block);
       }
     }
   }
@@ -95,18 +95,18 @@ Kernel eltwise_compute(Compute k, Args a) {
     const Piece piece = piece_of(a, part);
     if (piece.first >= piece.end) continue;
     for (const Stream& stream : plan.streams) {
-      if (stream.uniform) co_await k.cb_wait_front(stream.cb, 1);
+      if (stream.repeats) co_await k.cb_wait_front(stream.cb, 1);
     }
     for (int64_t page = piece.first; page < piece.end; page += plan.block) {
       const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, piece.end - page));
       for (const Stream& stream : plan.streams) {
-        if (!stream.uniform) co_await k.cb_wait_front(stream.cb, plan.block);
+        if (!stream.repeats) co_await k.cb_wait_front(stream.cb, plan.block);
       }
       for (const Cb cb : plan.sink_cbs) co_await k.cb_reserve_back(cb, plan.block);
       co_await k.tile_regs_acquire();
       for (uint32_t i = 0; i < pages; ++i) {
         const int64_t elements = part.page_elements(page + i);
-        for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].uniform ? 0 : i);
+        for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].repeats ? 0 : i);
         for (size_t s = 0; s < plan.sink_cbs.size(); ++s) {
           const Sink& sink = part.sinks[s];
           outputs[s] = !sink.result.indices.empty()
@@ -119,11 +119,11 @@ Kernel eltwise_compute(Compute k, Args a) {
       k.tile_regs_release();
       for (const Cb cb : plan.sink_cbs) k.cb_push_back(cb, plan.block);
       for (const Stream& stream : plan.streams) {
-        if (!stream.uniform) k.cb_pop_front(stream.cb, plan.block);
+        if (!stream.repeats) k.cb_pop_front(stream.cb, plan.block);
       }
     }
     for (const Stream& stream : plan.streams) {
-      if (stream.uniform) k.cb_pop_front(stream.cb, 1);
+      if (stream.repeats) k.cb_pop_front(stream.cb, 1);
     }
   }
 }
@@ -155,13 +155,15 @@ Kernel eltwise_writer(Dataflow k, Args a) {
   }
 }
 
+bool repeats_by_page(const Operand& operand) { return kPage % period_of(operand) == 0; }
+
 uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
   constexpr int64_t kFirstCache = 32 << 10;  // of the host: where pages that are copied should stay until they are used
   int64_t per_page = 0, copied = 0;
   for (const Operand& operand : spec.parts[0].operands) {
     const int64_t bytes = kPage * size_of(operand.type);
     per_page += bytes;
-    if (!operand.map.is_contiguous() && !is_uniform(operand)) copied += bytes;
+    if (!operand.map.is_contiguous() && !repeats_by_page(operand)) copied += bytes;
   }
   for (const Result& result : spec.parts[0].results) per_page += kPage * size_of(result.type);
   for (uint32_t block : {4u, 2u}) {
@@ -216,9 +218,10 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
   const int64_t pages = add_parts(spec, plan);
   if (pages > 2) plan.block = choose_block(spec, chip);
   for (size_t i = 0; i < spec.chain.inputs.size(); ++i) {
-    const bool uniform = std::all_of(plan.parts.begin(), plan.parts.end(), [&](const Part& part) { return is_uniform(part.operands[i]); });
+    const bool repeats =
+        std::all_of(plan.parts.begin(), plan.parts.end(), [&](const Part& part) { return repeats_by_page(part.operands[i]); });
     const auto page_bytes = static_cast<uint32_t>(kPage * size_of(plan.parts[0].operands[i].type));
-    plan.streams.push_back({program.add_circular_buffer(uniform ? 1 : 2 * plan.block, page_bytes, cat("in", i)), uniform});
+    plan.streams.push_back({program.add_circular_buffer(repeats ? 1 : 2 * plan.block, page_bytes, cat("in", i)), repeats});
   }
   for (size_t i = 0; i < spec.chain.outputs.size(); ++i) {
     const auto page_bytes = static_cast<uint32_t>(kPage * size_of(spec.parts[0].results[i].type));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/error.hpp"
 
@@ -124,10 +125,13 @@ void Operands::read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, 
   read_operand(k, operands_[s], operands_[s].indices.empty() ? operands_[s].map : moved_[s], start, count, cb, index);
 }
 
-bool is_uniform(const Operand& operand) {
-  if (operand.map.is_padded()) return false;
-  return std::all_of(operand.map.dims.begin(), operand.map.dims.end(),
-                     [](const AccessMap::Dim& dim) { return dim.stride == 0 || dim.size == 1; });
+int64_t period_of(const Operand& operand) {
+  const AccessMap map = operand.map.coalesced();
+  const auto repeats = [](const AccessMap::Dim& dim) { return dim.stride == 0 && !dim.padded(); };
+  const auto first = std::find_if_not(map.dims.begin(), map.dims.end(), repeats);
+  return std::accumulate(first, map.dims.end(), int64_t{1}, [](int64_t period, const AccessMap::Dim& dim) { return period * dim.size; });
 }
+
+bool is_uniform(const Operand& operand) { return period_of(operand) == 1; }
 
 }  // namespace tt::dnn

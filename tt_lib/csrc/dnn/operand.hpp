@@ -77,6 +77,7 @@ class Operands {
   std::vector<AccessMap> moved_;  // one per operand if any has an index
 };
 
-bool is_uniform(const Operand& operand);  // all elements are the same source element
+bool is_uniform(const Operand& operand);    // all elements are the same source element
+int64_t period_of(const Operand& operand);  // elements after which the operand repeats itself
 
 }  // namespace tt::dnn

@@ -5,7 +5,7 @@
 
 namespace tt::dnn {
 
-// The iteration space of the operands is [outer, reduced, inner], row-major; results lie over [outer, inner].
+// The iteration space of the operands is [outer, reduced, inner], row-major; extras and results lie over [outer, inner].
 struct ReduceSpec {
   std::string name;
   int64_t outer, reduced, inner;
@@ -14,12 +14,18 @@ struct ReduceSpec {
   std::vector<Operand> operands;      // prologue.inputs[i] is operands[i]
   TileProgram prologue;               // operands -> the k values to reduce
   TileProgram combine;                // k accumulators, then k values -> k accumulators
-  std::vector<Operand> inits;         // k scalars (uniform operands over any space); empty: none are combined in
-  std::vector<Result> results;        // k results over [outer, inner]
+  std::vector<Operand> extras = {};   // further operands of the epilogue
+  TileProgram epilogue = {};          // the k reduced values, then the extras -> results; without outputs: passes the values on
+  std::vector<Result> results;
+  int64_t parts = 1;  // divides `reduced`: cores reduce one part each and send what they have to the cores that join the parts
 };
 
-// `reduced` must not be 0. Each result is combine(init, x0 . x1 . ...) in an order that depends on the sizes alone.
+// `reduced` must not be 0. Each value is x0 . x1 . ... in an order that depends on the sizes alone; parts joined by a program of their own
+// give the same.
 Program reduce(const ReduceSpec& spec, const ChipSpec& chip);
+bool fits(const ReduceSpec& spec, const ChipSpec& chip);  // few enough circular buffers, small enough for L1
+
+inline constexpr size_t kMaxReducedValues = 8;
 
 // How many parts to cut `reduced` into so that a second reduction of the parts' results makes use of the grid; 1: not worth it.
 int64_t reduce_parts(int64_t outer, int64_t reduced, int64_t inner);

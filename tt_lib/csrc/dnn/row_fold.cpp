@@ -1,15 +1,19 @@
 // One operation, of both elements, in f32.
 #include "dnn/row_fold.hpp"
 
+#include <algorithm>
+
 namespace tt::dnn {
 
 using emulator::TileOpcode;
 
-std::optional<TileOpcode> row_fold_opcode(const emulator::TileProgram& combine) {
-  if (combine.ops.size() != 1 || combine.inputs.size() != 2 || combine.outputs.size() != 1) return std::nullopt;
-  const emulator::TileOp& op = combine.ops[0];
-  const bool both = (op.a == 0 && op.b == 1) || (op.a == 1 && op.b == 0);
-  if (!both || combine.outputs[0].reg != op.dst || op.type != DataType::kF32 || combine.inputs[0] != DataType::kF32) return std::nullopt;
+std::optional<TileOpcode> row_fold_opcode(const emulator::TileProgram& combine, size_t value) {
+  const size_t k = combine.outputs.size();
+  if (combine.ops.size() != k || combine.inputs.size() != 2 * k || combine.inputs[value] != DataType::kF32) return std::nullopt;
+  const auto& op =
+      *std::find_if(combine.ops.begin(), combine.ops.end() - 1, [&](const auto& o) { return o.dst == combine.outputs[value].reg; });
+  const bool both = (op.a == value && op.b == k + value) || (op.a == k + value && op.b == value);
+  if (!both || combine.outputs[value].reg != op.dst || op.type != DataType::kF32) return std::nullopt;
   switch (op.code) {
     case TileOpcode::kAdd:
     case TileOpcode::kMul:

@@ -7,7 +7,7 @@
 
 namespace tt::dnn {
 
-// The operation of a combination that is just one of add, multiply, maximum, minimum on f32.
-std::optional<emulator::TileOpcode> row_fold_opcode(const emulator::TileProgram& combine);
+// The operation by which value `value` is combined with its accumulator, where that is just one of add, multiply, maximum, minimum on f32.
+std::optional<emulator::TileOpcode> row_fold_opcode(const emulator::TileProgram& combine, size_t value);
 
 }  // namespace tt::dnn

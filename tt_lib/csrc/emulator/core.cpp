@@ -61,7 +61,8 @@ void CircularBuffer::configure(uint8_t id, uint32_t num_pages, uint32_t page_siz
   page_size_ = page_size;
   pushed_ = popped_ = front_slot_ = back_slot_ = 0;
   storage_ = storage;
-  writing_ = false;
+  given_ = storage != nullptr || timing;
+  writing_ = receives_ = false;
   views_.resize(num_pages);
   if (timing) {
     push_stamps_.assign(num_pages, 0);
@@ -80,21 +81,33 @@ void CircularBuffer::release() {
 }
 
 void CircularBuffer::give_storage_back() {
-  if (block_ == nullptr) return;
-  block_->release();
-  block_ = nullptr;
+  if (given_ || storage_ == nullptr) return;
+  SharedBlock::of(storage_).release();
   storage_ = nullptr;
 }
 
+// Several cores may ask at once, on several threads.
+std::byte* CircularBuffer::own_storage() {
+  const std::atomic_ref storage(storage_);
+  std::byte* found = storage.load(std::memory_order_acquire);
+  if (found != nullptr || given_) return found;
+  SharedBlock* const block = SharedBlock::create(static_cast<size_t>(num_pages_) * page_size_);
+  if (storage.compare_exchange_strong(found, block->data(), std::memory_order_acq_rel)) return block->data();
+  block->release();
+  return found;
+}
+
+std::byte* CircularBuffer::received(uint32_t slot) {
+  std::atomic_ref(receives_).store(true, std::memory_order_relaxed);
+  return own_storage() + static_cast<size_t>(slot) * page_size_;
+}
+
 std::byte* CircularBuffer::back(uint32_t i) {
-  if (storage_ == nullptr && !timing_) {
-    block_ = SharedBlock::create(static_cast<size_t>(num_pages_) * page_size_);
-    storage_ = block_->data();
-  }
+  std::byte* const storage = own_storage();
   writing_ = true;
   uint32_t at = back_slot_ + i;
   if (at >= num_pages_) at -= num_pages_;
-  std::byte* page = storage_ + static_cast<size_t>(at) * page_size_;
+  std::byte* page = storage + static_cast<size_t>(at) * page_size_;
   views_[at] = page;
   return page;
 }
@@ -144,7 +157,7 @@ void CircularBuffer::pop(uint32_t n, uint64_t clock) {
   popped_ += n;
   front_slot_ += n;
   if (front_slot_ >= num_pages_) front_slot_ -= num_pages_;
-  if (popped_ == pushed_ && !writing_) give_storage_back();
+  if (popped_ == pushed_ && !writing_ && !receives_) give_storage_back();
 }
 
 uint64_t CircularBuffer::pop_stamp(uint32_t n) const { return timing_ && n > 0 ? pop_stamps_[(back_slot_ + n - 1) % num_pages_] : 0; }

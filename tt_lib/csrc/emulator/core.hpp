@@ -26,6 +26,7 @@ class SharedBlock {
  public:
   static SharedBlock* create(size_t bytes);  // one reference
   std::byte* data() { return reinterpret_cast<std::byte*>(this) + 64; }
+  static SharedBlock& of(std::byte* data) { return *reinterpret_cast<SharedBlock*>(data - 64); }
   void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
   void release();
 
@@ -50,7 +51,8 @@ class CircularBuffer {
 
   // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
   const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
-  std::byte* back(uint32_t i);  // the page's own storage, to be written
+  std::byte* back(uint32_t i);         // the page's own storage, to be written
+  std::byte* received(uint32_t slot);  // the storage of a page by its place in the ring, to be written by other cores; it lasts for the run
   // Takes over one reference of `owner`, which is released with this page: of pages that share a block, the last needs one.
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);
   void share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const;  // binds the same pages of `other` to what is bound here
@@ -65,6 +67,7 @@ class CircularBuffer {
   bool wraps_at_back(uint32_t n) const { return back_slot_ + n > num_pages_; }
 
  private:
+  std::byte* own_storage();
   void give_storage_back();
   uint32_t front_slot(uint32_t i) const { return front_slot_ + i < num_pages_ ? front_slot_ + i : front_slot_ + i - num_pages_; }
 
@@ -78,8 +81,9 @@ class CircularBuffer {
   uint32_t front_slot_ = 0;
   uint32_t back_slot_ = 0;
   std::byte* storage_ = nullptr;
-  SharedBlock* block_ = nullptr;  // behind the storage, where that is not given
-  bool writing_ = false;          // pages that are not pushed yet
+  bool given_ = false;     // the storage
+  bool writing_ = false;   // pages that are not pushed yet
+  bool receives_ = false;  // from other cores
   std::vector<const std::byte*> views_;
   std::vector<SharedBlock*> owners_;
   std::vector<uint64_t> push_stamps_;

@@ -101,9 +101,9 @@ RunReport Scheduler::run_timing(const LaunchPlan& plan, const BoundBuffer* buffe
     const auto [at, index] = queue.pop();
     Core& core = *cores[at];
     KernelState& kernel = core.kernels[static_cast<size_t>(index)];
-    kernel.queued = false;
     kernel.wait.kind = Wait::Kind::kNone;
     kernel.handle.resume();
+    kernel.queued = false;  // not before: it may wake its own core
     if ((kernel.done = kernel.handle.done())) {
       --remaining;
       if (*kernel.error) failure = *kernel.error;

@@ -2,6 +2,7 @@
 #include "kernel_api/dataflow_api.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -65,11 +66,26 @@ void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb c
   std::memcpy(new_page(cb, index) + page_offset, core().run->buffers[slot].data + offset, static_cast<size_t>(size));
 }
 
+namespace {
+
+// After how many elements the map repeats itself; never: all of them.
+int64_t repeated_elements(const AccessMap& map) {
+  const bool repeats = !map.dims.empty() && map.dims[0].stride == 0 && !map.dims[0].padded() && map.dims[0].size > 1;
+  return repeats ? map.size() / map.dims[0].size : map.size();
+}
+
+}  // namespace
+
 void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                                      const std::byte* pad) {
   const auto bytes = count * static_cast<int64_t>(element);
   if (!values()) {
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
+    if (const int64_t period = repeated_elements(map); !broadcast && period < count) {  // fetched once, then copied within L1
+      transfer_mapped(slot, map, element, start, period, period * static_cast<int64_t>(element), false);
+      return spend(static_cast<uint64_t>(div_up(count, period)) * cycles::kNocIssue +
+                   static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle));
+    }
     if (!broadcast) return transfer_mapped(slot, map, element, start, count, bytes, false);
     const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
     transfer(slot, source_element(map, start) * static_cast<int64_t>(element), rows * 32, rows, false);
@@ -93,6 +109,29 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
   std::byte* destination = core().run->buffers[slot].data + offset;
   const std::byte* source = page(cb, index);
   if (source != destination) std::memcpy(destination, source, static_cast<size_t>(size));
+}
+
+void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size) {
+  Core& target = *core().run->find(to.core);
+  emulator::CircularBuffer& ring = target.buffers[to.cb];
+  if (to.page >= ring.num_pages() || to.offset < 0 || to.offset + size > ring.page_size() || offset + size > get_page_size(cb))
+      [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write of ", size, " bytes to byte ", to.offset,
+         " of page ", to.page, " on core (", to.core.x, ",", to.core.y, "), whose CB ", int{to.cb}, " has ", ring.num_pages(), " pages of ",
+         ring.page_size());
+  }
+  if (values()) {
+    std::memcpy(ring.received(to.page) + to.offset, page(cb, index) + offset, static_cast<size_t>(size));
+    return;
+  }
+  // The transfer takes the ports of both cores.
+  const auto wire = static_cast<uint64_t>(static_cast<double>(size) / cycles::kNocBytesPerCycle) + 1;
+  const auto hops = static_cast<uint64_t>(std::abs(to.core.x - coord().x) + std::abs(to.core.y - coord().y));
+  state_->clock += cycles::kNocIssue * static_cast<uint64_t>(div_up(size, static_cast<int64_t>(cycles::kNocMaxBurst)));
+  core().noc_free = std::max(core().noc_free, state_->clock) + wire;
+  if (&target != &core()) target.noc_free = std::max(target.noc_free + wire, core().noc_free);
+  state_->outstanding = std::max(state_->outstanding, target.noc_free + cycles::kNocHop * hops);
+  core().run->report.noc_bytes += static_cast<uint64_t>(size);
 }
 
 void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,

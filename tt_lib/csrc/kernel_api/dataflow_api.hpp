@@ -28,6 +28,16 @@ class Dataflow : public KernelContext {
   void noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size);
   void noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count);
 
+  // A page of a CB in the L1 of some core, from `offset` on. That core has the whole ring to itself until a semaphore says what has come.
+  struct L1Address {
+    CoreCoord core;
+    Cb cb;
+    uint32_t page;
+    int64_t offset;
+  };
+  // Page `index` from the front of a CB, from `offset` on -> L1 of some core.
+  void noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size);
+
   struct Barrier {
     emulator::KernelState& state;
     bool await_ready() const;

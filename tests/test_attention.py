@@ -44,36 +44,36 @@ def qkv(make, batch, m, n, heads, depth):
 
 THREE = (f32(6, 64, 32), f32(6, 32, 32), f32(6, 32, 70))
 
-# name, function, arguments, programs that remain: a copy follows where heads are moved back
+# name, function, arguments, programs that remain: one, or the three parts where these take less time with the scores in L1
 CASES = [
-    ("even_lengths", attend, qkv(f32, 2, 64, 128, 3, 16), 2),
-    ("bf16", attend, qkv(bf16, 2, 64, 128, 3, 16), 2),
-    ("a_mask", attend, (*qkv(f32, 2, 32, 64, 4, 40), f32(2, 1, 1, 64) > 0), 2),
-    ("many_keys", attend, qkv(f32, 1, 32, 512, 2, 64), 2),
-    ("keys_that_are_streamed", attend, qkv(f32, 4, 40, 2048, 2, 64), 2),
-    ("bf16_keys_that_are_streamed", attend, qkv(bf16, 4, 40, 2048, 2, 64), 2),
-    ("rows_that_fit_in_halves_of_tiles", attend, qkv(bf16, 4, 100, 4096, 2, 32), 2),
-    ("streamed_keys_and_a_mask", attend, (*qkv(f32, 4, 40, 2040, 2, 64), f32(4, 1, 40, 2040) > 0), 2),
-    ("length_197", attend, qkv(f32, 2, 197, 197, 3, 64), 2),
-    ("length_197_bf16", attend, qkv(bf16, 2, 197, 197, 3, 64), 2),
-    ("length_384", attend, qkv(f32, 1, 384, 384, 3, 64), 2),
-    ("length_100_and_a_mask", attend, (*qkv(f32, 2, 100, 100, 2, 16), f32(2, 1, 1, 100) > 0), 2),
-    ("length_300_and_causal", attend_causally, qkv(f32, 1, 300, 300, 2, 32), 3),
-    ("77_keys", attend, qkv(f32, 2, 130, 77, 2, 40), 2),
+    ("even_lengths", attend, qkv(f32, 2, 64, 128, 3, 16), 1),
+    ("bf16", attend, qkv(bf16, 2, 64, 128, 3, 16), 1),
+    ("a_mask", attend, (*qkv(f32, 2, 32, 64, 4, 40), f32(2, 1, 1, 64) > 0), 1),
+    ("many_keys", attend, qkv(f32, 1, 32, 512, 2, 64), 1),
+    ("few_queries_that_are_faster_apart", attend, qkv(f32, 4, 40, 2048, 2, 64), 3),
+    ("keys_that_are_streamed", attend, qkv(f32, 1, 2048, 2048, 8, 64), 1),
+    ("rows_that_fit_in_halves_of_tiles", attend, qkv(bf16, 1, 2048, 2048, 8, 64), 1),
+    ("streamed_keys_and_a_mask", attend, (*qkv(f32, 1, 2048, 2040, 8, 64), f32(1, 1, 2048, 2040) > 0), 1),
+    ("length_197", attend, qkv(f32, 2, 197, 197, 3, 64), 1),
+    ("length_197_bf16", attend, qkv(bf16, 2, 197, 197, 3, 64), 1),
+    ("length_384", attend, qkv(f32, 1, 384, 384, 3, 64), 1),
+    ("length_100_and_a_mask", attend, (*qkv(f32, 2, 100, 100, 2, 16), f32(2, 1, 1, 100) > 0), 1),
+    ("length_300_and_causal", attend_causally, qkv(f32, 1, 300, 300, 2, 32), 2),
+    ("77_keys", attend, qkv(f32, 2, 130, 77, 2, 40), 1),
     ("one_query", attend, qkv(f32, 2, 1, 133, 3, 32), 1),
-    ("few_queries_of_many_batches", attend, qkv(f32, 40, 5, 7, 4, 8), 2),
-    ("rows_of_several_pages_and_batches", attend, qkv(f32, 3, 37, 1100, 2, 32), 2),
-    ("wide_heads_that_are_faster_apart", attend, qkv(f32, 1, 256, 1024, 1, 512), 4),
+    ("few_queries_of_many_batches", attend, qkv(f32, 40, 5, 7, 4, 8), 1),
+    ("rows_of_several_pages_and_batches", attend, qkv(f32, 3, 700, 1500, 8, 32), 1),
+    ("wide_heads_that_are_faster_apart", attend, qkv(f32, 1, 256, 1024, 1, 512), 3),
     ("three_dimensions", attend_with_weights_first, THREE, 1),
     ("weights_that_are_returned", attend_and_return_weights, THREE, 1),
     ("an_epilogue", attend_and_add, (*THREE, f32(70), f32(6, 64, 70)), 1),
-    ("jax_nn", dot_product_attention, qkv(f32, 2, 197, 197, 3, 32), 2),
-    ("jax_nn_bf16_with_f32_weights", dot_product_attention, qkv(bf16, 2, 100, 70, 3, 32), 2),
-    ("jax_nn_causal", partial(dot_product_attention, is_causal=True), qkv(f32, 2, 130, 130, 3, 32), 4),
+    ("jax_nn", dot_product_attention, qkv(f32, 2, 197, 197, 3, 32), 1),
+    ("jax_nn_bf16_with_f32_weights", dot_product_attention, qkv(bf16, 2, 100, 70, 3, 32), 1),
+    ("jax_nn_causal", partial(dot_product_attention, is_causal=True), qkv(f32, 2, 130, 130, 3, 32), 3),
     ("gradient_of_three_dimensions", gradient(attend_with_weights_first, 0, 1, 2), THREE, 5),
-    ("gradient_of_length_197", gradient(attend, 0, 1, 2), qkv(f32, 2, 197, 197, 3, 32), 8),
-    ("gradient_of_length_100_causal", gradient(attend_causally, 0, 1, 2), qkv(f32, 2, 100, 100, 3, 32), 9),
-    ("gradient_of_jax_nn_bf16", gradient(dot_product_attention, 0, 1, 2), qkv(bf16, 2, 77, 130, 3, 32), 8),
+    ("gradient_of_length_197", gradient(attend, 0, 1, 2), qkv(f32, 2, 197, 197, 3, 32), 7),
+    ("gradient_of_length_100_causal", gradient(attend_causally, 0, 1, 2), qkv(f32, 2, 100, 100, 3, 32), 8),
+    ("gradient_of_jax_nn_bf16", gradient(dot_product_attention, 0, 1, 2), qkv(bf16, 2, 77, 130, 3, 32), 7),
 ]
 
 
@@ -94,7 +94,7 @@ def test_rows_that_are_nan_leave_their_neighbours_alone(make):
     q, k, v = qkv(make, 1, 70, 100, 2, 32)
     q[0, 33] = np.nan
     made, got = compiled(attend, (q, k, v))
-    assert programs(made) == 2
+    assert programs(made) == 1
     assert np.isnan(got[0, 33].astype(np.float32)).all()
     assert np.isfinite(np.delete(got.astype(np.float32), 33, axis=1)).all()
 

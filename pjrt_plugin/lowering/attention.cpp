@@ -55,7 +55,8 @@ class Fusion {
   }
 
   // Nothing where the parts cannot be joined, or where they take less time apart.
-  std::optional<RunStep> build(const emulator::ChipSpec& chip, Verdicts& verdicts) {
+  // `between_in_l1`: what lies between the parts would be in L1 where it fits.
+  std::optional<RunStep> build(const emulator::ChipSpec& chip, bool between_in_l1, Verdicts& verdicts) {
     if (!agree() || !bind_scores() || !bind_rows() || !bind_values() || !bind_results()) return std::nullopt;
     spec_.name = "attention:" + a_.name + "," + r_.name;
     if (!dnn::fits(spec_, chip)) return std::nullopt;
@@ -63,15 +64,42 @@ class Fusion {
     step.program = std::make_shared<const metal::Program>(dnn::attention(spec_, chip));
     step.slots = std::move(slots_);
     step.slots.insert(step.slots.end(), outputs_.begin(), outputs_.end());
-    return dnn::fills_all_cores(spec_, chip) || pays(*step.program, chip, verdicts) ? std::optional(std::move(step)) : std::nullopt;
+    const std::vector<StorageId> near = between_in_l1 ? between_that_fits(chip) : std::vector<StorageId>();
+    return pays(*step.program, near, chip, verdicts) ? std::optional(std::move(step)) : std::nullopt;
   }
 
  private:
-  bool pays(const metal::Program& whole, const emulator::ChipSpec& chip, Verdicts& verdicts) const {
+  // The values that nobody else reads and for which there is room in L1 beside the parts: the scores first.
+  std::vector<StorageId> between_that_fits(const emulator::ChipSpec& chip) const {
+    std::vector<StorageId> scores(scores_.slots.begin() + static_cast<std::ptrdiff_t>(scores_.inputs()), scores_.slots.end()), weights;
+    int64_t scores_share = 0, weights_share = 0;
+    for (const dnn::Result& result : a_.results) scores_share += emulator::l1_share(a_.output_bytes[result.buffer], chip);
+    for (size_t i = 0; i < r_.results.size(); ++i) {
+      if (kept_[i]) continue;
+      weights.push_back(output(rows_, r_.results[i].buffer));
+      weights_share += emulator::l1_share(r_.output_bytes[r_.results[i].buffer], chip);
+    }
+    const auto room = [&](const RunStep& step) { return chip.l1_usable - step.program->l1_bytes(); };
+    if (scores_share > std::min(room(scores_), room(rows_))) {
+      scores.clear();
+      scores_share = 0;
+    }
+    if (weights_share <= std::min(room(last_), room(rows_) - scores_share)) scores.insert(scores.end(), weights.begin(), weights.end());
+    return scores;
+  }
+
+  bool pays(const metal::Program& whole, const std::vector<StorageId>& near, const emulator::ChipSpec& chip, Verdicts& verdicts) const {
     const auto [verdict, is_new] = verdicts.try_emplace(whole.text());
     if (!is_new) return verdict->second;
     uint64_t apart = 0;
-    for (const RunStep* step : {&scores_, &rows_, &last_}) apart += metal::estimate(*step->program, chip).cycles;
+    for (const RunStep* step : {&scores_, &rows_, &last_}) {
+      std::vector<emulator::BufferType> placement;
+      for (const StorageId storage : step->slots) {
+        const bool is_near = std::find(near.begin(), near.end(), storage) != near.end();
+        placement.push_back(is_near ? emulator::BufferType::kL1 : emulator::BufferType::kDram);
+      }
+      apart += metal::estimate(*step->program, chip, placement).cycles;
+    }
     return verdict->second = metal::estimate(whole, chip).cycles <= apart;
   }
 
@@ -220,7 +248,8 @@ class Fusion {
 
 class Pass {
  public:
-  Pass(const Plan& plan, const emulator::ChipSpec& chip) : plan_(plan), chip_(chip), mentions_(plan) {}
+  Pass(const Plan& plan, const emulator::ChipSpec& chip, bool between_in_l1)
+      : plan_(plan), chip_(chip), between_in_l1_(between_in_l1), mentions_(plan) {}
 
   void run(Sequence& steps) {
     std::vector<bool> gone(steps.size(), false);
@@ -263,7 +292,7 @@ class Pass {
         const auto place = meeting_place(steps, scores, rows, at, gone);
         if (!place) continue;
         const auto is_read = [&](StorageId storage) { return !is_between(storage) || !reads(step(at), storage); };
-        auto whole = Fusion(step(scores), step(rows), step(at), is_read).build(chip_, verdicts_);
+        auto whole = Fusion(step(scores), step(rows), step(at), is_read).build(chip_, between_in_l1_, verdicts_);
         if (!whole) continue;
         gone[scores] = gone[rows] = gone[at] = true;
         gone[*place] = false;
@@ -322,12 +351,13 @@ class Pass {
 
   const Plan& plan_;
   const emulator::ChipSpec& chip_;
+  bool between_in_l1_;
   Mentions mentions_;
   Verdicts verdicts_;
 };
 
 }  // namespace
 
-void fuse_attention(Plan& plan, const emulator::ChipSpec& chip) { Pass(plan, chip).run(plan.steps); }
+void fuse_attention(Plan& plan, const emulator::ChipSpec& chip, bool between_in_l1) { Pass(plan, chip, between_in_l1).run(plan.steps); }
 
 }  // namespace tt::lowering

@@ -9,6 +9,7 @@ struct ChipSpec;
 
 namespace tt::lowering {
 
-void fuse_attention(Plan& plan, const emulator::ChipSpec& chip);  // before memory is planned
+// Where that takes less time, with what lies between in L1 if it may and fits. Before memory is planned.
+void fuse_attention(Plan& plan, const emulator::ChipSpec& chip, bool between_in_l1);
 
 }  // namespace tt::lowering

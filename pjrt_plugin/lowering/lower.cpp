@@ -65,8 +65,8 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
     storage.index = i;
   }
   builder.plan.steps = block.emit();
-  if (fusions.fuse_attention) fuse_attention(builder.plan, chip);
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
+  if (fusions.fuse_attention) fuse_attention(builder.plan, chip, fusions.l1_intermediates);
   if (fusions.assign_layouts) assign_layouts(builder.plan, chip);
   drop_unread_constants(builder.plan);
   plan_memory(builder.plan, donated, chip, fusions.l1_intermediates);

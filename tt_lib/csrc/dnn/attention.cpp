@@ -170,11 +170,6 @@ bool fits(const AttentionSpec& spec, const ChipSpec& chip) {
   return buffers + kOwnBuffers <= emulator::kMaxCircularBuffers && choose_layout(spec, chip).has_value();
 }
 
-bool fills_all_cores(const AttentionSpec& spec, const ChipSpec& chip) {
-  const std::optional<Layout> layout = choose_layout(spec, chip);
-  return layout && layout->resident && shape_of_units(spec, *layout).units() >= num_compute_cores(chip);
-}
-
 Program attention(const AttentionSpec& spec, const ChipSpec& chip) {
   check(fits(spec, chip), "[", spec.name, "] does not fit L1");
   Program program(spec.name);

@@ -21,8 +21,7 @@ struct AttentionSpec {
   Result result;                           // over [batch, m, v]
 };
 
-bool fits(const AttentionSpec& spec, const ChipSpec& chip);             // whether some rows can be worked on in L1
-bool fills_all_cores(const AttentionSpec& spec, const ChipSpec& chip);  // and each reads keys and values once for many rows
+bool fits(const AttentionSpec& spec, const ChipSpec& chip);  // whether some rows can be worked on in L1
 Program attention(const AttentionSpec& spec, const ChipSpec& chip);
 
 }  // namespace tt::dnn

@@ -430,3 +430,10 @@ def test_constants_that_others_read_too_stay_in_rows_for_them():
     made, got = compiled(function, (x,))
     close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 2e-5)
     assert made.as_text().count("constant of 8000 bytes\n") == 1 and made.as_text().count("constant of 16384 bytes TILE\n") == 1
+
+
+def test_programs_that_only_move_data_are_counted():
+    made, _ = compiled(lambda x, y: (jnp.sort(x.T, 1), x + y, y[::2]), (f32(70, 40), f32(70, 40)))
+    assert "  3 programs, of which 1 only moves data\n" in made.as_text(), made.as_text()
+    made, _ = compiled(lambda x: x + 1, (f32(70, 40),))
+    assert "  1 program, of which 0 only move data\n" in made.as_text()

@@ -146,6 +146,13 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
 
   std::string text() const override {
     std::string out = cat("executable ", name_, " on ", chip_.name, "\n");
+    int64_t programs = 0, moving = 0;
+    for_each_run(plan_.steps, [&](const RunStep& run) {
+      ++programs;
+      moving += lowering::only_moves(run);
+    });
+    out += cat("  ", programs, programs == 1 ? " program" : " programs", ", of which ", moving,
+               moving == 1 ? " only moves data" : " only move data", "\n");
     for (size_t i = 0; i < plan_.storages.size(); ++i) {
       const Storage& storage = plan_.storages[i];
       switch (storage.kind) {

@@ -140,7 +140,7 @@ Step eltwise_step(PlanBuilder& builder, std::span<const Cluster> parts) {
   run.is_copy = spec.chain.ops.empty() && run.slots.size() == 1 && outputs.size() == 1 && run.in_place.size() == 1;
   run.slots.insert(run.slots.end(), outputs.begin(), outputs.end());
   run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));
-  if (spec.parts.size() == 1) run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
+  run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
   return {std::move(run)};
 }
 

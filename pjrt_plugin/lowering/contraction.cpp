@@ -198,6 +198,7 @@ class TilesBefore {
     run.slots = table.storages();
     run.slots.push_back(storage_);
     run.program = std::make_shared<const metal::Program>(dnn::tilize_operand(spec_, block_.builder.chip));
+    run.moves = true;
     block_.loop->before.push_back({std::move(run)});
     spec_.first += div_up(n, dnn::kTileSide);
     return column;

@@ -2,6 +2,7 @@
 #include "lowering/lower.hpp"
 
 #include "base/error.hpp"
+#include "dnn/eltwise.hpp"
 #include "lowering/attention.hpp"
 #include "lowering/block.hpp"
 #include "lowering/layouts.hpp"
@@ -72,5 +73,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   plan_memory(builder.plan, donated, chip, fusions.l1_intermediates);
   return std::move(builder.plan);
 }
+
+bool only_moves(const RunStep& run) { return run.moves || (run.elementwise != nullptr && run.elementwise->chain.ops.empty()); }
 
 }  // namespace tt::lowering

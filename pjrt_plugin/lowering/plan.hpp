@@ -55,6 +55,8 @@ struct RunStep {
   std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
   std::shared_ptr<const dnn::RowSpec> rows = nullptr;
 
+  bool moves = false;  // brings data to tiles
+
   size_t inputs() const {  // slots: those of outputs follow
     const auto all = program->slots();
     return static_cast<size_t>(std::count_if(all.begin(), all.end(), [](const metal::SlotSpec& slot) { return !slot.is_output; }));
@@ -107,6 +109,8 @@ struct Fusions {
   bool fuse_rows = true;         // folds of rows, what is spread along them, and elementwise operations around them
   bool recompute = true;         // what a reduction and others read, where that takes less than to store it
 };
+
+bool only_moves(const RunStep& run);  // whether its program computes nothing
 
 // The programs of a sequence and of all that it contains, in order.
 template <class Visit>

@@ -49,3 +49,10 @@ def test_pages_name_no_variable_that_is_not_read():
     known = set(re.findall(r"JAX_TT_\w+", (ROOT / "docs/flags.md").read_text()))
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         assert set(re.findall(r"JAX_TT_\w+", page.read_text())) <= known, page.name
+
+
+def test_the_page_on_debugging_lists_each_pass_that_can_be_left_out():
+    pipeline = (ROOT / "pjrt_plugin/passes/pipeline.cpp").read_text()
+    rows = re.findall(r'\{"(\w+)", \w+(, /\*required=\*/true)?\}', pipeline)
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/debugging.md").read_text(), re.MULTILINE)
+    assert listed == [name for name, required in rows if not required]

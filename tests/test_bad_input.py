@@ -91,7 +91,7 @@ def test_arrays_of_no_elements(card, name):
 
 def test_chains_over_no_elements_are_no_programs(card):
     x = jax.device_put(np.zeros((0, 5), np.float32), card)
-    assert "program" not in jax.jit(lambda x: jnp.tanh(x) + 1).lower(x).compile().as_text()
+    assert "  0 programs," in jax.jit(lambda x: jnp.tanh(x) + 1).lower(x).compile().as_text()
 
 
 def test_flags_of_xla_are_passed_over(card):

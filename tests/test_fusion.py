@@ -437,3 +437,18 @@ def test_programs_that_only_move_data_are_counted():
     assert "  3 programs, of which 1 only moves data\n" in made.as_text(), made.as_text()
     made, _ = compiled(lambda x: x + 1, (f32(70, 40),))
     assert "  1 program, of which 0 only move data\n" in made.as_text()
+
+
+def test_an_array_that_a_loop_reads_and_writes_is_not_copied_in_every_turn():
+    def function(x, c):
+        def turn(i, s):
+            new = jnp.cos(lax.dynamic_index_in_dim(s[0], i, 0, False) + s[1])
+            return lax.dynamic_update_index_in_dim(s[0], new, i, 0), new
+
+        return lax.fori_loop(0, 9, turn, (x, c))
+
+    args = f32(9, 100), f32(100)
+    made, got = compiled(function, args)
+    apart, expected = compiled(function, args, jax_tt_no="fuse_writes")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(got, expected, strict=True))
+    assert body(made).count("program copy") == body(apart).count("program copy")

@@ -157,9 +157,12 @@ std::optional<Place> place_of(const Sequence& steps, size_t at) {
   }
   if ((run_at(maker)->elementwise == nullptr && run_at(maker)->product == nullptr) || mentions(*run_at(maker), write.slots.back()))
     return std::nullopt;
+  // What reads an array after it was copied would keep the copy from taking over its memory: the whole array would be copied in every turn.
   const auto all_between = [&](const RunStep& moved) {
     for (size_t i = maker + 1; i < at; ++i) {
-      if (run_at(i)->program != nullptr && !independent(*run_at(i), moved)) return false;
+      const RunStep& between = *run_at(i);
+      if (between.program == nullptr) continue;
+      if (!independent(between, moved) || (between.is_copy && mentions(moved, between.slots[0]))) return false;
     }
     return true;
   };

@@ -99,5 +99,22 @@ TEST(planned_programs_have_the_bits_of_one_operation_after_the_other) {
   }
 }
 
+TEST(programs_may_have_more_operations_than_registers) {
+  TileProgram program;
+  program.inputs = {DataType::kU32};
+  program.num_registers = 2;
+  program.ops.push_back({TileOpcode::kAdd, Lane::kU32, DataType::kU32, 1, 0, 0});
+  constexpr uint32_t kSums = 70000;
+  for (uint32_t i = 0; i < kSums; ++i) program.ops.push_back({TileOpcode::kAdd, Lane::kU32, DataType::kU32, 1, 1, 0});
+  program.outputs = {{1, DataType::kU32}};
+  std::vector<uint32_t> x(16), y(16);
+  for (uint32_t i = 0; i < 16; ++i) x[i] = i;
+  const std::byte* in[] = {bytes_of(x)};
+  std::byte* out[] = {reinterpret_cast<std::byte*>(y.data())};
+  TileScratch scratch;
+  TileChain(program).run(in, out, x.size(), scratch);
+  for (uint32_t i = 0; i < 16; ++i) EXPECT_EQ(y[i], (kSums + 2) * i);
+}
+
 }  // namespace
 }  // namespace tt::test

@@ -233,9 +233,9 @@ class Planner {
     for (size_t n = 0; n < nodes_.size(); ++n) {
       if (live[n]) emit(n, last, n == final_node);
     }
-    for (TilePlan::Step& step : plan_.steps) {  // the table's order is known only now
-      for (TilePlan::Ref& ref : step.operands) ref = resolve(ref);
-      step.dst = resolve(step.dst);
+    for (TilePlan::Step& step : plan_.steps) {  // they name values: the table's order is known only now
+      for (TilePlan::Ref& ref : step.operands) ref = ref_of(ref);
+      step.dst = ref_of(step.dst);
     }
   }
 
@@ -281,7 +281,6 @@ class Planner {
   }
 
   static TilePlan::Ref handle(size_t value) { return static_cast<TilePlan::Ref>(value); }
-  TilePlan::Ref resolve(TilePlan::Ref value) const { return ref_of(value); }
   TilePlan::Ref ref_of(size_t v) const {
     const Value& value = values_[v];
     switch (value.kind) {

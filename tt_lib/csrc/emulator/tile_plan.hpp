@@ -14,7 +14,7 @@ namespace tt::emulator {
 
 struct TilePlan {
   // Where a run finds a value, in its table of addresses: inputs, then slots of its own, constants, and results that outputs may take.
-  using Ref = uint16_t;
+  using Ref = uint32_t;
   struct Input {
     LoadFunction load;
     size_t size;  // of an element

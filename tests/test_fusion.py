@@ -452,3 +452,9 @@ def test_an_array_that_a_loop_reads_and_writes_is_not_copied_in_every_turn():
     apart, expected = compiled(function, args, jax_tt_no="fuse_writes")
     assert all(a.tobytes() == b.tobytes() for a, b in zip(got, expected, strict=True))
     assert body(made).count("program copy") == body(apart).count("program copy")
+
+
+def test_a_constant_that_several_products_read_is_brought_to_tiles_once():
+    weights = f32(64, 64)
+    made, _ = compiled(lambda x: jnp.tanh(jnp.tanh(x @ weights) @ weights) @ weights.T, (f32(40, 64),))
+    assert made.as_text().count("constant of 16384 bytes TILE\n") == 2  # as it is, and transposed

@@ -339,14 +339,9 @@ class Pass {
     for (size_t i = std::min(from, to) + 1; i < std::max(from, to); ++i) {
       const auto* run = std::get_if<RunStep>(&steps[i].action);
       if (run == nullptr) return false;
-      if (!gone[i] && along != i && (touches(moved, *run) || touches(*run, moved))) return false;
+      if (!gone[i] && along != i && !independent(moved, *run)) return false;
     }
     return true;
-  }
-  // Whether one writes what the other reads or writes.
-  static bool touches(const RunStep& writer, const RunStep& other) {
-    return std::any_of(writer.slots.begin() + static_cast<std::ptrdiff_t>(writer.inputs()), writer.slots.end(),
-                       [&](StorageId storage) { return std::find(other.slots.begin(), other.slots.end(), storage) != other.slots.end(); });
   }
 
   const Plan& plan_;

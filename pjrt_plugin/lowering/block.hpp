@@ -23,7 +23,8 @@ struct Context {
   Fusions fusions;
   std::unordered_map<const ir::Value*, Ref> refs;
   std::unordered_map<const ir::Value*, int64_t> uses;
-  std::vector<std::string> refusals;  // "stablehlo.fft at model.py:3: reason"
+  std::vector<std::pair<Source, Source>> constant_tiles;  // second operands of products, and what they are in tiles
+  std::vector<std::string> refusals;                      // "stablehlo.fft at model.py:3: reason"
 };
 
 // The loop whose body is being lowered: what is the same in every turn can be prepared before it.

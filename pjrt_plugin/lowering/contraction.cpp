@@ -234,12 +234,16 @@ std::optional<Source> constant_rhs(BlockLowering& block, const ir::Operation& op
   const dnn::MatmulSpec& product = dot.spec;
   const Source view = *transpose(*source, dot.rhs_order);
   const dnn::TilizeSpec spec{product.batch, product.k, product.n, 0, 0, {}, product.compute_type, {0, view.type, view.map}};
+  const int64_t dims[3] = {product.batch, product.k, product.n};
+  const DataType type = emulator::matmul_operand_type(product.compute_type);
+  for (const auto& [rows, tiled] : block.context.constant_tiles) {
+    if (rows == view && tiled.type == type && tiled.map == AccessMap::contiguous(dims)) return tiled;
+  }
   const StorageId tiles =
       block.builder.constant(std::make_shared<const std::vector<std::byte>>(dnn::tilize_constant(spec, storage.data->data())));
   block.builder.plan.storages[tiles].in_tiles = true;
   block.builder.set_available(tiles, 0);
-  const int64_t dims[3] = {product.batch, product.k, product.n};
-  return Source::dense(tiles, emulator::matmul_operand_type(product.compute_type), dims);
+  return block.context.constant_tiles.emplace_back(view, Source::dense(tiles, type, dims)).second;
 }
 
 // In a loop, small products of one first operand with invariant second ones are one product with these side by side:

@@ -1,7 +1,20 @@
 // Slots of programs, what loops carry and ask for, selectors, and what comes in and goes out.
 #include "lowering/mentions.hpp"
 
+#include <algorithm>
+
 namespace tt::lowering {
+
+bool mentions(const RunStep& run, StorageId storage) { return std::find(run.slots.begin(), run.slots.end(), storage) != run.slots.end(); }
+
+bool writes(const RunStep& run, StorageId storage) {
+  return std::find(run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs()), run.slots.end(), storage) != run.slots.end();
+}
+
+bool independent(const RunStep& a, const RunStep& b) {
+  return std::none_of(a.slots.begin(), a.slots.end(), [&](StorageId storage) { return writes(b, storage); }) &&
+         std::none_of(b.slots.begin(), b.slots.end(), [&](StorageId storage) { return writes(a, storage); });
+}
 
 Mentions::Mentions(const Plan& plan) {
   visit(plan.steps);

@@ -1,4 +1,4 @@
-// How often the steps of a plan name each storage.
+// Who names which storage: how often the steps of a plan do, and whether two steps can change places.
 #pragma once
 
 #include <unordered_map>
@@ -6,6 +6,10 @@
 #include "lowering/plan.hpp"
 
 namespace tt::lowering {
+
+bool mentions(const RunStep& run, StorageId storage);
+bool writes(const RunStep& run, StorageId storage);
+bool independent(const RunStep& a, const RunStep& b);  // they can come one after the other in either order
 
 class Mentions {
  public:

@@ -16,8 +16,6 @@ using dnn::AccessMap;
 
 constexpr size_t kFarthest = 64;  // steps between a write and what makes it: they are looked at for each write
 
-bool mentions(const RunStep& run, StorageId storage) { return std::find(run.slots.begin(), run.slots.end(), storage) != run.slots.end(); }
-
 // Whether the step stores its only operand, of which it reads each element once, and does nothing else.
 bool is_write(const RunStep& run) {
   if (run.elementwise == nullptr || run.elementwise->parts.size() != 1) return false;
@@ -51,8 +49,8 @@ std::optional<AccessMap> destination(const RunStep& write) {
   return map.coalesced();
 }
 
-// The write's result among those of `maker`: in place of result `at`, or beside it. Returns the maker's slots with it; its result and the
-// buffers of a spec change.
+// The write's result among those of `maker`, beside `result` or instead of it, which becomes the write's. Returns the maker's slots with
+// it; the buffers of `spec` change.
 template <class Spec>
 RunStep with_write(const RunStep& maker, const RunStep& write, Spec& spec, dnn::Result& result, bool instead) {
   const size_t inputs = spec.input_bytes.size();
@@ -127,19 +125,6 @@ std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool i
   run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, chip));
   run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
   return run;
-}
-
-bool writes(const RunStep& run, StorageId storage) {
-  for (size_t slot = 0; slot < run.slots.size(); ++slot) {
-    if (run.slots[slot] == storage && run.program->slots()[slot].is_output) return true;
-  }
-  return false;
-}
-
-// Whether the steps can come one after the other in either order.
-bool independent(const RunStep& a, const RunStep& b) {
-  return std::none_of(a.slots.begin(), a.slots.end(), [&](StorageId storage) { return writes(b, storage); }) &&
-         std::none_of(b.slots.begin(), b.slots.end(), [&](StorageId storage) { return writes(a, storage); });
 }
 
 // The write at `at` joins the step before it that makes what is written: there, or where the write was.

@@ -307,5 +307,34 @@ TEST(pairs_are_tilized_as_tiles_are_interleaved) {
   }
 }
 
+TEST(rows_of_several_pages_fold_as_rows_of_their_own) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  for (const size_t length : {size_t{1}, size_t{7}, size_t{64}, size_t{100}, size_t{768}}) {
+    for (const size_t side_by_side : {size_t{1}, size_t{3}, size_t{5}}) {
+      constexpr size_t kCount = 23;  // the last page is not full
+      const size_t pages = (kCount + side_by_side - 1) / side_by_side;
+      std::vector<std::vector<float>> memory(pages, std::vector<float>(side_by_side * length));
+      std::vector<const std::byte*> at;
+      for (std::vector<float>& page : memory) {
+        for (float& value : page) value = normal(random);
+        at.push_back(bytes_of(page));
+      }
+      for (const TileOpcode code : {TileOpcode::kAdd, TileOpcode::kMul, TileOpcode::kMax, TileOpcode::kMin}) {
+        for (const Simd simd : host_simds()) {
+          const FoldFunction fold = engine(simd).fold_rows[static_cast<size_t>(code)];
+          std::vector<float> together(kCount), alone(kCount);
+          fold(at.data(), side_by_side, kCount, length, together.data());
+          for (size_t r = 0; r < kCount; ++r) {
+            const std::byte* row = at[r / side_by_side] + r % side_by_side * length * sizeof(float);
+            fold(&row, 1, 1, length, &alone[r]);
+          }
+          EXPECT(together == alone);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tt::test

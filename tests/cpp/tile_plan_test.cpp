@@ -99,6 +99,38 @@ TEST(planned_programs_have_the_bits_of_one_operation_after_the_other) {
   }
 }
 
+TEST(an_input_of_one_element_has_the_bits_of_its_page) {
+  using enum TileOpcode;
+  const std::vector<TileOpcode> floats = {kAdd, kSub, kMul, kDiv, kMax, kNegate, kPow, kRem},
+                                integers = {kAdd, kSub, kMul, kXor, kMin, kRem};
+  std::mt19937 random(2);
+  for (const DataType type : {DataType::kF32, DataType::kBF16, DataType::kU32, DataType::kS16, DataType::kF64}) {
+    const auto size = static_cast<size_t>(size_of(type));
+    for (int round = 0; round < 40; ++round) {
+      const size_t n = round % 3 == 0 ? 100 : 768;
+      TileProgram program = random_program(random, type, is_float(type) ? floats : integers);
+      if (round % 5 == 0) program.outputs[1].reg = 1;  // what nobody computes
+      Array moving(n * size), line(kLanePadding * size), page(n * size);
+      for (std::byte& byte : moving) byte = static_cast<std::byte>(random());
+      for (size_t i = 0; i < size; ++i) line[i] = static_cast<std::byte>(random() % 128);
+      for (size_t i = 1; i < kLanePadding; ++i) std::memcpy(line.data() + i * size, line.data(), size);
+      for (size_t i = 0; i < n; ++i) std::memcpy(page.data() + i * size, line.data(), size);
+      for (const Simd simd : host_simds()) {
+        std::vector<Array> expected(2, Array(n * size)), got = expected;
+        const auto run = [&](const Array& second, uint64_t still, std::vector<Array>& to) {
+          const std::byte* in[] = {moving.data(), second.data()};
+          std::byte* out[] = {to[0].data(), to[1].data()};
+          TileScratch scratch;
+          TileChain(program, engine(simd), still).run(in, out, n, scratch);
+        };
+        run(page, 0, expected);
+        run(line, 0b10, got);
+        EXPECT(got == expected);
+      }
+    }
+  }
+}
+
 TEST(programs_may_have_more_operations_than_registers) {
   TileProgram program;
   program.inputs = {DataType::kU32};

@@ -15,6 +15,7 @@ using Kind = RowValue::Kind;
 constexpr int64_t kPage = static_cast<int64_t>(kTileElements);
 constexpr int64_t kElementBytes = 8;  // the widest element
 constexpr uint32_t kMinElementsPage = 16 * 8;
+constexpr int64_t kLine = 16;  // copies of an element that stand for a whole page of it
 
 bool is_per_row(const AccessMap& map, const RowShape& shape) { return map.size() == shape.rows && shape.n > 1; }
 
@@ -168,6 +169,11 @@ void place_pages(const RowSpec& spec, size_t made, RowPlan& plan, Program& progr
 
 }  // namespace
 
+bool RowPlan::has_one_per_row(const RowValue& value) const {
+  return value.kind == Kind::kElements || (value.kind == Kind::kOperand && streams[value.index].per_row) ||
+         (value.kind == Kind::kResult && sinks[value.index].per_row);
+}
+
 RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, size_t made, Program& program) {
   RowPlan plan;
   plan.shape = shape;
@@ -212,9 +218,14 @@ RowPlan plan_rows(const RowSpec& spec, const RowShape& shape, int64_t depth, siz
   };
   double operations = 0;
   for (const RowStep& step : spec.steps) {
-    RowPlan::Step made{
-        step.kind, step.kind == RowStep::Kind::kFold ? TileChain() : TileChain(step.chain), step.fold, step.inputs, step.outputs, {}};
-    for (const RowValue& value : step.inputs) made.input_sizes.push_back(size_of_value(value));
+    RowPlan::Step made{step.kind, {}, step.fold, step.inputs, step.outputs, {}};
+    uint64_t still = 0;
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      made.input_sizes.push_back(size_of_value(step.inputs[i]));
+      const bool one_for_page = step.kind == RowStep::Kind::kPages && shape.rows_per_page == 1 && plan.has_one_per_row(step.inputs[i]);
+      still |= uint64_t{one_for_page} << i;
+    }
+    if (step.kind != RowStep::Kind::kFold) made.chain = TileChain(step.chain, still);
     plan.steps.push_back(std::move(made));
     const bool per_row = step.kind == RowStep::Kind::kElements;
     operations +=
@@ -319,25 +330,21 @@ std::byte* RowUnit::output(const RowValue& value, int64_t page) {
   return results_[value.index * static_cast<size_t>(g_) + static_cast<size_t>(page)] = made;
 }
 
-bool RowUnit::has_one_per_row(const RowValue& value) const {
-  return value.kind == Kind::kElements || (value.kind == Kind::kOperand && p_.streams[value.index].per_row) ||
-         (value.kind == Kind::kResult && p_.sinks[value.index].per_row);
-}
-
 void RowUnit::run_pages(const RowPlan::Step& step) {
   for (int64_t g = 0; g < p_.shape.pages_in(unit_); ++g) {
     const int64_t rows = p_.shape.page_rows(unit_, g), elements = p_.shape.page_elements(unit_, g);
     uint32_t repeated = 0;
     for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (!has_one_per_row(step.inputs[i])) {
+      if (!p_.has_one_per_row(step.inputs[i])) {
         inputs_[i] = input(step.inputs[i], g);
         continue;
       }
       const std::byte* from = input(step.inputs[i], 0);
       std::byte* page = const_cast<std::byte*>(k_.page(p_.repeated, repeated++));
       const int64_t first = p_.shape.page_row(g);
+      const int64_t length = p_.shape.rows_per_page == 1 ? kLine : elements / rows;
       k_.bcast_columns(step.input_sizes[i], k_.values() ? from + static_cast<size_t>(first) * step.input_sizes[i] : nullptr,
-                       static_cast<uint32_t>(rows), static_cast<uint32_t>(elements / rows), page);
+                       static_cast<uint32_t>(rows), static_cast<uint32_t>(length), page);
       inputs_[i] = page;
     }
     for (size_t o = 0; o < step.outputs.size(); ++o) outputs_[o] = output(step.outputs[o], g);
@@ -354,22 +361,21 @@ void RowUnit::run_elements(const RowPlan::Step& step) {
 void RowUnit::run_fold(const RowPlan::Step& step) {
   const RowShape& shape = p_.shape;
   std::byte* results = output(step.outputs[0], 0);
+  const int64_t count = shape.pages_in(unit_);
+  for (int64_t g = 0; g < count; ++g) pages_[static_cast<size_t>(g)] = input(step.inputs[0], g);
+  const std::span<const std::byte* const> pages(pages_.data(), static_cast<size_t>(count));
   if (shape.pages_per_row == 1) {
-    for (int64_t g = 0; g < shape.pages_in(unit_); ++g) {
-      k_.reduce_rows(step.fold, input(step.inputs[0], g), static_cast<uint32_t>(shape.page_rows(unit_, g)), static_cast<uint32_t>(shape.n),
-                     k_.values() ? results + static_cast<size_t>(g * shape.rows_per_page) * sizeof(float) : nullptr);
-    }
-    return;
+    return k_.reduce_rows(step.fold, pages, static_cast<uint32_t>(shape.rows_per_page), static_cast<uint32_t>(shape.rows_in(unit_)),
+                          static_cast<uint32_t>(shape.n), results);
   }
   std::byte* parts = const_cast<std::byte*>(k_.page(p_.repeated, 0));
-  for (int64_t row = 0; row < shape.rows_in(unit_); ++row) {
-    for (int64_t g = 0; g < shape.pages_per_row; ++g) {
-      const int64_t page = row * shape.pages_per_row + g;
-      k_.reduce_rows(step.fold, input(step.inputs[0], page), 1, static_cast<uint32_t>(shape.page_elements(unit_, page)),
-                     k_.values() ? parts + static_cast<size_t>(g) * sizeof(float) : nullptr);
-    }
-    k_.reduce_rows(step.fold, parts, 1, static_cast<uint32_t>(shape.pages_per_row),
-                   k_.values() ? results + static_cast<size_t>(row) * sizeof(float) : nullptr);
+  const auto per_row = static_cast<size_t>(shape.pages_per_row), last = per_row - 1;  // the last page of a row may be a shorter one
+  for (size_t row = 0; row < static_cast<size_t>(shape.rows_in(unit_)); ++row) {
+    const auto of_row = pages.subspan(row * per_row, per_row);
+    k_.reduce_rows(step.fold, of_row.first(last), 1, static_cast<uint32_t>(last), static_cast<uint32_t>(kPage), parts);
+    k_.reduce_rows(step.fold, of_row[last], 1, static_cast<uint32_t>(shape.page_elements(unit_, static_cast<int64_t>(last))),
+                   k_.values() ? parts + last * sizeof(float) : nullptr);
+    k_.reduce_rows(step.fold, parts, 1, static_cast<uint32_t>(per_row), k_.values() ? results + row * sizeof(float) : nullptr);
   }
 }
 

@@ -85,6 +85,8 @@ struct RowPlan {
   Cb elements = 0, repeated = 0;
   std::vector<std::pair<Cb, uint32_t>> resident;  // these buffers and their pages: written and read by the compute kernel alone
   double flops = 0;
+
+  bool has_one_per_row(const RowValue& value) const;
 };
 
 // Operands and results are `depth` units deep. Other parts of the program make the first `made` operands in L1, and they may read results
@@ -110,7 +112,6 @@ class RowUnit {
  private:
   const std::byte* input(const RowValue& value, int64_t page);
   std::byte* output(const RowValue& value, int64_t page);
-  bool has_one_per_row(const RowValue& value) const;
   void run_pages(const RowPlan::Step& step);
   void run_elements(const RowPlan::Step& step);
   void run_fold(const RowPlan::Step& step);
@@ -120,6 +121,7 @@ class RowUnit {
   int64_t g_, unit_ = 0;
   std::array<const std::byte*, kMaxRowInputs> inputs_{};
   std::array<std::byte*, kMaxRowBuffers> outputs_{};
+  std::vector<const std::byte*> pages_ = std::vector<const std::byte*>(static_cast<size_t>(g_));  // of the operand of a fold
   std::vector<std::byte*> results_ = std::vector<std::byte*>(p_.sinks.size() * static_cast<size_t>(g_));
 };
 

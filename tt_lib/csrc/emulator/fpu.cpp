@@ -68,10 +68,10 @@ void untilize_rows(size_t element, const std::byte* tile, std::span<std::byte* c
   }
 }
 
-void fold_rows(TileOpcode opcode, const float* rows, size_t count, size_t length, float* results) {
+void fold_rows(TileOpcode opcode, const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results) {
   const FoldFunction fold = engine().fold_rows[static_cast<size_t>(opcode)];
   check(fold != nullptr, "[fold_rows] of ", info(opcode).name);
-  fold(rows, count, length, results);
+  fold(pages, side_by_side, count, length, results);
 }
 
 void repeat_elements(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to) {

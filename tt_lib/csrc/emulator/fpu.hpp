@@ -54,9 +54,9 @@ void untilize(size_t element, const std::byte* tile, std::byte* destination, int
 // The same to rows that lie anywhere: `columns` elements of row i of the tile go to rows[i].
 void untilize_rows(size_t element, const std::byte* tile, std::span<std::byte* const> rows, size_t columns);
 
-// results[r] = rows[r * length] . ... . rows[r * length + length - 1], for kAdd, kMul, kMax or kMin of f32. The order of combination
-// depends on `length` alone (simd/rows.cpp).
-void fold_rows(TileOpcode opcode, const float* rows, size_t count, size_t length, float* results);
+// results[r] = row[0] . ... . row[length - 1] of each of `count` rows, for kAdd, kMul, kMax or kMin of f32; `side_by_side` of them in every
+// page. The order of combination depends on `length` alone (simd/rows.cpp).
+void fold_rows(TileOpcode opcode, const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);
 // Each of `count` elements of 4 or 8 bytes, `times` times.
 void repeat_elements(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
 

@@ -2,6 +2,7 @@
 #include "emulator/tile_chain.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "base/error.hpp"
@@ -10,6 +11,12 @@
 
 namespace tt::emulator {
 namespace {
+
+// The first kLanePadding elements of a register, again and again up to n.
+void spread(std::byte* reg, size_t element, size_t n) {
+  const size_t line = kLanePadding * element;
+  for (size_t i = kLanePadding; i < n; i += kLanePadding) std::memcpy(reg + i * element, reg, line);
+}
 
 bool overlap(const std::byte* a, size_t a_bytes, const std::byte* b, size_t b_bytes) { return a < b + b_bytes && b < a + a_bytes; }
 
@@ -28,10 +35,11 @@ std::byte* TileScratch::registers(size_t bytes) {
   return memory_;
 }
 
-TileChain::TileChain(TileProgram program) : TileChain(std::move(program), engine()) {}
+TileChain::TileChain(TileProgram program, uint64_t still) : TileChain(std::move(program), engine(), still) {}
 
-TileChain::TileChain(TileProgram program, const Engine& engine)
-    : program_(std::make_shared<const TileProgram>(std::move(program))), plan_(std::make_shared<const TilePlan>(*program_, engine)) {}
+TileChain::TileChain(TileProgram program, const Engine& engine, uint64_t still)
+    : program_(std::make_shared<const TileProgram>(std::move(program))),
+      plan_(std::make_shared<const TilePlan>(*program_, engine, still)) {}
 
 void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch,
                     const std::byte* const* next) const {
@@ -41,20 +49,22 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
   std::byte* const memory = scratch.registers(p.slots * p.stride + p.refs() * sizeof(std::byte*));
   auto* const at = reinterpret_cast<std::byte**>(memory + p.slots * p.stride);  // the table of addresses
   const auto slot = [&](size_t s) { return memory + s * p.stride; };
-  const auto clash = [&](size_t i, size_t o) { return overlap(inputs[i], n * p.inputs[i].size, outputs[o], n * p.outputs[o].size); };
+  const auto there = [&](size_t i) { return p.inputs[i].still ? kLanePadding : n; };
+  const auto clash = [&](size_t i, size_t o) { return overlap(inputs[i], there(i) * p.inputs[i].size, outputs[o], n * p.outputs[o].size); };
   const bool whole = n % kLanePadding == 0;  // else steps would run over the end of the arrays
 
   for (size_t s = 0; s < p.slots; ++s) at[p.first_slot() + s] = slot(s);
   for (size_t c = 0; c < p.constants.size(); ++c) at[p.first_constant() + c] = p.constants[c].get();
   for (size_t t = 0; t < p.targets.size(); ++t) at[p.first_target() + t] = slot(p.targets[t]);
   for (size_t i = 0; i < p.inputs.size(); ++i) {
-    bool in_place = whole && p.inputs[i].plain;
+    bool in_place = (whole || p.inputs[i].still) && p.inputs[i].plain && !p.inputs[i].spread;
     for (size_t o = 0; in_place && p.outputs.size() > 1 && o < p.outputs.size(); ++o) in_place = !clash(i, o);
     if (in_place) {
       at[i] = const_cast<std::byte*>(inputs[i]);  // never written: steps write slots of their own
     } else {
       at[i] = slot(i);
-      p.inputs[i].load(inputs[i], at[i], n);
+      p.inputs[i].load(inputs[i], at[i], there(i));
+      if (p.inputs[i].spread) spread(at[i], p.inputs[i].lane, n);
     }
   }
   // Each step asks the host's caches for one page of the next run.
@@ -66,7 +76,7 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
       if (i >= p.inputs.size()) {
         page = outputs[i - p.inputs.size()] + n * p.outputs[i - p.inputs.size()].size;
       } else {
-        page = next == nullptr ? inputs[i] + n * p.inputs[i].size : next[i];
+        if (!p.inputs[i].still) page = next == nullptr ? inputs[i] + n * p.inputs[i].size : next[i];
       }
       if (page != nullptr) return page;
     }

@@ -27,9 +27,10 @@ class TileScratch {
 // Immutable; copies share the steps, and any number of threads may run them.
 class TileChain {
  public:
-  TileChain() = default;                    // of no inputs and no outputs
-  explicit TileChain(TileProgram program);  // for the engine chosen at load
-  TileChain(TileProgram program, const Engine& engine);
+  TileChain() = default;  // of no inputs and no outputs
+  // For the engine chosen at load. Bit i of `still`: input i is one element for all, of which only the first 16 copies are there.
+  explicit TileChain(TileProgram program, uint64_t still = 0);
+  TileChain(TileProgram program, const Engine& engine, uint64_t still = 0);
 
   const TileProgram& program() const { return *program_; }
 

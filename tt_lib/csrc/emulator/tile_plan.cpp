@@ -38,8 +38,8 @@ bool commutes(TileOpcode code) {
 
 class Planner {
  public:
-  Planner(const TileProgram& program, const Engine& engine, TilePlan& plan) : engine_(engine), plan_(plan) {
-    read(program);
+  Planner(const TileProgram& program, const Engine& engine, uint64_t still, TilePlan& plan) : engine_(engine), plan_(plan) {
+    read(program, still);
     for (Node& node : nodes_) {
       if (values_[node.result].uses == 0) continue;
       join_shifts(node);
@@ -49,6 +49,7 @@ class Planner {
     place();
     for (size_t o = 0; o < program.outputs.size(); ++o) {
       const auto& [reg, type] = program.outputs[o];
+      need_all(results_[o]);
       plan_.outputs.push_back({ref_of(results_[o]), engine.store[static_cast<size_t>(type)], static_cast<size_t>(size_of(type))});
     }
   }
@@ -79,11 +80,13 @@ class Planner {
     return values_.size() - 1;
   }
 
-  void read(const TileProgram& program) {
+  void read(const TileProgram& program, uint64_t still) {
     std::vector<size_t> in(program.num_registers, kNone);
     for (size_t i = 0; i < program.inputs.size(); ++i) {
       const DataType type = program.inputs[i];
-      plan_.inputs.push_back({engine_.load[static_cast<size_t>(type)], static_cast<size_t>(size_of(type)), is_plain(type)});
+      const bool is_still = i < 64 && (still >> i & 1) != 0;
+      plan_.inputs.push_back({engine_.load[static_cast<size_t>(type)], static_cast<size_t>(size_of(type)), lane_size(lane_of(type)),
+                              is_plain(type), is_still, /*spread=*/false});
       in[i] = new_value({.home = i, .kind = Value::Kind::kInput});
       widest_ = std::max(widest_, lane_size(lane_of(type)));
     }
@@ -251,7 +254,9 @@ class Planner {
           continue;
         const Value& value = values_[v];
         if (value.kind == Value::Kind::kSlot) free_.push_back(value.home);
-        if (value.kind == Value::Kind::kInput && !plan_.inputs[value.home].plain) free_.push_back(value.home);
+        // The line of a still input is read to the end of the step.
+        const bool loaded = value.kind == Value::Kind::kInput && !plan_.inputs[value.home].plain && !plan_.inputs[value.home].still;
+        if (loaded) free_.push_back(value.home);
       }
     };
     if (same_width) give_back();
@@ -274,10 +279,21 @@ class Planner {
     step.in_place = is_final && same_width;
     for (size_t k = 0; k < 3; ++k) step.operands[k] = handle(node.operands[std::min(k, node.operands.size() - 1)]);
     for (size_t k = 0; k < node.operands.size(); ++k) {
-      const bool still = values_[node.operands[k]].constant.has_value() && (node.joined || takes_still(node.code, node.lane, k));
-      if (still) step.still |= 1u << k;
+      if (!is_still(node.operands[k])) continue;
+      if (node.joined || takes_still(node.code, node.lane, k)) {
+        step.still |= 1u << k;
+      } else {
+        need_all(node.operands[k]);
+      }
     }
     plan_.steps.push_back(step);
+  }
+
+  bool is_still(size_t v) const {
+    return values_[v].constant.has_value() || (values_[v].kind == Value::Kind::kInput && plan_.inputs[values_[v].home].still);
+  }
+  void need_all(size_t v) {
+    if (values_[v].kind == Value::Kind::kInput) plan_.inputs[values_[v].home].spread = plan_.inputs[values_[v].home].still;
   }
 
   static TilePlan::Ref handle(size_t value) { return static_cast<TilePlan::Ref>(value); }
@@ -304,9 +320,9 @@ class Planner {
 
 }  // namespace
 
-TilePlan::TilePlan(const TileProgram& program, const Engine& engine) {
+TilePlan::TilePlan(const TileProgram& program, const Engine& engine, uint64_t still) {
   check(program.outputs.size() <= kMaxOutputs, "[tile program] ", program.outputs.size(), " outputs, at most ", kMaxOutputs);
-  Planner(program, engine, *this);
+  Planner(program, engine, still, *this);
 }
 
 }  // namespace tt::emulator

@@ -18,7 +18,10 @@ struct TilePlan {
   struct Input {
     LoadFunction load;
     size_t size;  // of an element
+    size_t lane;  // bytes of an element in a register
     bool plain;   // the array looks like a register
+    bool still;   // the array has one element for all, kLanePadding times
+    bool spread;  // ... and somebody needs all of them
   };
   struct Output {
     Ref value;
@@ -40,7 +43,7 @@ struct TilePlan {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
 
-  TilePlan(const TileProgram& program, const Engine& engine);
+  TilePlan(const TileProgram& program, const Engine& engine, uint64_t still = 0);  // still: see TileChain
 
   std::vector<Input> inputs;
   std::vector<Output> outputs;

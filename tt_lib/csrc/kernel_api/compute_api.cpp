@@ -115,9 +115,10 @@ void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, 
   chain.run(inputs, outputs, elements, core().thread->scratch, next);
 }
 
-void Compute::reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results) {
-  if (!values()) return charge({cycles::kReduceTile, 0});
-  emulator::fold_rows(opcode, reinterpret_cast<const float*>(page), count, length, reinterpret_cast<float*>(results));
+void Compute::reduce_rows(emulator::TileOpcode opcode, std::span<const std::byte* const> pages, uint32_t side_by_side, uint32_t count,
+                          uint32_t length, std::byte* results) {
+  if (!values()) return charge({cycles::kReduceTile * static_cast<double>(pages.size()), 0});
+  emulator::fold_rows(opcode, pages.data(), side_by_side, count, length, reinterpret_cast<float*>(results));
 }
 
 void Compute::bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page) {

@@ -60,8 +60,12 @@ class Compute : public KernelContext {
   void run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
                  const std::byte* const* next = nullptr);  // next: see TileChain::run
 
-  // REDUCE_ROW: `count` rows of a page, side by side, to one element each; and its inverse, each element along a row of `length`.
-  void reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results);
+  // REDUCE_ROW: `count` rows, `side_by_side` in each page, to one element each; and its inverse, each element along a row of `length`.
+  void reduce_rows(emulator::TileOpcode opcode, std::span<const std::byte* const> pages, uint32_t side_by_side, uint32_t count,
+                   uint32_t length, std::byte* results);
+  void reduce_rows(emulator::TileOpcode opcode, const std::byte* page, uint32_t count, uint32_t length, std::byte* results) {
+    reduce_rows(opcode, {&page, 1}, count, count, length, results);
+  }
   void bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page);
 
   // The first rows of a tile of the caller's choice, `columns` elements of each, to where rows[i] says.

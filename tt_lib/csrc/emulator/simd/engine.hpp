@@ -35,7 +35,8 @@ using JoinFunction = StepFunction (*)(Lane lane, DataType type, TileOpcode f, Ti
 using LoadFunction = void (*)(const std::byte* source, void* reg, size_t n);
 using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n);
 using RoundFunction = void (*)(void* reg, size_t n);
-using FoldFunction = void (*)(const float* rows, size_t count, size_t length, float* results);  // row by row, side by side
+// `side_by_side` rows in each page, `count` in all.
+using FoldFunction = void (*)(const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);
 using RepeatFunction = void (*)(const std::byte* elements, size_t count, size_t times, std::byte* to);
 using MatmulFunction = void (*)(const MatmulBlock& block);
 

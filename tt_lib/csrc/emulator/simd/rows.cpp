@@ -111,12 +111,20 @@ TT_INLINE V halve_all(V* rows) {  // as many vectors as rows of `width` lanes fi
 }
 
 template <class Op>
-void fold_rows(const float* rows, size_t count, size_t length, float* results) {
+void fold_rows(const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results) {
   constexpr size_t w = lanes<V>;
+  size_t at = 0;  // in the page
   for (size_t r = 0; r < count; r += w) {
     const size_t here = count - r < w ? count - r : w;
     V folded[w];
-    for (size_t i = 0; i < w; ++i) folded[i] = i < here ? fold_to_vector<Op>(rows + (r + i) * length, length) : V{};
+    for (size_t i = 0; i < w; ++i) {
+      if (i >= here) {
+        folded[i] = V{};
+        continue;
+      }
+      folded[i] = fold_to_vector<Op>(reinterpret_cast<const float*>(*pages) + at * length, length);
+      if (++at == side_by_side) ++pages, at = 0;
+    }
     const V sums = halve_all<Op, w>(folded);
     std::memcpy(results + r, &sums, here * sizeof(float));
   }

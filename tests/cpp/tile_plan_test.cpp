@@ -1,5 +1,7 @@
 // Plans of tile programs: joined operations, reused storage and results in the outputs' own arrays have the bits of one operation after
 // the other.
+#include "emulator/tile_plan.hpp"
+
 #include <random>
 
 #include "emulator/tile_chain.hpp"
@@ -25,7 +27,20 @@ TileProgram random_program(std::mt19937& random, DataType type, const std::vecto
   }
   for (size_t i = 0; i < 24; ++i) {
     const uint16_t dst = below(program.num_registers), a = below(program.num_registers), b = below(program.num_registers);
-    if (type == DataType::kU32 && below(4) == 0) {  // a rotation
+    if (type == DataType::kU32 && below(8) == 0) {  // rounds of Threefry, some disturbed
+      const uint16_t word = below(5), sum = static_cast<uint16_t>((word + 1 + below(4)) % 5);
+      for (int round = below(2); round < 6; ++round) {
+        const uint64_t left = 1 + below(31);
+        program.ops.push_back({TileOpcode::kAdd, lane, type, sum, sum, word});
+        if (below(8) == 0) program.ops.push_back({TileOpcode::kXor, lane, type, below(5), sum, word});
+        program.ops.push_back({TileOpcode::kFill, lane, type, 5, 0, 0, 0, left});
+        program.ops.push_back({TileOpcode::kFill, lane, type, 6, 0, 0, 0, 32 - left});
+        program.ops.push_back({TileOpcode::kShl, lane, type, 5, word, 5});
+        program.ops.push_back({TileOpcode::kShrL, lane, type, 6, word, 6});
+        program.ops.push_back({TileOpcode::kOr, lane, type, word, 5, 6});
+        program.ops.push_back({TileOpcode::kXor, lane, type, word, word, sum});
+      }
+    } else if (type == DataType::kU32 && below(4) == 0) {  // a rotation
       const uint64_t left = 1 + below(31);
       program.ops.push_back({TileOpcode::kFill, lane, type, 5, 0, 0, 0, left});
       program.ops.push_back({TileOpcode::kFill, lane, type, 6, 0, 0, 0, 32 - left});
@@ -76,7 +91,7 @@ TEST(planned_programs_have_the_bits_of_one_operation_after_the_other) {
   std::mt19937 random(1);
   for (const DataType type : {DataType::kF32, DataType::kBF16, DataType::kU32}) {
     const auto size = static_cast<size_t>(size_of(type));
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < 200; ++round) {
       const size_t n = round % 3 == 0 ? 100 : 64;  // not whole pages of the host's vectors, and whole ones
       const TileProgram program = random_program(random, type, type == DataType::kU32 ? integers : floats);
       std::vector<Array> inputs(2, Array(n * size));
@@ -129,6 +144,26 @@ TEST(an_input_of_one_element_has_the_bits_of_its_page) {
       }
     }
   }
+}
+
+TEST(rounds_of_threefry_are_one_step) {
+  TileProgram program;
+  program.inputs = {DataType::kU32, DataType::kU32};
+  program.num_registers = 4;
+  const auto op = [&](TileOpcode code, uint16_t dst, uint16_t a, uint16_t b) {
+    program.ops.push_back({code, Lane::kU32, DataType::kU32, dst, a, b});
+  };
+  for (const uint64_t left : {13, 15, 26, 6}) {
+    op(TileOpcode::kAdd, 0, 1, 0);
+    program.ops.push_back({TileOpcode::kFill, Lane::kU32, DataType::kU32, 2, 0, 0, 0, left});
+    program.ops.push_back({TileOpcode::kFill, Lane::kU32, DataType::kU32, 3, 0, 0, 0, 32 - left});
+    op(TileOpcode::kShl, 2, 1, 2);
+    op(TileOpcode::kShrL, 3, 1, 3);
+    op(TileOpcode::kOr, 1, 2, 3);
+    op(TileOpcode::kXor, 1, 0, 1);
+  }
+  program.outputs = {{0, DataType::kU32}, {1, DataType::kU32}};
+  EXPECT_EQ(TilePlan(program, engine(simd())).steps.size(), size_t{1});
 }
 
 TEST(programs_may_have_more_operations_than_registers) {

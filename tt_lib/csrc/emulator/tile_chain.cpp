@@ -90,7 +90,8 @@ void TileChain::run(const std::byte* const* inputs, std::byte* const* outputs, s
       if (free) at[step.dst] = outputs[o];
     }
     const std::byte* const a = at[step.operands[0]];
-    step.step({at[step.dst], a, at[step.operands[1]], at[step.operands[2]], n, step.type, step.imm, step.imm2, ask(a), step.still});
+    step.step({at[step.dst], a, at[step.operands[1]], at[step.operands[2]], n, step.type, step.imm, step.imm2, ask(a), step.still,
+               step.two ? at[step.second] : nullptr});
     if (step.round != nullptr) step.round(at[step.dst], n);
   }
   for (size_t o = 0; o < p.outputs.size(); ++o) {

@@ -40,12 +40,12 @@ class Planner {
  public:
   Planner(const TileProgram& program, const Engine& engine, uint64_t still, TilePlan& plan) : engine_(engine), plan_(plan) {
     read(program, still);
-    for (Node& node : nodes_) {
-      if (values_[node.result].uses == 0) continue;
+    for_each_live([&](Node& node) {
       join_shifts(node);
       join_rotation(node);
-      join_pair(node);
-    }
+    });
+    for_each_live([&](Node& node) { join_rounds(node); });
+    for_each_live([&](Node& node) { join_pair(node); });
     place();
     for (size_t o = 0; o < program.outputs.size(); ++o) {
       const auto& [reg, type] = program.outputs[o];
@@ -71,9 +71,22 @@ class Planner {
     uint64_t imm, imm2;
     std::vector<size_t> operands;  // values
     size_t result;
-    bool rotates = false;  // its only operand, by imm
-    bool joined = false;   // of two operations; takes every constant as such
+    bool rotates = false;   // its only operand, by imm
+    bool joined = false;    // of two operations; takes every constant as such
+    bool mixes = false;     // rotates the first operand by imm, exclusive or with the second
+    size_t second = kNone;  // another result
   };
+
+  template <class F>
+  void for_each_live(F visit) {
+    for (Node& node : nodes_) {
+      if (is_live(node)) visit(node);
+    }
+  }
+  bool is_live(const Node& node) const {
+    const auto reads = [&](size_t v) { return v != kNone && &nodes_[values_[v].maker] == &node && values_[v].uses > 0; };
+    return reads(node.result) || reads(node.second);
+  }
 
   size_t new_value(Value value) {
     values_.push_back(value);
@@ -152,7 +165,9 @@ class Planner {
   // One reader less; what nobody reads any more is gone.
   void drop(size_t value) {
     if (--values_[value].uses > 0 || values_[value].maker == kNone) return;
-    for (const size_t operand : nodes_[values_[value].maker].operands) drop(operand);
+    const Node& node = nodes_[values_[value].maker];
+    if (is_live(node)) return;  // for its other result
+    for (const size_t operand : node.operands) drop(operand);
   }
 
   // x << k | x >> (32 - k) is one step of the host.
@@ -179,8 +194,58 @@ class Planner {
     for (size_t k = 0; k < 2; ++k) {
       const Node* rotation = maker(node.operands[k]);
       if (rotation == nullptr || !rotation->rotates || values_[rotation->result].uses != 1) continue;
-      return join(node, k, *rotation, engine_.rotate_left32_xor);
+      join(node, k, *rotation, engine_.rotate_left32_xor);
+      node.mixes = true;
+      return;
     }
+  }
+
+  // Four rounds of Threefry between two injections of its key: sum += word, word = rotated word ^ sum.
+  void join_rounds(Node& node) {
+    constexpr int kRounds = 4;
+    constexpr size_t kWindow = 64;  // operations among which the rounds lie
+    uint64_t rotations = 0;
+    const auto last = static_cast<size_t>(&node - nodes_.data());
+    const Node* mix = &node;
+    Node *first_sum = nullptr, *last_sum = nullptr;
+    for (int round = kRounds - 1; round >= 0; --round) {
+      if (mix == nullptr || !mix->mixes) return;
+      const size_t word = mix->operands[0], sum = mix->operands[1];
+      Node* add = maker(sum);
+      if (add == nullptr || add->code != TileOpcode::kAdd || add->type != DataType::kU32 || add->joined || add->second != kNone) return;
+      if (add->operands[1] != word) std::swap(add->operands[0], add->operands[1]);
+      if (add->operands[1] != word || is_still(word) || is_still(add->operands[0])) return;
+      if (last_sum == nullptr) last_sum = add;
+      const bool inner = round < kRounds - 1;
+      if (inner && (values_[sum].uses != 2 || values_[mix->result].uses != 2)) return;
+      rotations |= mix->imm << (8 * round);
+      first_sum = add;
+      if (round == 0) break;
+      mix = maker(word);
+      if (mix != nullptr && mix->mixes && mix->operands[1] != add->operands[0]) return;  // of another sum
+    }
+    const auto summed = static_cast<size_t>(last_sum - nodes_.data());
+    if (last - summed > kWindow) return;
+    for (size_t n = summed + 1; n < last; ++n) {  // nobody may read the sum before it is made
+      for (const size_t operand : nodes_[n].operands) {
+        if (operand == last_sum->result && is_live(nodes_[n])) return;
+      }
+    }
+    const std::vector<size_t> operands = {first_sum->operands[1], first_sum->operands[0]}, before = node.operands;
+    const size_t sum = last_sum->result;
+    for (const size_t operand : operands) ++values_[operand].uses;
+    ++values_[sum].uses;  // stays
+    for (const size_t operand : before) drop(operand);
+    for (const size_t operand : last_sum->operands) drop(operand);
+    --values_[sum].uses;
+    last_sum->operands.clear();
+    values_[sum].maker = last;
+    node.second = sum;
+    node.operands = operands;
+    node.imm = rotations;
+    node.step = engine_.rotate_rounds;
+    node.joined = true;
+    node.mixes = false;
   }
 
   void join_pair(Node& node) {
@@ -223,7 +288,7 @@ class Planner {
     std::vector<size_t> last(values_.size(), kNone);  // the node that reads a value last
     size_t final_node = 0;
     for (size_t n = nodes_.size(); n-- > 0;) {
-      live[n] = values_[nodes_[n].result].uses > 0;
+      live[n] = is_live(nodes_[n]);
       if (!live[n]) continue;
       final_node = std::max(final_node, n);
       for (const size_t operand : nodes_[n].operands) {
@@ -239,6 +304,7 @@ class Planner {
     for (TilePlan::Step& step : plan_.steps) {  // they name values: the table's order is known only now
       for (TilePlan::Ref& ref : step.operands) ref = ref_of(ref);
       step.dst = ref_of(step.dst);
+      step.second = ref_of(step.second);
     }
   }
 
@@ -260,13 +326,8 @@ class Planner {
       }
     };
     if (same_width) give_back();
-    size_t slot = plan_.slots;
-    if (free_.empty()) {
-      ++plan_.slots;
-    } else {
-      slot = free_.back();
-      free_.pop_back();
-    }
+    const size_t slot = take_slot();
+    if (node.second != kNone) values_[node.second].home = take_slot();
     if (!same_width) give_back();
     Value& result = values_[node.result];
     result.home = slot;
@@ -275,7 +336,18 @@ class Planner {
       result.home = plan_.targets.size() - 1;
       result.kind = Value::Kind::kTarget;
     }
-    TilePlan::Step step{node.step, node.round, {}, handle(node.result), node.type, node.imm, node.imm2, 0, target_of_[n], false};
+    TilePlan::Step step{node.step,
+                        node.round,
+                        {},
+                        handle(node.result),
+                        node.type,
+                        node.imm,
+                        node.imm2,
+                        0,
+                        target_of_[n],
+                        false,
+                        node.second != kNone,
+                        handle(node.second != kNone ? node.second : node.result)};
     step.in_place = is_final && same_width;
     for (size_t k = 0; k < 3; ++k) step.operands[k] = handle(node.operands[std::min(k, node.operands.size() - 1)]);
     for (size_t k = 0; k < node.operands.size(); ++k) {
@@ -287,6 +359,13 @@ class Planner {
       }
     }
     plan_.steps.push_back(step);
+  }
+
+  size_t take_slot() {
+    if (free_.empty()) return plan_.slots++;
+    const size_t slot = free_.back();
+    free_.pop_back();
+    return slot;
   }
 
   bool is_still(size_t v) const {

@@ -38,6 +38,8 @@ struct TilePlan {
     uint32_t still;  // operands that are constants, where the step takes them as such
     int target;      // the output whose array the step may write, or -1
     bool in_place;   // even where that array is an input
+    bool two;        // results, the other one:
+    Ref second;
   };
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }

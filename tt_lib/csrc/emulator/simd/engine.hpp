@@ -27,6 +27,7 @@ struct StepArguments {
   uint64_t imm2;
   const void* ahead;   // as many bytes as an operand has: what the host's caches are asked for meanwhile
   uint32_t still = 0;  // bit i: only the first kLanePadding elements of operand i are there, for all (see takes_still)
+  void* second = nullptr;  // another result
 };
 
 using StepFunction = void (*)(const StepArguments&);
@@ -50,6 +51,8 @@ struct Engine {
   FoldFunction fold_rows[kNumTileOpcodes] = {};         // kAdd, kMul, kMax, kMin of f32
   StepFunction rotate_left32 = nullptr;                 // dst = a rotated by imm bits, 0 < imm < 32
   StepFunction rotate_left32_xor = nullptr;             // dst = rotate_left32(a) ^ b
+  // Rounds of Threefry: four times b += a, a = rotate_left32(a) ^ b, by the bytes of imm from the low one; dst = a, second = b.
+  StepFunction rotate_rounds = nullptr;
   JoinFunction joined = nullptr;
   RepeatFunction repeat32 = nullptr, repeat64 = nullptr;  // elements of 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;

@@ -233,12 +233,34 @@ void rotate_left_xor(const StepArguments& s) {
   map2<uint32_t>(s, [left, right](U x, U y) { return (x << left | x >> right) ^ y; });
 #endif
 }
+void rotate_rounds(const StepArguments& s) {
+  using U = Vec<uint32_t>;
+  const auto *a = static_cast<const uint32_t*>(s.a), *b = static_cast<const uint32_t*>(s.b);
+  auto *dst = static_cast<uint32_t*>(s.dst), *second = static_cast<uint32_t*>(s.second);
+#pragma GCC unroll 2
+  for (size_t i = 0, n = padded(s.n); i < n; i += lanes<U>) {
+    U x = load<U>(a + i), y = load<U>(b + i);
+    __builtin_prefetch(static_cast<const std::byte*>(s.ahead) + i * sizeof(uint32_t), 0, 2);
+    for (int round = 0; round < 4; ++round) {
+      const auto left = static_cast<uint32_t>(s.imm >> (8 * round) & 31);
+      y += x;
+#if defined(__AVX512F__)
+      x = bits<U>(_mm512_rolv_epi32(bits<__m512i>(x), _mm512_set1_epi32(static_cast<int>(left)))) ^ y;
+#else
+      x = (x << left | x >> (32 - left)) ^ y;
+#endif
+    }
+    store(dst + i, x);
+    store(second + i, y);
+  }
+}
 
 }  // namespace
 
 void install_integers(Engine& engine) {
   engine.rotate_left32 = rotate_left;
   engine.rotate_left32_xor = rotate_left_xor;
+  engine.rotate_rounds = rotate_rounds;
   install(engine, Lane::kS32, IntegerSteps<int32_t>::kSteps);
   install(engine, Lane::kU32, IntegerSteps<uint32_t>::kSteps);
   install(engine, Lane::kS64, IntegerSteps<int64_t>::kSteps);

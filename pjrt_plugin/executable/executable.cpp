@@ -25,9 +25,9 @@ using lowering::Storage;
 using lowering::StorageId;
 using lowering::WhileStep;
 
-// What runs in about this time runs on the calling thread: handing it over and waking up would take as long. The rates are those of a small
-// host.
-constexpr double kInlineSeconds = 200e-6, kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunchSeconds = 2e-6;
+// What runs in about this time runs on the calling thread: handing it over and waking up takes up to a tenth of it. The rates are those of
+// a small host.
+constexpr double kInlineSeconds = 1e-3, kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunchSeconds = 2e-6;
 
 // The pointers of one execution, by storage.
 using Frame = std::vector<std::byte*>;

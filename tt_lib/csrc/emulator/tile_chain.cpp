@@ -20,8 +20,8 @@ bool overlap(const std::byte* a, size_t a_bytes, const std::byte* b, size_t b_by
 // The host does not see coming what lies between gaps: it is asked for run by run, beyond the last one as if the runs went on.
 void ask_ahead(const std::byte* const* runs, size_t r, size_t count, size_t bytes) {
   constexpr size_t kRunsAhead = 8;
-  const auto beyond = [&] { return count == 1 ? runs[r] : runs[r] + (runs[1] - runs[0]) * kRunsAhead; };
-  const std::byte* const run = r + kRunsAhead < count ? runs[r + kRunsAhead] : beyond();
+  const std::ptrdiff_t pitch = count > 1 ? runs[1] - runs[0] : 0;
+  const std::byte* const run = r + kRunsAhead < count ? runs[r + kRunsAhead] : runs[r] + pitch * std::ptrdiff_t{kRunsAhead};
   for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(run + b, 0, 2);
 }
 
@@ -29,63 +29,63 @@ void ask_ahead(const std::byte* const* runs, size_t r, size_t count, size_t byte
 class Machine {
  public:
   Machine(const TilePlan& plan, TileScratch& scratch)
-      : p(plan),
-        memory_(scratch.registers(p.slots * p.stride + p.refs() * sizeof(std::byte*))),
-        at_(reinterpret_cast<std::byte**>(memory_ + p.slots * p.stride)) {
-    for (size_t s = 0; s < p.slots; ++s) at_[p.first_slot() + s] = slot(s);
-    for (size_t c = 0; c < p.constants.size(); ++c) at_[p.first_constant() + c] = p.constants[c].get();
+      : p_(plan),
+        memory_(scratch.registers(p_.slots * p_.stride + p_.refs() * sizeof(std::byte*))),
+        at_(reinterpret_cast<std::byte**>(memory_ + p_.slots * p_.stride)) {
+    for (size_t s = 0; s < p_.slots; ++s) at_[p_.first_slot() + s] = slot(s);
+    for (size_t c = 0; c < p_.constants.size(); ++c) at_[p_.first_constant() + c] = p_.constants[c].get();
   }
 
   void run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, const std::byte* const* next) {
-    const auto clash = [&](size_t i, size_t o) { return overlap(inputs[i], n * p.inputs[i].size, outputs[o], n * p.outputs[o].size); };
+    const auto clash = [&](size_t i, size_t o) { return overlap(inputs[i], n * p_.inputs[i].size, outputs[o], n * p_.outputs[o].size); };
     const bool whole = n % kLanePadding == 0;  // else steps would run over the end of the arrays
-    for (size_t t = 0; t < p.targets.size(); ++t) at_[p.first_target() + t] = slot(p.targets[t]);
-    for (size_t i = 0; i < p.inputs.size(); ++i) {
-      bool in_place = whole && p.inputs[i].plain;
-      for (size_t o = 0; in_place && p.outputs.size() > 1 && o < p.outputs.size(); ++o) in_place = !clash(i, o);
+    for (size_t t = 0; t < p_.targets.size(); ++t) at_[p_.first_target() + t] = slot(p_.targets[t]);
+    for (size_t i = 0; i < p_.inputs.size(); ++i) {
+      bool in_place = whole && p_.inputs[i].plain;
+      for (size_t o = 0; in_place && p_.outputs.size() > 1 && o < p_.outputs.size(); ++o) in_place = !clash(i, o);
       if (in_place) {
         at_[i] = const_cast<std::byte*>(inputs[i]);  // never written: steps write slots of their own
       } else {
         at_[i] = slot(i);
-        p.inputs[i].load(inputs[i], at_[i], n);
+        p_.inputs[i].load(inputs[i], at_[i], n);
       }
     }
     // Each step asks the host's caches for one page of the next run.
     size_t asked = 0;
     const auto ask = [&](const std::byte* fallback) {
-      while (asked < p.inputs.size() + p.outputs.size()) {
+      while (asked < p_.inputs.size() + p_.outputs.size()) {
         const size_t i = asked++;
         const std::byte* page = nullptr;
-        if (i >= p.inputs.size()) {
-          page = outputs[i - p.inputs.size()] + n * p.outputs[i - p.inputs.size()].size;
+        if (i >= p_.inputs.size()) {
+          page = outputs[i - p_.inputs.size()] + n * p_.outputs[i - p_.inputs.size()].size;
         } else {
-          page = next == nullptr ? inputs[i] + n * p.inputs[i].size : next[i];
+          page = next == nullptr ? inputs[i] + n * p_.inputs[i].size : next[i];
         }
         if (page != nullptr) return page;
       }
       return fallback;
     };
-    for (const TilePlan::Step& step : p.steps) {
+    for (const TilePlan::Step& step : p_.steps) {
       if (step.target >= 0 && whole) {
         const auto o = static_cast<size_t>(step.target);
         bool free = true;
-        for (size_t i = 0; free && !step.in_place && i < p.inputs.size(); ++i) free = !clash(i, o);
+        for (size_t i = 0; free && !step.in_place && i < p_.inputs.size(); ++i) free = !clash(i, o);
         if (free) at_[step.dst] = outputs[o];
       }
       const std::byte* const a = at_[step.operands[0]];
       step.step({at_[step.dst], a, at_[step.operands[1]], at_[step.operands[2]], n, step.type, step.imm, step.imm2, ask(a), step.still});
       if (step.round != nullptr) step.round(at_[step.dst], n);
     }
-    for (size_t o = 0; o < p.outputs.size(); ++o) {
-      const std::byte* result = at_[p.outputs[o].value];
-      if (result != outputs[o]) p.outputs[o].store(result, outputs[o], n);
+    for (size_t o = 0; o < p_.outputs.size(); ++o) {
+      const std::byte* result = at_[p_.outputs[o].value];
+      if (result != outputs[o]) p_.outputs[o].store(result, outputs[o], n);
     }
   }
 
  private:
-  std::byte* slot(size_t s) const { return memory_ + s * p.stride; }
+  std::byte* slot(size_t s) const { return memory_ + s * p_.stride; }
 
-  const TilePlan& p;
+  const TilePlan& p_;
   std::byte* memory_;
   std::byte** at_;
 };

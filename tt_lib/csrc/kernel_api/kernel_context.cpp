@@ -140,8 +140,9 @@ CoreCoord KernelContext::coord() const { return core().coord; }
 bool KernelContext::values() const { return !core().run->timing; }
 const std::byte* KernelContext::page(Cb cb, uint32_t index) const {
   const std::byte* found = buffer(cb).front(index);
-  if (found == nullptr && values()) [[unlikely]]
+  if (found == nullptr && page_runs(cb, index).at != nullptr) [[unlikely]] {
     undefined(*state_, cat("page ", index, " of CB ", int{cb}, " lies in runs: see page_runs"));
+  }
   return found;
 }
 emulator::TileRuns KernelContext::page_runs(Cb cb, uint32_t index) const { return buffer(cb).front_runs(index); }

@@ -86,7 +86,7 @@ void expect_equal(DataType type, const Array& got, const Array& expected) {
 
 TEST(planned_programs_have_the_bits_of_one_operation_after_the_other) {
   using enum TileOpcode;
-  const std::vector<TileOpcode> floats = {kAdd, kSub, kMul, kMax, kNegate, kMulAdd, kAdd, kMul},
+  const std::vector<TileOpcode> floats = {kAdd, kSub, kMul, kMax, kMin, kNegate, kMulAdd, kAdd, kMul},
                                 integers = {kAdd, kSub, kMul, kXor, kAnd, kOr};
   std::mt19937 random(1);
   for (const DataType type : {DataType::kF32, DataType::kBF16, DataType::kU32}) {

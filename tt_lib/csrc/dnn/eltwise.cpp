@@ -28,6 +28,7 @@ struct Part {
   int64_t first_page;  // among those of all parts
   std::vector<Operand> operands;
   std::vector<Sink> sinks;
+  std::vector<uint32_t> runs = {};  // one per operand if any is taken run by run, else none; 0: page by page
 
   int64_t pages() const { return div_up(elements, kPage); }
   int64_t page_elements(int64_t page) const { return std::min<int64_t>(kPage, elements - page * kPage); }
@@ -77,7 +78,15 @@ Kernel eltwise_reader(Dataflow k, Args a) {
         const Stream& stream = plan.streams[s];
         if (stream.repeats) continue;
         co_await k.cb_reserve_back(stream.cb, plan.block);
-        for (uint32_t i = 0; i < pages; ++i) operands.read(k, s, (page + i) * kPage, part.page_elements(page + i), stream.cb, i);
+        const uint32_t run = part.runs.empty() ? 0 : part.runs[s];
+        for (uint32_t i = 0; i < pages; ++i) {
+          const int64_t start = (page + i) * kPage, count = part.page_elements(page + i);
+          if (run > 0) {
+            operands.read_runs(k, s, start, count, stream.cb, i, run);
+          } else {
+            operands.read(k, s, start, count, stream.cb, i);
+          }
+        }
       }
       co_await k.noc_async_read_barrier();
       for (const Stream& stream : plan.streams) {
@@ -91,6 +100,7 @@ Kernel eltwise_compute(Compute k, Args a) {
   const Plan& plan = *a.plan;
   std::array<const std::byte*, kMaxEltwiseBuffers> inputs;
   std::array<std::byte*, kMaxEltwiseBuffers> outputs;
+  std::array<emulator::TileRuns, kMaxEltwiseBuffers> runs;
   for (const Part& part : plan.parts) {
     const Piece piece = piece_of(a, part);
     if (piece.first >= piece.end) continue;
@@ -106,7 +116,14 @@ Kernel eltwise_compute(Compute k, Args a) {
       co_await k.tile_regs_acquire();
       for (uint32_t i = 0; i < pages; ++i) {
         const int64_t elements = part.page_elements(page + i);
-        for (size_t s = 0; s < plan.streams.size(); ++s) inputs[s] = k.page(plan.streams[s].cb, plan.streams[s].repeats ? 0 : i);
+        bool in_runs = false;
+        for (size_t s = 0; s < plan.streams.size(); ++s) {
+          const Stream& stream = plan.streams[s];
+          const uint32_t at = stream.repeats ? 0 : i;
+          runs[s] = k.page_runs(stream.cb, at);
+          inputs[s] = runs[s].at != nullptr ? nullptr : k.page(stream.cb, at);
+          in_runs |= runs[s].at != nullptr;
+        }
         for (size_t s = 0; s < plan.sink_cbs.size(); ++s) {
           const Sink& sink = part.sinks[s];
           outputs[s] = !sink.result.indices.empty()
@@ -114,7 +131,11 @@ Kernel eltwise_compute(Compute k, Args a) {
                            : k.new_page_for(plan.sink_cbs[s], i, sink.slot, sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
                                             (page + i) * kPage, elements);
         }
-        k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(elements));
+        if (in_runs) {
+          k.run_tiles(plan.chain, inputs.data(), runs.data(), outputs.data(), static_cast<uint32_t>(elements));
+        } else {
+          k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(elements));
+        }
       }
       k.tile_regs_release();
       for (const Cb cb : plan.sink_cbs) k.cb_push_back(cb, plan.block);
@@ -155,6 +176,8 @@ Kernel eltwise_writer(Dataflow k, Args a) {
   }
 }
 
+constexpr size_t kLongChain = 8;  // operations: a page of them is worth a core, and a run of less than a page is called too often
+
 bool repeats_by_page(const Operand& operand) { return kPage % period_of(operand) == 0; }
 
 uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
@@ -170,6 +193,31 @@ uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
     if (2 * block * per_page <= chip.l1_usable && 2 * block * copied <= kFirstCache) return block;
   }
   return 1;
+}
+
+// Elements of the runs that the operand's pages are made of: a power of two, so that every page begins with one. 0: of none, or of few.
+uint32_t run_of_pages(const Operand& operand) {
+  constexpr int64_t kShortest = 32;
+  if (operand.buffer == kNoBuffer || operand.map.dims.size() < 2 || operand.map.is_padded()) return 0;
+  const int64_t length = operand.map.run_length(), run = std::min(length & -length, kPage);
+  return run >= kShortest && run < kPage ? static_cast<uint32_t>(run) : 0;
+}
+
+// All operands that are taken run by run have the runs of the shortest. A call of the chain takes as long as to copy a few hundred bytes.
+std::vector<uint32_t> runs_of(const Part& part, const std::vector<Stream>& streams) {
+  constexpr int64_t kLeastBytes = 1024;  // of all operands together that are not copied, per call
+  uint32_t shortest = 0;
+  int64_t bytes = 0;
+  std::vector<uint32_t> runs;
+  for (size_t s = 0; s < streams.size(); ++s) {
+    runs.push_back(streams[s].repeats ? 0 : run_of_pages(part.operands[s]));
+    if (runs[s] > 0 && (shortest == 0 || runs[s] < shortest)) shortest = runs[s];
+  }
+  for (size_t s = 0; s < runs.size(); ++s) {
+    runs[s] = runs[s] > 0 ? shortest : 0;
+    bytes += int64_t{runs[s]} * size_of(part.operands[s].type);
+  }
+  return bytes >= kLeastBytes ? runs : std::vector<uint32_t>{};
 }
 
 // Parts as the kernels walk them, and all their pages.
@@ -227,11 +275,13 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
     const auto page_bytes = static_cast<uint32_t>(kPage * size_of(spec.parts[0].results[i].type));
     plan.sink_cbs.push_back(program.add_circular_buffer(2 * plan.block, page_bytes, cat("out", i)));
   }
+  if (spec.chain.ops.size() < kLongChain) {
+    for (Part& part : plan.parts) part.runs = runs_of(part, plan.streams);
+  }
   add_notes(spec, plan, program);
   for (const EltwisePart& part : spec.parts)
     program.flops += static_cast<double>(part.elements) * static_cast<double>(spec.chain.ops.size());
 
-  constexpr size_t kLongChain = 8;  // operations on a page that are worth a core
   const std::vector<WorkRange> ranges = split_work(pages, spec.chain.ops.size() >= kLongChain ? 1 : 2, num_compute_cores(chip));
   const Plan* kept = program.keep(std::move(plan));
   std::vector<Args> args;

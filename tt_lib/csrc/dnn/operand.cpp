@@ -122,7 +122,12 @@ Operands::Operands(Dataflow& k, const std::vector<Operand>& operands) : operands
 }
 
 void Operands::read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index) const {
-  read_operand(k, operands_[s], operands_[s].indices.empty() ? operands_[s].map : moved_[s], start, count, cb, index);
+  read_operand(k, operands_[s], map(s), start, count, cb, index);
+}
+
+void Operands::read_runs(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index, uint32_t run) const {
+  const auto element = static_cast<size_t>(size_of(operands_[s].type));
+  k.noc_async_read_runs(static_cast<Slot>(operands_[s].buffer), map(s), element, start, count, cb, index, run);
 }
 
 int64_t period_of(const Operand& operand) {

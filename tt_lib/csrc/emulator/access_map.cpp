@@ -276,6 +276,23 @@ void gather_mapped(const AccessMap& map, size_t element, const std::byte* source
   });
 }
 
+void find_runs(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, int64_t run,
+               const std::byte** runs) {
+  const auto size = static_cast<int64_t>(element);
+  const AccessMap::Dim &inner = map.dims.back(), &outer = map.dims[map.dims.size() - 2];
+  const int64_t first_row = start / inner.size;
+  Odometer row(map, first_row);
+  int64_t column = start % inner.size, rows = outer.size - first_row % outer.size;  // up to the end of `outer`
+  for (int64_t left = count / run; left > 0; rows = outer.size) {
+    const std::byte* from = source + row.offset() * size;
+    for (int64_t r = 0; r < rows && left > 0; ++r, from += outer.stride * size) {
+      for (; column < inner.size && left > 0; column += run, --left) *runs++ = from + column * size;
+      column = 0;
+    }
+    if (left > 0) row.advance(rows);
+  }
+}
+
 void scatter_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination) {
   by_element_size(element, [&](auto zero) {
     using T = decltype(zero);

@@ -44,6 +44,11 @@ std::string to_string(const AccessMap& map);
 void gather_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination,
                    const std::byte* pad);
 
+// The addresses of the runs of `run` elements that [start, start + count) is made of. Both are multiples of `run`, which divides the map's
+// run length; the map is not padded.
+void find_runs(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, int64_t run,
+               const std::byte** runs);
+
 // The inverse: element i of `source` goes to where the map says. The map must not be padded.
 void scatter_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination);
 

@@ -56,7 +56,7 @@ void SharedBlock::release() {
 void CircularBuffer::configure(uint8_t id, uint32_t num_pages, uint32_t page_size, std::byte* storage, bool timing) {
   id_ = id;
   timing_ = timing;
-  has_owners_ = false;
+  has_owners_ = has_runs_ = false;
   num_pages_ = num_pages;
   page_size_ = page_size;
   pushed_ = popped_ = front_slot_ = back_slot_ = 0;
@@ -105,17 +105,15 @@ std::byte* CircularBuffer::received(uint32_t slot) {
 std::byte* CircularBuffer::back(uint32_t i) {
   std::byte* const storage = own_storage();
   writing_ = true;
-  uint32_t at = back_slot_ + i;
-  if (at >= num_pages_) at -= num_pages_;
+  const uint32_t at = back_slot(i);
   std::byte* page = storage + static_cast<size_t>(at) * page_size_;
-  views_[at] = page;
+  set_view(at, page);
   return page;
 }
 
 void CircularBuffer::bind_back(uint32_t i, const std::byte* view, SharedBlock* owner) {
-  uint32_t at = back_slot_ + i;
-  if (at >= num_pages_) at -= num_pages_;
-  views_[at] = view;
+  const uint32_t at = back_slot(i);
+  set_view(at, view);
   if (owner == nullptr) return;
   if (!has_owners_) {
     owners_.assign(num_pages_, nullptr);
@@ -125,10 +123,24 @@ void CircularBuffer::bind_back(uint32_t i, const std::byte* view, SharedBlock* o
   owners_[at] = owner;
 }
 
+const std::byte** CircularBuffer::bind_runs_back(uint32_t i, uint32_t count, uint32_t length) {
+  check(count * sizeof(std::byte*) <= page_size_, "[circular buffer] ", count, " runs do not fit a page of ", page_size_, " bytes");
+  auto* const table = reinterpret_cast<const std::byte**>(back(i));
+  if (!has_runs_) {
+    runs_.assign(num_pages_, {});
+    has_runs_ = true;
+  }
+  const uint32_t at = back_slot(i);
+  views_[at] = nullptr;
+  runs_[at] = {table, length};
+  return table;
+}
+
+TileRuns CircularBuffer::front_runs(uint32_t i) const { return has_runs_ ? runs_[front_slot(i)] : TileRuns{}; }
+
 void CircularBuffer::share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const {
   for (uint32_t i = first; i < first + pages; ++i) {
-    uint32_t at = back_slot_ + i;
-    if (at >= num_pages_) at -= num_pages_;
+    const uint32_t at = back_slot(i);
     SharedBlock* const owner = has_owners_ ? owners_[at] : nullptr;
     if (owner != nullptr) owner->retain();
     other.bind_back(i, views_[at], owner);

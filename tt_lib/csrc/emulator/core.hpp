@@ -36,8 +36,8 @@ class SharedBlock {
   size_t capacity_;
 };
 
-// A ring of pages. A page's content lies in the ring's own storage, or is a view of where it came from (DRAM, a shared block). Storage that
-// is not given lasts while there are pages in it: what the host thread used last is in its cache.
+// A ring of pages. A page's content lies in the ring's own storage, or is a view of where it came from (DRAM, a shared block), in one piece
+// or in runs of equal length. Storage that is not given lasts while there are pages in it: what the host thread used last is in its cache.
 class CircularBuffer {
  public:
   void configure(uint8_t id, uint32_t num_pages, uint32_t page_size, std::byte* storage, bool timing);
@@ -50,11 +50,14 @@ class CircularBuffer {
   uint32_t reservable() const { return num_pages_ - (pushed_ - popped_); }
 
   // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
-  const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }
-  std::byte* back(uint32_t i);         // the page's own storage, to be written
+  const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }  // null for a page in runs
+  TileRuns front_runs(uint32_t i) const;                                      // of none for a page in one piece
+  std::byte* back(uint32_t i);                                                // the page's own storage, to be written
   std::byte* received(uint32_t slot);  // the storage of a page by its place in the ring, to be written by other cores; it lasts for the run
   // Takes over one reference of `owner`, which is released with this page: of pages that share a block, the last needs one.
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);
+  // The page is a view of runs of `length` elements; where the addresses of `count` runs go: the page's own storage.
+  const std::byte** bind_runs_back(uint32_t i, uint32_t count, uint32_t length);
   void share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const;  // binds the same pages of `other` to what is bound here
 
   void push(uint32_t n, uint64_t clock);
@@ -69,11 +72,17 @@ class CircularBuffer {
  private:
   std::byte* own_storage();
   void give_storage_back();
+  void set_view(uint32_t slot, const std::byte* view) {
+    views_[slot] = view;
+    if (has_runs_) runs_[slot] = {};
+  }
   uint32_t front_slot(uint32_t i) const { return front_slot_ + i < num_pages_ ? front_slot_ + i : front_slot_ + i - num_pages_; }
+  uint32_t back_slot(uint32_t i) const { return back_slot_ + i < num_pages_ ? back_slot_ + i : back_slot_ + i - num_pages_; }
 
   uint8_t id_ = 0;
   bool timing_ = false;
   bool has_owners_ = false;
+  bool has_runs_ = false;
   uint32_t num_pages_ = 0;
   uint32_t page_size_ = 0;
   uint32_t pushed_ = 0;
@@ -86,6 +95,7 @@ class CircularBuffer {
   bool receives_ = false;  // from other cores
   std::vector<const std::byte*> views_;
   std::vector<SharedBlock*> owners_;
+  std::vector<TileRuns> runs_;
   std::vector<uint64_t> push_stamps_;
   std::vector<uint64_t> pop_stamps_;
 };

@@ -24,6 +24,12 @@ class TileScratch {
   size_t capacity_ = 0;
 };
 
+// An input that lies in runs of equal length, a multiple of the host's vectors (kLanePadding) that divides the number of elements.
+struct TileRuns {
+  const std::byte* const* at = nullptr;  // none: the input lies in one piece
+  size_t length = 0;                     // elements of a run
+};
+
 // Immutable; copies share the steps, and any number of threads may run them.
 class TileChain {
  public:
@@ -39,6 +45,9 @@ class TileChain {
   // run, or null for those that are known to be at hand; without it, they are taken to lie behind these.
   void run(const std::byte* const* inputs, std::byte* const* outputs, size_t n, TileScratch& scratch,
            const std::byte* const* next = nullptr) const;
+  // The same where some inputs lie in runs, all of one length: runs[i], or inputs[i] where that has none. No output may lie where an input
+  // in runs does.
+  void run_by_run(const std::byte* const* inputs, const TileRuns* runs, std::byte* const* outputs, size_t n, TileScratch& scratch) const;
 
  private:
   std::shared_ptr<const TileProgram> program_ = std::make_shared<TileProgram>();

@@ -115,6 +115,12 @@ void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, 
   chain.run(inputs, outputs, elements, core().thread->scratch, next);
 }
 
+void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, const emulator::TileRuns* runs, std::byte* const* outputs,
+                        uint32_t elements) {
+  if (!values()) return charge(tile_program_cost(chain.program(), elements));
+  chain.run_by_run(inputs, runs, outputs, elements, core().thread->scratch);
+}
+
 void Compute::reduce_rows(emulator::TileOpcode opcode, std::span<const std::byte* const> pages, uint32_t side_by_side, uint32_t count,
                           uint32_t length, std::byte* results) {
   if (!values()) return charge({cycles::kReduceTile * static_cast<double>(pages.size()), 0});

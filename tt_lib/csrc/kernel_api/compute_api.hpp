@@ -59,6 +59,9 @@ class Compute : public KernelContext {
   // The same on pages of the caller's choice. In TimingOnly the pointers are not followed.
   void run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
                  const std::byte* const* next = nullptr);  // next: see TileChain::run
+  // The same on pages some of which lie in runs: see TileChain::run_by_run.
+  void run_tiles(const TileChain& chain, const std::byte* const* inputs, const emulator::TileRuns* runs, std::byte* const* outputs,
+                 uint32_t elements);
 
   // REDUCE_ROW: `count` rows, `side_by_side` in each page, to one element each; and its inverse, each element along a row of `length`.
   void reduce_rows(emulator::TileOpcode opcode, std::span<const std::byte* const> pages, uint32_t side_by_side, uint32_t count,

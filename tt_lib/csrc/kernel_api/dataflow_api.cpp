@@ -99,6 +99,13 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
   gather_mapped(map, element, source, start, count, new_page(cb, index), pad);
 }
 
+void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
+                                   uint32_t run) {
+  if (!values() || count % run != 0) return noc_async_read_mapped(slot, map, element, start, count, cb, index);
+  find_runs(map, element, core().run->buffers[slot].data, start, count, run,
+            buffer(cb).bind_runs_back(index, static_cast<uint32_t>(count) / run, run));
+}
+
 void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {
   check_range(slot, offset, size, "noc_async_write");
   if (offset % emulator::kDramWriteAlignment != 0) [[unlikely]] {

@@ -24,6 +24,9 @@ class Dataflow : public KernelContext {
   // Elements [start, start + count) of a map's iteration space; `pad` is one element for what the map leaves unbacked.
   void noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                              const std::byte* pad = nullptr);
+  // The same for a consumer that takes pages as page_runs has them: runs of `run` elements, as find_runs names them, are not copied.
+  void noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
+                           uint32_t run);
   // Page `index` from the front of a CB -> DRAM.
   void noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size);
   void noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count);

@@ -138,7 +138,14 @@ bool KernelContext::cb_pages_reservable_at_back(Cb cb, uint32_t pages) const { r
 uint32_t KernelContext::get_page_size(Cb cb) const { return buffer(cb).page_size(); }
 CoreCoord KernelContext::coord() const { return core().coord; }
 bool KernelContext::values() const { return !core().run->timing; }
-const std::byte* KernelContext::page(Cb cb, uint32_t index) const { return buffer(cb).front(index); }
+const std::byte* KernelContext::page(Cb cb, uint32_t index) const {
+  const std::byte* found = buffer(cb).front(index);
+  if (found == nullptr && page_runs(cb, index).at != nullptr) [[unlikely]] {
+    undefined(*state_, cat("page ", index, " of CB ", int{cb}, " lies in runs: see page_runs"));
+  }
+  return found;
+}
+emulator::TileRuns KernelContext::page_runs(Cb cb, uint32_t index) const { return buffer(cb).front_runs(index); }
 std::byte* KernelContext::new_page(Cb cb, uint32_t index) { return buffer(cb).back(index); }
 
 }  // namespace tt

@@ -35,8 +35,9 @@ class KernelContext {
 
   // In TimingOnly pages carry no data and must not be dereferenced: values() tells.
   bool values() const;
-  const std::byte* page(Cb cb, uint32_t index) const;  // index from the front
-  std::byte* new_page(Cb cb, uint32_t index);          // index from the back
+  const std::byte* page(Cb cb, uint32_t index) const;         // index from the front
+  emulator::TileRuns page_runs(Cb cb, uint32_t index) const;  // of a page that does not lie in one piece; else of none
+  std::byte* new_page(Cb cb, uint32_t index);                 // index from the back
 
   void spend(uint64_t cycles) { state_->clock += cycles; }
 

@@ -18,6 +18,7 @@ constexpr auto kSubtraction = [](auto a, auto b) { return a - b; };
 constexpr auto kTurnedSubtraction = [](auto a, auto b) { return b - a; };
 constexpr auto kProduct = [](auto a, auto b) { return a * b; };
 constexpr auto kMaximum = [](auto a, auto b) { return FloatSteps<float>::max(a, b); };
+constexpr auto kMinimum = [](auto a, auto b) { return FloatSteps<float>::min(a, b); };
 constexpr auto kConjunction = [](auto a, auto b) { return a & b; };
 constexpr auto kDisjunction = [](auto a, auto b) { return a | b; };
 constexpr auto kExclusive = [](auto a, auto b) { return a ^ b; };
@@ -50,6 +51,8 @@ constexpr Row kFloats[] = {
     floats<kProduct, kSubtraction>(kMul, kSub),
     floats<kProduct, kTurnedSubtraction>(kMul, kSub, true),
     floats<kProduct, kProduct>(kMul, kMul),
+    floats<kMaximum, kMaximum>(kMax, kMax),
+    floats<kMinimum, kMinimum>(kMin, kMin),
 };
 constexpr Row kIntegers[] = {
     integers<kAddition, kAddition>(kAdd, kAdd),    integers<kAddition, kExclusive>(kAdd, kXor),

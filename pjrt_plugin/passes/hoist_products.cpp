@@ -50,7 +50,7 @@ class Loop {
     if (!counter_) return;
     std::vector<std::unique_ptr<Operation>> operations;
     operations.swap(body_.operations());
-    std::unordered_map<const Value*, Value*> replaced;
+    Replaced replaced;
     std::vector<std::unique_ptr<Operation>> gone;
     for (auto& operation : operations) {
       replace_operands(*operation, replaced);
@@ -188,15 +188,6 @@ class Loop {
     one.dims[at] = 1;
     Value* const taken = inside.make(Op::kDynamicSlice, std::move(slice), one, {{Attr::kSliceSizes, {one.dims, {}}}});
     return inside.make(Op::kReshape, {taken}, product.result()->type());
-  }
-
-  static void replace_operands(Operation& operation, const std::unordered_map<const Value*, Value*>& replaced) {
-    for (size_t i = 0; i < operation.operands().size(); ++i) {
-      if (const auto found = replaced.find(operation.operand(i)); found != replaced.end()) operation.set_operand(i, found->second);
-    }
-    for (const auto& region : operation.regions()) {
-      for (const auto& inner : region->operations()) replace_operands(*inner, replaced);
-    }
   }
 
   const Operation& loop_;

@@ -17,6 +17,7 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"hoist_products", hoist_products},
+    {"join_products", join_products},
     {"fold_transposes", fold_transposes},
     {"eliminate_dead_code", eliminate_dead_code},
     {"assign_layouts", nullptr},

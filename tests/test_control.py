@@ -1,5 +1,7 @@
 """Loops on the card: which become one kernel, and that they compute what the general loop does."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,3 +48,110 @@ def test_a_counted_scalar_loop_is_charged_for_every_turn():
         return jax.jit(lambda x: lax.fori_loop(0, turns, lambda i, c: c * 1.5, x)).lower(x).compile().cost_analysis()["cycles"]
 
     assert 9.9 < (cycles(101_000) - cycles(1000)) / (cycles(11_000) - cycles(1000)) < 10.1
+
+
+def _scan(**options):
+    def function(xs, c):
+        def step(c, x):
+            new = jnp.cos(c + x)
+            return new, (new * 2, new[0])
+
+        return lax.scan(step, c, xs, **options)
+
+    return function
+
+
+def _filled(turns, write):
+    """A loop over an array that starts full of sevens: what no turn writes shows."""
+
+    def function(xs, c):
+        return lax.fori_loop(0, turns, lambda i, s: (write(s[0], i, jnp.cos(s[1])), jnp.cos(s[1])), (jnp.full((8, 70), 7.0), c))
+
+    return function
+
+
+def _row(a, i, x):
+    return lax.dynamic_update_index_in_dim(a, x, i, 0)
+
+
+def _two_rows(a, i, x):
+    return _row(_row(a, 2 * i, x), 2 * i + 1, x + 1)
+
+
+def _read_first(a, i, x):
+    return _row(a, i, x + a[3])
+
+
+def _read_after(a, i, x):
+    new = _row(a, i, x)
+    return lax.dynamic_update_slice(new, new[7:8] + 1, (i, 0))
+
+
+def _nested(xs, c):
+    return lax.scan(lambda c, x: lax.scan(lambda c, y: (jnp.cos(c + y), c + y), c, xs * x[0]), c, xs)
+
+
+def _gradient(xs, c):
+    return jax.grad(lambda xs, c: sum((a**2).sum() for a in jax.tree.leaves(_scan()(xs, c))), (0, 1))(xs, c)
+
+
+def _mapped(xs, c):
+    return jax.vmap(_scan(), in_axes=(1, None), out_axes=1)(xs.reshape(8, 2, 35), c[:35])
+
+
+def _of_integers(xs, c):
+    return lax.scan(lambda c, x: (c * 3 + x, (c ^ x, c > x)), (c * 100).astype(jnp.int8), (xs * 100).astype(jnp.int8))
+
+
+# name, function, how many turns, arrays that are filled before the loop
+STACKS = [
+    ("scan", _scan(), 8, 0),
+    ("reversed", _scan(reverse=True), 8, 0),
+    ("unrolled", _scan(unroll=2), 8, 0),
+    ("unrolled_with_a_rest", _scan(unroll=3, reverse=True), 8, 0),
+    ("of_one_turn", _scan(), 1, 0),
+    ("of_no_turn", _scan(), 0, 0),
+    ("nested", _nested, 8, 0),
+    ("gradient", _gradient, 8, 0),
+    ("mapped", _mapped, 8, 0),
+    ("of_integers", _of_integers, 8, 0),
+    ("rows", _filled(8, _row), 8, 0),
+    ("more_turns_than_rows", _filled(11, _row), 8, 0),  # clamped to the last
+    ("two_rows_a_turn", _filled(4, _two_rows), 8, 0),
+    ("from_the_end", _filled(8, lambda a, i, x: _row(a, 7 - i, x)), 8, 0),
+    ("after_a_choice", _filled(8, lambda a, i, x: _row(a, jnp.where(i < 4, 7 - i, i - 4), x)), 8, 0),
+    ("in_columns", _filled(7, lambda a, i, x: lax.dynamic_update_slice(a, jnp.tile(x[:10], (8, 1)), (0, i * 10))), 8, 0),
+    ("wholly", _filled(3, lambda a, i, x: lax.dynamic_update_slice(a, jnp.tile(x, (8, 1)), (i, 0))), 8, 0),
+    ("no_turn", _filled(0, _row), 8, 1),
+    ("rows_left_out", _filled(7, _row), 8, 1),
+    ("every_second_row", _filled(4, lambda a, i, x: _row(a, i * 2, x)), 8, 1),
+    ("starts_that_are_clamped", _filled(8, lambda a, i, x: _row(a, i + 1, x)), 8, 1),
+    ("rows_that_data_picks", _filled(8, lambda a, i, x: _row(a, x[0].astype(int) + i, x)), 8, 1),
+    ("columns_left_out", _filled(8, lambda a, i, x: lax.dynamic_update_slice(a, x[None, :69], (i, 0))), 8, 1),
+    ("conditionally", _filled(8, lambda a, i, x: lax.cond(x[0] > 0.8, lambda: _row(a, i, x), lambda: a)), 8, 1),
+    ("that_the_body_reads", _filled(8, _read_first), 8, 1),
+    ("that_the_body_reads_after_its_write", _filled(8, _read_after), 8, 1),
+    ("in_another_order", _filled(8, lambda a, i, x: _row(a, i, x)[::-1]), 8, 1),
+]
+
+
+@pytest.mark.parametrize("name,function,turns,fills", STACKS, ids=[case[0] for case in STACKS])
+def test_what_a_loop_writes_wholly_is_not_filled_before_it(name, function, turns, fills):
+    rng = np.random.default_rng(1)
+    args = rng.standard_normal((turns, 70)).astype(np.float32), rng.standard_normal(70).astype(np.float32)
+    on_card = jax.device_put(args, jax.devices("tt")[0])
+    made, filled = (jax.jit(function, compiler_options=o).lower(*on_card).compile() for o in (None, {"jax_tt_no": "skip_fills"}))
+    got, expected, cpu = made(*on_card), filled(*on_card), jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0]))
+    for one, other, reference in zip(*map(jax.tree.leaves, (got, expected, cpu)), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+        np.testing.assert_allclose(np.asarray(one, np.float64), np.asarray(reference, np.float64), rtol=1e-4, atol=1e-5)
+    assert _fills(made) == fills, made.as_text()
+
+
+def _fills(made):
+    """Arrays of which programs make constants; counters are no arrays."""
+    total = 0
+    for program in re.split(r"^ *run\(", made.as_text(), flags=re.MULTILINE):
+        if "program copy" in program and "fill_tile" in program:
+            total += len(re.findall(r"-> slot \d+ \w+ \+0 \[.+\]", program))
+    return total

@@ -32,6 +32,7 @@ constexpr Pass kPipeline[] = {
     {"hoist_tiles", nullptr},
     {"l1_intermediates", nullptr},
     {"recompute", nullptr},
+    {"skip_fills", nullptr},
 };
 
 }  // namespace

@@ -155,3 +155,100 @@ def _fills(made):
         if "program copy" in program and "fill_tile" in program:
             total += len(re.findall(r"-> slot \d+ \w+ \+0 \[.+\]", program))
     return total
+
+
+def _transposed(function, *permutations):
+    def turned(xs, c):
+        c, stacks = function(xs, c)
+        return c, [s if p is None else jnp.transpose(s, p) for s, p in zip(jax.tree.leaves(stacks), permutations, strict=True)]
+
+    return turned
+
+
+def _stacked(write=lambda c: (c, c * 2), **options):
+    def function(xs, c):
+        def step(c, x):
+            c = jnp.cos(c + x)
+            return c, write(c)
+
+        return lax.scan(step, c, xs, **options)
+
+    return function
+
+
+def _reads_its_stack(xs, c):
+    def turn(i, s):
+        new = jnp.cos(s[1] + xs[i]) + s[0][0]
+        return lax.dynamic_update_index_in_dim(s[0], new, i, 0), new
+
+    stack, c = lax.fori_loop(0, len(xs), turn, (jnp.full(xs.shape, 7.0), c))
+    return c, stack
+
+
+def _writes_some(xs, c):
+    def turn(i, s):
+        new = jnp.cos(s[1] + xs[i])
+        return lax.dynamic_update_index_in_dim(s[0], new, i * 2, 0), new
+
+    stack, c = lax.fori_loop(0, len(xs) // 2, turn, (jnp.full(xs.shape, 7.0), c))
+    return c, stack
+
+
+def _layers(xs, c):
+    inner = lambda c, x: (jnp.cos(c + x), c + x)  # noqa: E731
+
+    def outer(c, x):
+        c, stack = lax.scan(inner, c, xs * x[0, 0])
+        return c, stack.transpose(1, 0, 2)
+
+    return lax.scan(outer, c, xs)
+
+
+def _gradient_of_a_stack(xs, c):
+    def loss(xs, c):
+        _, ys = _stacked(lambda c: c)(xs.transpose(1, 0, 2), c)
+        return (ys.transpose(1, 0, 2) ** 2).sum()
+
+    return c, jax.grad(loss)(xs.transpose(1, 0, 2), c)
+
+
+_SWAP = (1, 0, 2)
+
+# name, function, length and type of the sequence, programs that go
+TRANSPOSED = [
+    ("one", _transposed(_stacked(lambda c: c), _SWAP), 9, "float32", 1),
+    ("two", _transposed(_stacked(), _SWAP, _SWAP), 9, "float32", 1),
+    ("one_of_two", _transposed(_stacked(), None, _SWAP), 9, "float32", 1),
+    ("with_their_sequence_reversed", _transposed(_stacked(reverse=True), _SWAP, _SWAP), 9, "float32", 1),
+    ("of_pairs", _transposed(_stacked(lambda c: (c, jnp.stack([c, c * 2]))), _SWAP, (1, 2, 0, 3)), 9, "float32", 1),
+    ("unrolled", _transposed(_stacked(unroll=3), _SWAP, _SWAP), 9, "float32", 0),  # a reshape comes first
+    ("of_one_turn", _transposed(_stacked(), _SWAP, _SWAP), 1, "float32", 0),  # JAX has no loop for them
+    ("of_no_turn", _transposed(_stacked(), _SWAP, _SWAP), 0, "float32", 0),
+    ("narrow", _transposed(_stacked(), _SWAP, _SWAP), 9, "bfloat16", 0),  # rows too short
+    ("in_columns", _transposed(_stacked(), (1, 2, 0), (2, 1, 0)), 9, "float32", 0),
+    ("that_the_body_reads", _transposed(_reads_its_stack, _SWAP), 9, "float32", 0),
+    ("in_part", _transposed(_writes_some, _SWAP), 8, "float32", 1),
+    ("in_a_loop", _transposed(_layers, (1, 0, 2, 3)), 9, "float32", 1),
+    ("of_a_gradient", _gradient_of_a_stack, 9, "float32", 1),
+]
+
+
+@pytest.mark.parametrize("name,function,length,dtype,fewer", TRANSPOSED, ids=[case[0] for case in TRANSPOSED])
+def test_a_stack_that_only_a_transpose_reads_is_written_in_that_order(name, function, length, dtype, fewer):
+    rng = np.random.default_rng(2)
+    args = rng.standard_normal((length, 5, 70)).astype(dtype), rng.standard_normal((5, 70)).astype(dtype)
+    on_card = jax.device_put(args, jax.devices("tt")[0])
+    made, apart = (jax.jit(function, compiler_options=o).lower(*on_card).compile() for o in (None, {"jax_tt_no": "transpose_stacks"}))
+    got, expected, cpu = made(*on_card), apart(*on_card), jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0]))
+    bound = 1e-4 if dtype == "float32" else 0.1
+    for one, other, reference in zip(*map(jax.tree.leaves, (got, expected, cpu)), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+        np.testing.assert_allclose(np.asarray(one, np.float64), np.asarray(reference, np.float64), rtol=bound, atol=bound)
+    programs = [len(re.findall(r"^ *program ", text.as_text(), re.MULTILINE)) for text in (made, apart)]
+    assert programs[1] - programs[0] == fewer, made.as_text()
+
+
+def test_results_of_a_loop_are_not_copied_onto_themselves():
+    args = jax.device_put((np.ones((9, 5, 70), np.float32), np.ones((5, 70), np.float32)), jax.devices("tt")[0])
+    text = jax.jit(_stacked()).lower(*args).compile().as_text()
+    assert "run(" not in text[text.index("\n  }\n") :], text

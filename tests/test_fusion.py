@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 RNG = np.random.default_rng(0)
-ALL = "assign_layouts,batch_chains,batch_reductions,fold_transposes,fuse_attention,fuse_epilogues,fuse_parts,fuse_reductions,fuse_rows,fuse_writes,hoist_products,recompute"
+ALL = "assign_layouts,batch_chains,batch_reductions,fold_transposes,fuse_attention,fuse_epilogues,fuse_parts,fuse_reductions,fuse_rows,fuse_writes,hoist_products,join_products,recompute"
 
 
 def f32(*shape):
@@ -301,6 +301,84 @@ def test_products_of_slices_leave_the_loop(make, reverse, turned):
     close(got, expected, 2e-5 if make is f32 else 5e-2)
     assert body(made).count("program matmul") == 1
     assert body(apart).count("program matmul") == 2
+
+
+# The gates of a recurrent layer: their products with the sequence are one product, of which each gate reads its slice.
+@pytest.mark.parametrize("make", [f32, bf16])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("widths", [(24, 24, 24), (32, 7, 20)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_that_leave_a_loop_and_share_an_operand_are_joined(make, reverse, widths, turned):
+    def function(xs, carry, *weights):
+        def step(c, x):
+            gates = [lax.dot_general(w, x, (((0,), (1,)), ((), ()))).T if turned else x @ w for w in weights]
+            return [jnp.tanh(a / 8 + b) for a, b in zip(gates, c, strict=True)], gates[0] * 2
+
+        return lax.scan(step, carry, xs, reverse=reverse)
+
+    args = make(9, 30, 40), [make(30, n) for n in widths], *(make(40, n) for n in widths)
+    made, got = compiled(function, args)
+    apart, expected = compiled(function, args, jax_tt_no="join_products")
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        assert a.tobytes() == b.tobytes()
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5 if make is f32 else 5e-2)
+    matmuls = [text.as_text().count("program matmul") for text in (made, apart)]
+    assert matmuls == [1, 3], made.as_text()
+    assert "program matmul" not in body(made)
+    assert made.cost_analysis()["cycles"] < apart.cost_analysis()["cycles"]
+
+
+@pytest.mark.parametrize(
+    "function,products",
+    [
+        (lambda xs, w, v: (xs @ w + 1, xs @ v), 2),  # their epilogues stay
+        (
+            lambda xs, w, v: lax.scan(lambda c, x: (c + x[0] * x[1], None), xs[0] @ w, (xs @ w, xs @ v))[0],
+            2,
+        ),  # the first is read outside too
+        (lambda xs, w, v: lax.scan(lambda c, x: (c + x[0] * x[1], None), xs[0, :, :24], (xs @ w, xs @ v))[0], 1),
+        (lambda xs, w, v: lax.scan(lambda c, x: (c + x[0] * x[1], None), xs[0, :, :24], (xs @ w, (xs * 2) @ v))[0], 2),
+    ],
+)
+def test_products_that_something_else_reads_stay_apart(function, products):
+    args = f32(9, 30, 40), f32(40, 24), f32(40, 24)
+    made, got = compiled(function, args)
+    _, expected = compiled(function, args, jax_tt_no="join_products")
+    close(got, expected, 0)
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5)
+    assert made.as_text().count("program matmul") == products, made.as_text()
+
+
+@pytest.mark.parametrize("make", [f32, bf16])
+@pytest.mark.parametrize(
+    "slices", [((0, 32), (32, 64), (64, 96)), ((0, 20), (20, 40), (80, 100)), ((0, 50), (40, 100)), ((10, 20), (10, 20))]
+)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_product_that_only_slices_read_is_stored_in_slices(make, slices, axis):
+    shape = [3, 5, 7]
+    shape[axis] = 100
+
+    def function(x, y):
+        product = jnp.einsum("bik,bkj->bij", x, y)
+        return [lax.slice_in_dim(product, *s, axis=axis).sum(1) for s in slices]
+
+    args = make(shape[0], shape[1], 40), make(shape[0], 40, shape[2])
+    made, got = compiled(function, args)
+    _, expected = compiled(function, args, jax_tt_no="fuse_writes")
+    for a, b in zip(got, expected, strict=True):
+        assert a.tobytes() == b.tobytes()
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5 if make is f32 else 5e-2)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_arguments_are_concatenated_by_one_program(axis):
+    args = f32(3, 40), f32(40, 3), f32(1, 1), f32(3, 40)
+    function = lambda a, b, c, d: jnp.concatenate([a, b.T, jnp.broadcast_to(c, (3, 40)), jnp.tanh(d), a * 0 + 2], axis)  # noqa: E731
+    made, got = compiled(function, args)
+    apart, expected = compiled(function, args, jax_tt_no="batch_chains")
+    assert got.tobytes() == expected.tobytes()
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-6)
+    assert programs(made) == programs(apart) - 1
 
 
 def body(made):

@@ -334,6 +334,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .l1_intermediates = selection.has("l1_intermediates"),
                                .fuse_writes = selection.has("fuse_writes"),
                                .fuse_rows = selection.has("fuse_rows"),
+                               .skip_fills = selection.has("skip_fills"),
                                .recompute = selection.has("recompute")},
                               chip);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));

@@ -81,6 +81,8 @@ class ProductOf : public Product {
 class MatrixProduct : public ProductOf<dnn::MatmulSpec> {
  public:
   using ProductOf::ProductOf;
+  MatrixProduct(dnn::MatmulSpec spec, Source lhs, Source rhs, AccessMap to)
+      : ProductOf(std::move(spec), std::move(lhs), std::move(rhs)), to_(std::move(to)) {}
 
   std::optional<Source> extra(const Source& source) const override {
     if (source.storage == kNoStorage) return std::nullopt;
@@ -93,11 +95,12 @@ class MatrixProduct : public ProductOf<dnn::MatmulSpec> {
     spec.a = std::move(lhs);
     spec.b = std::move(rhs);
   }
-  AccessMap result_map() const override { return AccessMap::contiguous(dims()); }
+  AccessMap result_map() const override { return to_ ? *to_ : AccessMap::contiguous(dims()); }
   metal::Program make(const dnn::MatmulSpec& spec, const emulator::ChipSpec& chip) const override { return dnn::matmul(spec, chip); }
 
  private:
   Dims dims() const { return {spec_.batch, spec_.m, spec_.n}; }
+  std::optional<AccessMap> to_;  // where not row-major
 };
 
 // `dims` are those of the result as the program has it, `order` puts them as the spec has them.
@@ -294,6 +297,60 @@ bool lower_side_by_side(BlockLowering& block, const ir::Operation& operation, co
   return true;
 }
 
+// The size and the dimension of slices of a value side by side, where nothing else reads it.
+struct Slices {
+  size_t along;
+  int64_t size;
+};
+std::optional<Slices> only_slices(BlockLowering& block, const ir::Value* value) {
+  const auto readers = block.readers(value);
+  const auto uses = block.context.uses.find(value);
+  if (readers.size() < 2 || uses == block.context.uses.end() || uses->second != static_cast<int64_t>(readers.size())) return std::nullopt;
+  const Dims& dims = value->type().dims;
+  std::optional<Slices> slices;
+  for (const ir::Operation* reader : readers) {
+    if (reader->op() != Op::kSlice) return std::nullopt;
+    const Dims &start = reader->ints(Attr::kStartIndices), &strides = reader->ints(Attr::kStrides);
+    const Dims& part = reader->result()->type().dims;
+    const auto along = static_cast<size_t>(std::mismatch(part.begin(), part.end(), dims.begin()).first - part.begin());
+    if (along == dims.size() || part[along] == 0 || dims[along] % part[along] != 0 || start[along] % part[along] != 0) return std::nullopt;
+    if (!std::equal(part.begin() + static_cast<ptrdiff_t>(along) + 1, part.end(), dims.begin() + static_cast<ptrdiff_t>(along) + 1) ||
+        strides[along] != 1)
+      return std::nullopt;
+    if (slices && (slices->along != along || slices->size != part[along])) return std::nullopt;
+    slices = {along, part[along]};
+  }
+  return slices;
+}
+
+// What only slices read is stored slice by slice, so that each lies in memory as it is.
+bool lower_in_slices(BlockLowering& block, const ir::Operation& operation, const dnn::MatmulSpec& spec, const Source& a, const Source& b) {
+  const auto slices = block.context.fusions.fuse_writes ? only_slices(block, operation.result()) : std::nullopt;
+  if (!slices) return false;
+  const ir::Type& type = operation.result()->type();
+  Dims part = type.dims;
+  part[slices->along] = slices->size;
+  const Source first = Source::dense(kNoStorage, type.element, part);
+  AccessMap to = first.map;
+  to.dims.insert(to.dims.begin() + static_cast<ptrdiff_t>(slices->along), {type.dims[slices->along] / slices->size, volume(part)});
+  const NodeId node =
+      block.graph.add_product(std::make_shared<MatrixProduct>(spec, a, b, std::move(to)), type.element, type.num_elements(), {a, b});
+  const StorageId storage = block.graph.store(node);
+  for (const ir::Operation* reader : block.readers(operation.result())) {
+    Source slice = first;
+    slice.storage = storage;
+    slice.map.offset = reader->ints(Attr::kStartIndices)[slices->along] / slices->size * volume(part);
+    block.set(reader->result(), std::move(slice));
+  }
+  return true;
+}
+
+void set_matrix_product(BlockLowering& block, const ir::Operation& operation, const dnn::MatmulSpec& spec, const Source& a,
+                        const Source& b) {
+  if (lower_in_slices(block, operation, spec, a, b)) return;
+  set_product(block, operation, std::make_shared<MatrixProduct>(spec, a, b), a, b);
+}
+
 void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
   if (block.context.refs.contains(operation.result())) return;  // came with another
   Dot dot = dot_of(operation);
@@ -308,7 +365,7 @@ void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
   if (const auto tiles = constant_rhs(block, operation, dot)) {
     spec.b_in_tiles = true;
     const Source a = permuted(block, operation.operand(0), dot.lhs_order);
-    return set_product(block, operation, std::make_shared<MatrixProduct>(spec, a, *tiles), a, *tiles);
+    return set_matrix_product(block, operation, spec, a, *tiles);
   }
   const Source a = permuted(block, operation.operand(0), dot.lhs_order);
   Source b;
@@ -320,7 +377,7 @@ void lower_dot_general(BlockLowering& block, const ir::Operation& operation) {
   } else {
     b = permuted(block, operation.operand(1), dot.rhs_order);
   }
-  set_product(block, operation, std::make_shared<MatrixProduct>(spec, a, b), a, b);
+  set_matrix_product(block, operation, spec, a, b);
 }
 
 void lower_convolution(BlockLowering& block, const ir::Operation& operation) {

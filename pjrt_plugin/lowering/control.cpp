@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "dnn/scalar_loop.hpp"
+#include "ir/counted_loop.hpp"
 #include "lowering/block.hpp"
 #include "lowering/chain.hpp"
 
@@ -44,32 +45,16 @@ StorageId scalar_storage(BlockLowering& block, const ir::Value* value, int& leve
   return storage;
 }
 
-// How often a loop that counts from a constant to a constant turns, where that can be seen.
-std::optional<int64_t> trip_count(const BlockLowering& block, const ir::Operation& operation) {
-  const auto constant = [&](const ir::Value* value) -> std::optional<int64_t> {
-    const auto found = block.context.refs.find(value);
-    std::optional<Splat> splat;
-    if (found != block.context.refs.end()) {
-      if (const auto* known = std::get_if<Splat>(&found->second)) splat = *known;
-    } else if (value->definer() != nullptr && value->definer()->op() == Op::kConstant) {
-      splat = splat_of(value->definer()->elements());
-    }
-    if (!splat || !is_integer(splat->type)) return std::nullopt;
+// The loop where its turns can be seen, with the integers that lowering has found out.
+std::optional<ir::CountedLoop> counted(const BlockLowering& block, const ir::Operation& operation) {
+  return ir::CountedLoop::of(operation, [&refs = block.context.refs](const ir::Value* value) -> std::optional<int64_t> {
+    const auto found = refs.find(value);
+    const auto* splat = found == refs.end() ? nullptr : std::get_if<Splat>(&found->second);
+    if (splat == nullptr || !is_integer(splat->type)) return std::nullopt;
     int64_t number = 0;
     emulator::convert_elements(splat->type, splat->bits.data(), DataType::kS64, reinterpret_cast<std::byte*>(&number), 1);
-    return number;
-  };
-  const ir::Operation* test = operation.region(0).terminator().operand(0)->definer();
-  if (test == nullptr || test->op() != Op::kCompare || test->text(ir::Attr::kComparisonDirection) != "LT") return std::nullopt;
-  for (size_t i = 0; i < operation.operands().size(); ++i) {
-    if (test->operand(0) != operation.region(0).arguments()[i].get()) continue;
-    const ir::Operation* step = operation.region(1).terminator().operand(i)->definer();
-    if (step == nullptr || step->op() != Op::kAdd || step->operand(0) != operation.region(1).arguments()[i].get()) return std::nullopt;
-    const auto first = constant(operation.operand(i)), limit = constant(test->operand(1)), by = constant(step->operand(1));
-    if (!first || !limit || !by || *by <= 0) return std::nullopt;
-    return *limit <= *first ? 0 : div_up(*limit - *first, *by);
-  }
-  return std::nullopt;
+    return is_unsigned(splat->type) && number < 0 ? std::nullopt : std::optional(number);
+  });
 }
 
 // A loop over scalars becomes one kernel. False: it is none, or does what that kernel cannot.
@@ -91,7 +76,8 @@ bool lower_scalar_loop(BlockLowering& block, const ir::Operation& operation) {
     const bool is_constant = std::holds_alternative<Splat>(block.ref(value));
     slots.push_back(is_constant ? block.source(value).storage : scalar_storage(block, value, level));
   }
-  const int64_t turns = std::max<int64_t>(trip_count(block, operation).value_or(1), 1);
+  const auto known = counted(block, operation);
+  const int64_t turns = known ? std::max<int64_t>(known->turns(), 1) : 1;
   for (const auto& result : operation.results()) slots.push_back(block.new_result(result.get(), level));
   block.run_at(level, dnn::scalar_loop(loop, turns, block.builder.chip), std::move(slots));
   return true;
@@ -109,9 +95,11 @@ namespace {
 void lower_while(BlockLowering& block, const ir::Operation& operation) {
   if (lower_scalar_loop(block, operation)) return;
   const ir::Block &condition = operation.region(0), &body = operation.region(1);
+  const auto known = counted(block, operation);
   int level = prepare_captured(block, operation);
   const size_t count = operation.operands().size();
   std::vector<StorageId> carried(count, kNoStorage);
+  const ir::Readers readers(condition), body_readers(body);
   for (size_t i = 0; i < count; ++i) {
     const ir::Value* initial = operation.operand(i);
     const ir::Type type = stored(initial->type());
@@ -125,7 +113,9 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
       const auto* node = std::get_if<NodeId>(&inside);
       if (node != nullptr && block.graph.node(*node).uses > 1) inside = block.source(initial);
       carried[i] = block.builder.temporary(type.num_bytes());
-      block.store_into(inside, type, carried[i]);
+      const bool is_overwritten =
+          known && block.context.fusions.skip_fills && known->writes_all(ir::only_writes(operation, i, readers, body_readers));
+      if (!is_overwritten) block.store_into(inside, type, carried[i]);
       level = std::max(level, block.builder.available(carried[i]));
       inside = Source::dense(carried[i], type.element, type.dims);
     }
@@ -139,8 +129,10 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
   test.lower(condition);
   loop.predicate = test.store_results(condition, {})[0];
   loop.condition = std::make_shared<Sequence>(test.emit());
-  loop.turns = trip_count(block, operation);
-  if (loop.turns) loop.condition->clear();
+  if (known) {
+    loop.turns = known->turns();
+    loop.condition->clear();
+  }
   BlockLowering iteration(block.context, &turning);
   iteration.lower(body);
   // Only what changes is stored.

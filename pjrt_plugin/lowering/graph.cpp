@@ -333,10 +333,17 @@ void Graph::emit_group(const Group& group, Sequence& steps, std::vector<Cluster>
   emit_chain(others, steps, nullptr);
 }
 
-// Clusters of one wave do not read each other's results: those with the same chain become one program.
+// Clusters of one wave do not read each other's results: those with the same chain become one program. A copy of a whole temporary stays
+// by itself: it is gone where both can share memory.
 void Graph::emit_wave(std::vector<Cluster>& clusters, Sequence& steps) {
+  const auto may_go = [&](const Cluster& c) {
+    return c.chain.ops.empty() && c.sources.size() == 1 && c.outputs.size() == 1 && c.sources[0].is_dense() &&
+           builder_.plan.storages[c.sources[0].storage].kind == Storage::Kind::kTemporary;
+  };
   while (!clusters.empty()) {
-    const auto joins = [&](const Cluster& c) { return fusions_.batch_chains && share_a_program(clusters[0], c); };
+    const auto joins = [&](const Cluster& c) {
+      return fusions_.batch_chains && !may_go(clusters[0]) && !may_go(c) && share_a_program(clusters[0], c);
+    };
     const auto rest = std::stable_partition(clusters.begin() + 1, clusters.end(), joins);
     steps.push_back(eltwise_step(builder_, {clusters.begin(), rest}));
     clusters.erase(clusters.begin(), rest);

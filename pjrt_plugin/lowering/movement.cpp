@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "dnn/eltwise.hpp"
 #include "lowering/block.hpp"
 
 namespace tt::lowering {
@@ -102,6 +103,36 @@ void lower_pad(BlockLowering& block, const ir::Operation& operation) {
                                        operation.ints(Attr::kInteriorPadding), operation.operand(1)));
 }
 
+// Whether the value lies in memory that no program writes, as it is.
+bool is_given(const BlockLowering& block, const ir::Value* value) {
+  const auto* source = std::get_if<Source>(&block.ref(value));
+  if (source == nullptr || source->storage == kNoStorage || source->map.is_padded() || value->type().num_elements() < 2) return false;
+  const Storage::Kind kind = block.builder.plan.storages[source->storage].kind;
+  return (kind == Storage::Kind::kParameter || kind == Storage::Kind::kConstant) && distinct_elements(*source) > 1;
+}
+
+// Copies to `out` as one program.
+void copy_parts(BlockLowering& block, std::vector<std::pair<Source, AccessMap>> copies, StorageId out, int level) {
+  block.graph.at_level(level, [&builder = block.builder, copies = std::move(copies), out](Sequence& steps) {
+    ClusterChain chain(copies[0].first.map.size());
+    chain.output(Ref(copies[0].first), copies[0].first.type);
+    dnn::EltwiseSpec spec;
+    spec.name = "copy";
+    spec.chain = chain.finish();
+    BufferTable table(builder.plan);
+    for (const auto& [from, to] : copies) spec.parts.push_back({from.map.size(), {table.operand(from)}, {{0, from.type, to, {}}}});
+    spec.input_bytes = table.bytes();
+    spec.output_bytes = {builder.plan.storages[out].bytes};
+    RunStep run;
+    run.slots = table.storages();
+    run.slots.push_back(out);
+    run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));
+    run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
+    steps.push_back({std::move(run)});
+  });
+}
+
+// What programs make is written by them; the rest is copied by one.
 void lower_concatenate(BlockLowering& block, const ir::Operation& operation) {
   const ir::Type& type = operation.result()->type();
   const auto along = static_cast<size_t>(operation.integer(Attr::kDimension));
@@ -109,11 +140,17 @@ void lower_concatenate(BlockLowering& block, const ir::Operation& operation) {
   for (const ir::Value* value : operation.operands()) level = std::max(level, block.level_of(value));
   const StorageId out = block.new_result(operation.result(), level);
   AccessMap map = AccessMap::contiguous(type.dims);
+  std::vector<std::pair<Source, AccessMap>> copies;
   for (const ir::Value* value : operation.operands()) {
     map.dims[along].size = value->type().dims[along];
-    block.write_view(value, out, map, {}, level);
+    if (block.context.fusions.batch_chains && is_given(block, value)) {
+      copies.emplace_back(block.source(value), map);
+    } else {
+      block.write_view(value, out, map, {}, level);
+    }
     map.offset += map.dims[along].size * map.dims[along].stride;
   }
+  if (!copies.empty()) copy_parts(block, std::move(copies), out, level);
 }
 
 int64_t read_index(const Splat& splat) {
@@ -223,6 +260,7 @@ bool lower_movement(BlockLowering& block, const ir::Operation& operation) {
     case Op::kBroadcastInDim: lower_broadcast(block, operation); return true;
     case Op::kTranspose: lower_transpose(block, operation); return true;
     case Op::kSlice:
+      if (block.context.refs.contains(operation.result())) return true;  // came with the product that it is a slice of
       set_view(block, operation, [&](const Source& s) {
         return slice(s, operation.ints(Attr::kStartIndices), operation.ints(Attr::kLimitIndices), operation.ints(Attr::kStrides));
       });

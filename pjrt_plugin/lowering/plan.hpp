@@ -107,6 +107,7 @@ struct Fusions {
   bool l1_intermediates = true;  // temporaries in L1 where they fit beside the circular buffers of the programs
   bool fuse_writes = true;       // what is written into a slice or in another order, into the programs that make it
   bool fuse_rows = true;         // folds of rows, what is spread along them, and elementwise operations around them
+  bool skip_fills = true;        // of arrays of which a loop writes every element and reads none
   bool recompute = true;         // what a reduction and others read, where that takes less than to store it
 };
 

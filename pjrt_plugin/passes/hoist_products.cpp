@@ -3,11 +3,11 @@
 //   while (i < 128) { dot_general(xs[i], w) ... }  ->  %all = dot_general(xs, w); while (i < 128) { %all[i] ... }
 // One large product in place of many small ones, the same sums in the same order. Scans over sequences are such.
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "ir/counted_loop.hpp"
 #include "passes/pass.hpp"
 #include "passes/replace.hpp"
 
@@ -22,35 +22,22 @@ using ir::Value;
 
 constexpr int64_t kMostRows = 512;                  // of a slice: larger products gain little
 constexpr int64_t kLeastDepth = 16;                 // terms of a sum that are worth writing it and reading it again
+constexpr int64_t kMostTurns = int64_t{1} << 20;    // whose indices are followed
 constexpr int64_t kMostBytes = int64_t{256} << 20;  // of what is kept for all iterations
-
-std::optional<int64_t> integer_constant(const Value* value) {
-  const Operation* made = value->definer();
-  if (made == nullptr || made->op() != Op::kConstant || !is_integer(value->type().element) || value->type().element == DataType::kPred)
-    return std::nullopt;
-  const ir::DenseElements& elements = made->elements();
-  const auto size = static_cast<size_t>(size_of(value->type().element));
-  if (value->type().num_elements() != 1 || size > sizeof(int64_t) || elements.bytes->size() < size) return std::nullopt;
-  int64_t number = 0;
-  std::memcpy(&number, elements.bytes->data(), size);
-  const size_t unused = 64 - 8 * size;
-  return static_cast<int64_t>(static_cast<uint64_t>(number) << unused) >> unused;
-}
 
 class Loop {
  public:
-  explicit Loop(const Operation& loop) : loop_(loop), condition_(loop.region(0)), body_(loop.region(1)) {
+  explicit Loop(const Operation& loop) : loop_(loop), body_(loop.region(1)), counted_(ir::CountedLoop::of(loop)) {
     for (size_t i = 0; i < body_.arguments().size(); ++i) argument_[body_.arguments()[i].get()] = i;
     for (const auto& operation : body_.operations()) inside_.insert(operation.get());
     next_.assign(body_.terminator().operands().begin(), body_.terminator().operands().end());
-    find_counter();
   }
 
   void hoist(Builder& before) {
-    if (!counter_) return;
+    if (!counted_) return;
     std::vector<std::unique_ptr<Operation>> operations;
     operations.swap(body_.operations());
-    std::unordered_map<const Value*, Value*> replaced;
+    Replaced replaced;
     std::vector<std::unique_ptr<Operation>> gone;
     for (auto& operation : operations) {
       replace_operands(*operation, replaced);
@@ -71,26 +58,6 @@ class Loop {
     const Operation* slice;  // in the body
   };
 
-  // condition: argument < n; body: argument + 1; before: 0
-  void find_counter() {
-    const Value* const predicate = condition_.terminator().operand(0);
-    const Operation* const compare = predicate->definer();
-    if (compare == nullptr || compare->op() != Op::kCompare || compare->text(Attr::kComparisonDirection) != "LT") return;
-    const auto count = integer_constant(compare->operand(1));
-    for (size_t i = 0; count && i < condition_.arguments().size(); ++i) {
-      if (condition_.arguments()[i].get() != compare->operand(0) || integer_constant(loop_.operand(i)) != 0) continue;
-      const Operation* const next = next_[i]->definer();
-      const Value* const own = body_.arguments()[i].get();
-      if (next == nullptr || next->op() != Op::kAdd) continue;
-      const bool by_one = (next->operand(0) == own && integer_constant(next->operand(1)) == 1) ||
-                          (next->operand(1) == own && integer_constant(next->operand(0)) == 1);
-      if (by_one) {
-        counter_ = own;
-        count_ = *count;
-      }
-    }
-  }
-
   // The value outside the loop that is the same in every iteration, or null.
   Value* invariant(Value* value) const {
     if (const auto found = argument_.find(value); found != argument_.end()) {
@@ -101,25 +68,16 @@ class Loop {
     return inside_.contains(made) ? nullptr : value;
   }
 
-  // The index as `first + by * counter`.
-  struct Affine {
-    int64_t first, by;
-  };
-  std::optional<Affine> affine(const Value* index, int depth = 4) const {
-    if (index == counter_) return Affine{0, 1};
-    if (const auto constant = integer_constant(index)) return Affine{*constant, 0};
-    const Operation* const made = index->definer();
-    if (depth == 0 || made == nullptr || (made->op() != Op::kAdd && made->op() != Op::kSubtract)) return std::nullopt;
-    const auto a = affine(made->operand(0), depth - 1), b = affine(made->operand(1), depth - 1);
-    if (!a || !b || (a->by != 0 && b->by != 0)) return std::nullopt;
-    const int64_t sign = made->op() == Op::kAdd ? 1 : -1;
-    return Affine{a->first + sign * b->first, a->by + sign * b->by};
-  }
-
-  // Whether the index takes each of 0 .. count - 1 once: from the front or from the end.
-  bool visits_all(const Value* index) const {
-    const auto at = affine(index);
-    return at && ((at->first == 0 && at->by == 1) || (at->first == count_ - 1 && at->by == -1));
+  // Whether the index takes each of 0 .. count - 1 once, such as from the front or from the end.
+  bool visits_all(const Value* index, int64_t count) const {
+    if (count != counted_->turns() || count > kMostTurns) return false;
+    std::vector<bool> visited(static_cast<size_t>(count));
+    for (int64_t turn = 0; turn < count; ++turn) {
+      const auto at = counted_->at(index, turn);
+      if (!at || *at < 0 || *at >= count || visited[static_cast<size_t>(*at)]) return false;
+      visited[static_cast<size_t>(*at)] = true;
+    }
+    return true;
   }
 
   std::optional<Scanned> scanned(const Value* value) const {
@@ -128,7 +86,7 @@ class Loop {
     if (made == nullptr || made->op() != Op::kDynamicSlice) return std::nullopt;
     const Type& all = made->operand(0)->type();
     const Dims& sizes = made->ints(Attr::kSliceSizes);
-    if (all.dims.empty() || all.dims[0] != count_ || sizes[0] != 1 || !visits_all(made->operand(1))) return std::nullopt;
+    if (all.dims.empty() || sizes[0] != 1 || !visits_all(made->operand(1), all.dims[0])) return std::nullopt;
     if (!std::equal(sizes.begin() + 1, sizes.end(), all.dims.begin() + 1, all.dims.end())) return std::nullopt;
     if (!std::equal(value->type().dims.begin(), value->type().dims.end(), all.dims.begin() + 1, all.dims.end())) return std::nullopt;
     Value* const outside = invariant(made->operand(0));
@@ -152,7 +110,7 @@ class Loop {
     }
     const Type& result = product.result()->type();
     return depth >= kLeastDepth && slice.num_elements() <= kMostRows * depth &&
-           count_ * result.num_elements() * size_of(result.element) <= kMostBytes;
+           counted_->turns() * result.num_elements() * size_of(result.element) <= kMostBytes;
   }
 
   // The scanned dimension is the first free one of its side.
@@ -171,7 +129,7 @@ class Loop {
       value = {std::move(dims), {}};
     }
     Type result = product.result()->type();
-    result.dims.insert(result.dims.begin() + static_cast<int64_t>(at), count_);
+    result.dims.insert(result.dims.begin() + static_cast<int64_t>(at), counted_->turns());
     std::vector<Value*> operands{other, other};
     operands[side] = scanned.all;
     Value* const all = before.make(Op::kDotGeneral, std::move(operands), result, std::move(attributes));
@@ -190,22 +148,12 @@ class Loop {
     return inside.make(Op::kReshape, {taken}, product.result()->type());
   }
 
-  static void replace_operands(Operation& operation, const std::unordered_map<const Value*, Value*>& replaced) {
-    for (size_t i = 0; i < operation.operands().size(); ++i) {
-      if (const auto found = replaced.find(operation.operand(i)); found != replaced.end()) operation.set_operand(i, found->second);
-    }
-    for (const auto& region : operation.regions()) {
-      for (const auto& inner : region->operations()) replace_operands(*inner, replaced);
-    }
-  }
-
   const Operation& loop_;
-  ir::Block &condition_, &body_;
+  ir::Block& body_;
   std::unordered_map<const Value*, size_t> argument_;  // of the body
   std::vector<const Value*> next_;                     // what the body returns
   std::unordered_set<const Operation*> inside_;        // the body, as it was
-  const Value* counter_ = nullptr;                     // among the arguments
-  int64_t count_ = 0;
+  const std::optional<ir::CountedLoop> counted_;
 };
 
 std::vector<Value*> hoist(const Operation& loop, Builder& before) {

@@ -17,7 +17,9 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"hoist_products", hoist_products},
+    {"join_products", join_products},
     {"fold_transposes", fold_transposes},
+    {"transpose_stacks", transpose_stacks},
     {"eliminate_dead_code", eliminate_dead_code},
     {"assign_layouts", nullptr},
     {"batch_chains", nullptr},
@@ -31,6 +33,7 @@ constexpr Pass kPipeline[] = {
     {"hoist_tiles", nullptr},
     {"l1_intermediates", nullptr},
     {"recompute", nullptr},
+    {"skip_fills", nullptr},
 };
 
 }  // namespace

@@ -49,6 +49,15 @@ class Walk {
 
 }  // namespace
 
+void replace_operands(ir::Operation& operation, const Replaced& replaced) {
+  for (size_t i = 0; i < operation.operands().size(); ++i) {
+    if (const auto found = replaced.find(operation.operand(i)); found != replaced.end()) operation.set_operand(i, found->second);
+  }
+  for (const auto& region : operation.regions()) {
+    for (const auto& inner : region->operations()) replace_operands(*inner, replaced);
+  }
+}
+
 void replace_operations(ir::Module& module, std::span<const Replacement> replacements) {
   Walk walk(replacements);
   for (const auto& function : module.functions) walk.block(*function->body);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "passes/builder.hpp"
@@ -14,6 +15,9 @@ struct Replacement {
   std::vector<ir::Value*> (*make)(const ir::Operation& operation, Builder& builder);
 };
 
+using Replaced = std::unordered_map<const ir::Value*, ir::Value*>;
+
+void replace_operands(ir::Operation& operation, const Replaced& replaced);               // and those inside it
 void replace_operations(ir::Module& module, std::span<const Replacement> replacements);  // in all blocks, in order
 
 }  // namespace tt::passes

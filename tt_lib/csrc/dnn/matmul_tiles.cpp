@@ -393,7 +393,7 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
     return k_.charge({.to = matrix_.slot, .write_bytes = rows * columns * element, .transactions = transactions});
   }
   batch_ = batch_position(view, block.batch);
-  const bool strided = view.is_strided();
+  const bool strided = view.is_strided_within(kTileSide);
   if (!strided && !view.irregular) {
     rows_.resize(static_cast<size_t>(rows));
     columns_.resize(static_cast<size_t>(columns));
@@ -405,8 +405,8 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
     if (view.irregular) {
       store_irregular(block, block.column + column, rows, width, k_.page(cb, j));
     } else if (strided) {
-      const int64_t at =
-          view.offset + moved_ + batch_.offset + block.row * view.row_stride() + (block.column + column) * view.column_stride();
+      const int64_t at = view.offset + moved_ + batch_.offset + view.offset_of(MatrixView::kRows, block.row) +
+                         view.offset_of(MatrixView::kColumns, block.column + column);
       const int64_t right = kTileSide * view.column_stride(), down = kTileSide * view.row_stride();
       emulator::untilize(element_, k_.page(cb, j), k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_), view.row_stride(),
                          view.column_stride(), static_cast<size_t>(rows), static_cast<size_t>(width),

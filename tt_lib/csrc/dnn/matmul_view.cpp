@@ -45,6 +45,21 @@ void MatrixView::add(Group group, Dim dim) {
   }
 }
 
+bool MatrixView::is_strided_within(int64_t side) const {
+  const auto is_whole = [&](const std::vector<Dim>& dims) { return dims.size() <= 1 || dims.back().size % side == 0; };
+  return !irregular && axes.empty() && is_whole(groups[kRows]) && is_whole(groups[kColumns]);
+}
+
+int64_t MatrixView::offset_of(Group group, int64_t index) const {
+  int64_t at = 0;
+  for (size_t d = groups[group].size(); d-- > 0;) {
+    const Dim& dim = groups[group][d];
+    at += (d == 0 ? index : index % dim.size) * dim.stride;
+    index /= dim.size;
+  }
+  return at;
+}
+
 bool MatrixView::is_uniform() const {
   const auto stays = [](const Dim& dim) { return dim.stride == 0; };
   return is_strided() && std::all_of(groups.begin(), groups.end(), [&](const auto& g) { return std::all_of(g.begin(), g.end(), stays); });

@@ -37,12 +37,14 @@ struct MatrixView {
 
   // Row and column strides when the matrix is a plain strided one.
   bool is_strided() const { return !irregular && axes.empty() && groups[kRows].size() <= 1 && groups[kColumns].size() <= 1; }
-  int64_t row_stride() const { return groups[kRows].empty() ? 0 : groups[kRows][0].stride; }
-  int64_t column_stride() const { return groups[kColumns].empty() ? 0 : groups[kColumns][0].stride; }
-  bool is_uniform() const;         // one element, everywhere
-  bool runs_along_rows() const;    // whether neighbours in memory are neighbours in a column of the matrix
-  void add(Group group, Dim dim);  // inside the group's present dimensions; joins them where it can
-  int64_t run_length() const;      // elements of one contiguous run, for the cost of transfers
+  bool is_strided_within(int64_t side) const;  // whether each square of `side` is, where squares stand side by side
+  int64_t row_stride() const { return groups[kRows].empty() ? 0 : groups[kRows].back().stride; }
+  int64_t column_stride() const { return groups[kColumns].empty() ? 0 : groups[kColumns].back().stride; }
+  int64_t offset_of(Group group, int64_t index) const;  // where there are no axes
+  bool is_uniform() const;                              // one element, everywhere
+  bool runs_along_rows() const;                         // whether neighbours in memory are neighbours in a column of the matrix
+  void add(Group group, Dim dim);                       // inside the group's present dimensions; joins them where it can
+  int64_t run_length() const;                           // elements of one contiguous run, for the cost of transfers
 };
 
 // The dimensions of `map`, split where the dimensions `sizes` begin and end; nothing when one crosses a border.

@@ -90,9 +90,9 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
   ReducePlan plan = plan_reduction(spec);
-  prepare_chains(plan, spec);
   check(plan_buffers(plan, spec, chip, program), "[", spec.name, "] more circular buffers than the ", chip.num_circular_buffers,
         " of a core");
+  prepare_chains(plan, spec);
   add_notes(spec, plan, program);
 
   std::vector<ReduceArgs> args;

@@ -16,9 +16,9 @@ namespace {
 
 using dnn::AccessMap;
 using dnn::Operand;
-using dnn::ReducedValue;
 using dnn::ReduceRound;
 using dnn::ReduceSpec;
+using dnn::RoundResult;
 using emulator::BufferType;
 
 class Fusion {
@@ -31,7 +31,7 @@ class Fusion {
     if (!agree()) return std::nullopt;
     keep_inputs();
     keep_results(is_read);
-    if (!add_rounds() || !reads_reduced_) return std::nullopt;
+    if (!add_rounds() || !reads_earlier_) return std::nullopt;
     spec_.name = a_.program->name() + "," + b_.program->name();
     for (const StorageId storage : near) {
       if (std::find(slots_.begin(), slots_.end(), storage) != slots_.end() ||
@@ -76,8 +76,8 @@ class Fusion {
   void keep_inputs() {
     slots_.assign(a_.slots.begin(), a_.slots.begin() + static_cast<std::ptrdiff_t>(a_.inputs()));
     for (ReduceRound& round : spec_.rounds) {
-      round.reduced_operands.resize(round.operands.size());
-      round.reduced_extras.resize(round.extras.size());
+      round.operands_from.resize(round.operands.size());
+      round.extras_from.resize(round.extras.size());
     }
   }
 
@@ -90,9 +90,9 @@ class Fusion {
         dnn::Result& result = spec_.rounds[r].results[i];
         if (result.buffer == dnn::kNoBuffer) continue;
         const StorageId storage = a_.slots[a_.inputs() + result.buffer];
-        if (spec_.rounds[r].reduces()) made_[storage] = {r, i};
+        made_[storage] = {r, i};
         result.buffer = dnn::kNoBuffer;
-        if (is_read(storage) || !spec_.rounds[r].reduces()) add_output(result, storage);
+        if (is_read(storage) || !mentions(b_, storage)) add_output(result, storage);
       }
     }
   }
@@ -106,8 +106,8 @@ class Fusion {
     const size_t before = spec_.rounds.size();
     if (b_.reduction != nullptr) {
       for (ReduceRound round : b_.reduction->rounds) {
-        for (auto* values : {&round.reduced_operands, &round.reduced_extras}) {
-          for (std::optional<ReducedValue>& value : *values) {
+        for (auto* values : {&round.operands_from, &round.extras_from}) {
+          for (std::optional<RoundResult>& value : *values) {
             if (value) value->round += before;
           }
         }
@@ -122,16 +122,13 @@ class Fusion {
   }
 
   bool add_round(ReduceRound round) {
-    AccessMap everywhere, once;
-    everywhere.dims = {{spec_.outer, spec_.inner}, {spec_.reduced, 0}, {spec_.inner, 1}};
-    once.dims = {{spec_.outer * spec_.inner, 1}};
-    round.reduced_operands.resize(round.operands.size());
-    round.reduced_extras.resize(round.extras.size());
+    round.operands_from.resize(round.operands.size());
+    round.extras_from.resize(round.extras.size());
     for (size_t i = 0; i < round.operands.size(); ++i) {
-      if (!round.reduced_operands[i] && !bind(round.operands[i], round.reduced_operands[i], everywhere)) return false;
+      if (!round.operands_from[i] && !bind(round.operands[i], round.operands_from[i], /*extra=*/false)) return false;
     }
     for (size_t e = 0; e < round.extras.size(); ++e) {
-      if (!round.reduced_extras[e] && !bind(round.extras[e], round.reduced_extras[e], once)) return false;
+      if (!round.extras_from[e] && !bind(round.extras[e], round.extras_from[e], /*extra=*/true)) return false;
     }
     for (dnn::Result& result : round.results) {
       if (result.buffer != dnn::kNoBuffer) add_output(result, b_.slots[b_.inputs() + result.buffer]);
@@ -140,18 +137,32 @@ class Fusion {
     return true;
   }
 
-  // Finds the operand among the inputs of the whole, or among what earlier rounds have reduced if it reads that as `expected`.
-  bool bind(Operand& operand, std::optional<ReducedValue>& value, const AccessMap& expected) {
+  // Whether a page of the operand needs what the core has of the earlier result: of one that is reduced every element where it belongs, of
+  // an elementwise one the same page.
+  bool reads_as_made(const Operand& operand, const RoundResult& made, bool extra) const {
+    const ReduceRound& round = spec_.rounds[made.round];
+    const dnn::Result& result = round.results[made.result];
+    AccessMap expected;
+    if (!round.reduces()) {
+      expected.dims = {{space(), 1}};
+      if (extra || result.map.coalesced() != expected) return false;
+    } else if (extra) {
+      expected.dims = {{spec_.outer * spec_.inner, 1}};
+    } else {
+      expected.dims = {{spec_.outer, spec_.inner}, {spec_.reduced, 0}, {spec_.inner, 1}};
+    }
+    return operand.indices.empty() && operand.type == result.type && operand.map.coalesced() == expected.coalesced();
+  }
+
+  // Finds the operand among the inputs of the whole, or among what earlier rounds have left.
+  bool bind(Operand& operand, std::optional<RoundResult>& value, bool extra) {
     if (operand.buffer != dnn::kNoBuffer) {
       const StorageId storage = b_.slots[operand.buffer];
       if (const auto found = made_.find(storage); found != made_.end()) {
-        const ReducedValue made = found->second;
-        const bool as_it_is = operand.indices.empty() && operand.map.coalesced() == expected.coalesced() &&
-                              operand.type == spec_.rounds[made.round].results[made.result].type;
-        value = made;
+        value = found->second;
         operand.buffer = dnn::kNoBuffer;
-        reads_reduced_ = true;
-        return as_it_is;
+        reads_earlier_ = true;
+        return reads_as_made(operand, *value, extra);
       }
       if (writes(a_, storage)) return false;
       operand.buffer = buffer(storage);
@@ -204,9 +215,9 @@ class Fusion {
 
   const RunStep &a_, &b_;
   ReduceSpec spec_;
-  std::map<StorageId, ReducedValue> made_;  // by the first step
+  std::map<StorageId, RoundResult> made_;  // by the first step
   std::vector<StorageId> slots_, outputs_;
-  bool reads_reduced_ = false;
+  bool reads_earlier_ = false;
 };
 
 class Pass {

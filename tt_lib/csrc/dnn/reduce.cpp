@@ -49,7 +49,7 @@ double flops_of(const ReduceSpec& spec) {
 
 bool has_too_many_values(const ReduceSpec& spec) {
   return std::any_of(spec.rounds.begin(), spec.rounds.end(),
-                     [](const ReduceRound& round) { return round.combine.outputs.size() > kMaxReducedValues; });
+                     [](const ReduceRound& round) { return round.combine.outputs.size() > kMaxRoundResults; });
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ bool fits(const ReduceSpec& spec, const ChipSpec& chip) {
 
 Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   check(!has_too_many_values(spec) && spec.rounds[0].reduces() && spec.reduced > 0 && spec.reduced % spec.parts == 0, "[", spec.name,
-        "] more than ", kMaxReducedValues, " values, or ", spec.rounds[0].combine.outputs.size(), " over ", spec.reduced, " rows in ",
+        "] more than ", kMaxRoundResults, " values, or ", spec.rounds[0].combine.outputs.size(), " over ", spec.reduced, " rows in ",
         spec.parts, " parts");
   Program program(spec.name);
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);

@@ -7,8 +7,9 @@
 
 namespace tt::dnn {
 
-// A result of an earlier round that reduces. Cores have it in L1: it need not be in memory.
-struct ReducedValue {
+// A result of an earlier round. Cores that read it have it in L1: it need not be in memory. Of a round that reduces all have what they
+// read, of an elementwise one each its own part.
+struct RoundResult {
   size_t round, result;
 };
 
@@ -21,7 +22,7 @@ struct ReduceRound {
   std::vector<Operand> extras;    // further operands of the epilogue
   TileProgram epilogue;           // the k reduced values, then the extras -> results; without outputs: passes the values on
   std::vector<Result> results;    // without a buffer: for later rounds only
-  std::vector<std::optional<ReducedValue>> reduced_operands = {}, reduced_extras = {};  // what these are instead of memory; empty: none
+  std::vector<std::optional<RoundResult>> operands_from = {}, extras_from = {};  // what these are instead of memory; empty: none
 
   bool reduces() const { return !combine.outputs.empty(); }
 };
@@ -42,7 +43,7 @@ struct ReduceSpec {
 Program reduce(const ReduceSpec& spec, const ChipSpec& chip);
 bool fits(const ReduceSpec& spec, const ChipSpec& chip);  // few enough circular buffers, small enough for L1
 
-inline constexpr size_t kMaxReducedValues = 8;
+inline constexpr size_t kMaxRoundResults = 8;
 
 // How many parts to cut `reduced` into so that a second reduction of the parts' results makes use of the grid; 1: not worth it.
 int64_t reduce_parts(int64_t outer, int64_t reduced, int64_t inner);

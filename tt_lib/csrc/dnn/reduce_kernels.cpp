@@ -23,6 +23,7 @@ struct InputState {
 
 InputState state_of(const ReducePlan& p, const ReduceInput& input, size_t round) {
   if (input.is_reduced) return {Feed::kOnce, false};
+  if (input.is_made) return {Feed::kResident, false};
   const ReduceStream& stream = p.streams[*input.stream];
   const bool first = stream.first_round == round;
   if (stream.repeats) return {Feed::kOnce, first};
@@ -108,7 +109,7 @@ namespace {
 // The results of a unit from the accumulators and the extras at hand. What later rounds read fills as many rows as their pages have.
 void finish(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, bool sends, const Accumulators& accumulators, int64_t unit,
             int64_t count) {
-  std::array<const std::byte*, kMaxReducedValues + emulator::kMaxCircularBuffers> inputs{};
+  std::array<const std::byte*, kMaxRoundResults + emulator::kMaxCircularBuffers> inputs{};
   std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
   const std::vector<Cb>& out = sends ? p.part : round.out;
   const size_t results = sends ? round.k() : round.results.size();
@@ -189,6 +190,10 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
             }
             for (size_t o = 0; o < round.out.size(); ++o) {
               const Result& result = round.results[o];
+              if (result.buffer == kNoBuffer) {
+                outputs[o] = k.new_page(round.out[o], i);
+                continue;
+              }
               outputs[o] = k.new_page_for(round.out[o], i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
                                           static_cast<size_t>(size_of(result.type)), start, elements);
             }
@@ -255,8 +260,9 @@ void deliver(Dataflow& k, const ReducePlan& p, const ReduceRoundPlan& round, siz
 
 Kernel reduce_writer(Dataflow k, ReduceArgs a) {
   const ReducePlan& p = *a.plan;
-  uint32_t turn = 0;
+  uint32_t turn = 0;  // rounds that all cores have waited for
   for (const ReduceRoundPlan& round : p.rounds) {
+    uint32_t done = 0;  // pages of what stays
     for (size_t at = 0; at < stages_of(p, round); ++at) {
       const ReduceStage& stage = p.stages[at];
       const ReduceLayout& layout = stage.layout;
@@ -265,15 +271,18 @@ Kernel reduce_writer(Dataflow k, ReduceArgs a) {
         for (int64_t block = 0; block < layout.pages_per_unit() && !round.reduces; block += stage.block) {
           for (size_t o = 0; o < round.out.size(); ++o) {
             const Result& result = round.results[o];
-            co_await k.cb_wait_front(round.out[o], stage.block);
+            if (result.buffer == kNoBuffer) continue;
+            const uint32_t first = round.stays[o] ? done : 0;
+            co_await k.cb_wait_front(round.out[o], first + stage.block);
             for (uint32_t i = 0; i < stage.pages_from(block); ++i) {
               const auto [start, count] = layout.page(unit, block + i);
-              k.noc_async_write_mapped(round.out[o], i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
+              k.noc_async_write_mapped(round.out[o], first + i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
                                        static_cast<size_t>(size_of(result.type)), start, count);
             }
             co_await k.noc_async_write_barrier();
-            k.cb_pop_front(round.out[o], stage.block);
+            if (!round.stays[o]) k.cb_pop_front(round.out[o], stage.block);
           }
+          done += stage.block;
         }
         if (!round.reduces) continue;
         for (size_t o = 0; o < (stage.sends ? round.k() : round.out.size()); ++o) {

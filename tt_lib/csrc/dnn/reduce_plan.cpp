@@ -44,7 +44,7 @@ bool same(const Operand& a, const Operand& b) {
          std::equal(a.indices.begin(), a.indices.end(), b.indices.begin(), b.indices.end(), same_index);
 }
 
-const ReducedValue* reduced(const std::vector<std::optional<ReducedValue>>& values, size_t i) {
+const RoundResult* earlier(const std::vector<std::optional<RoundResult>>& values, size_t i) {
   return i < values.size() && values[i] ? &*values[i] : nullptr;
 }
 
@@ -63,8 +63,12 @@ size_t stream_of(ReducePlan& plan, Operand operand, size_t round) {
   return plan.streams.size() - 1;
 }
 
-ReduceInput input_of(ReducePlan& plan, const ReducedValue& value) {
+ReduceInput input_of(ReducePlan& plan, const RoundResult& value) {
   ReduceRoundPlan& from = plan.rounds[value.round];
+  if (!from.reduces) {
+    from.stays[value.result] = true;
+    return {.is_made = true};
+  }
   std::optional<uint32_t>& place = from.kept[value.result];
   if (!place) place = from.num_kept++;
   return {.place = *place, .is_reduced = true};
@@ -75,18 +79,19 @@ void plan_round(ReducePlan& plan, const ReduceRound& round, size_t r) {
   made.reduces = round.reduces();
   made.values.assign(round.combine.inputs.begin(), round.combine.inputs.begin() + static_cast<ptrdiff_t>(round.combine.outputs.size()));
   for (size_t i = 0; i < round.operands.size(); ++i) {
-    const ReducedValue* value = reduced(round.reduced_operands, i);
+    const RoundResult* value = earlier(round.operands_from, i);
     made.in.push_back(value != nullptr ? input_of(plan, *value) : ReduceInput{.stream = stream_of(plan, round.operands[i], r)});
   }
   made.extras = round.extras;
   for (size_t e = 0; e < round.extras.size(); ++e) {
-    const ReducedValue* value = reduced(round.reduced_extras, e);
+    const RoundResult* value = earlier(round.extras_from, e);
     made.extra.push_back(value != nullptr ? input_of(plan, *value) : ReduceInput{});
     made.extras[e].map = made.extras[e].map.coalesced();
   }
   made.results = round.results;
   for (Result& result : made.results) result.map = result.map.coalesced();
   made.kept.resize(round.results.size());
+  made.stays.resize(round.results.size());
   plan.rounds.push_back(std::move(made));
 }
 
@@ -230,14 +235,19 @@ class Buffers {
   void add_results(bool reduces) {
     const auto types = [&](const ReduceRoundPlan& round) {
       std::vector<DataType> list;
-      for (size_t o = 0; o < round.results.size() && round.reduces == reduces; ++o) list.push_back(round.results[o].type);
+      for (size_t o = 0; o < round.results.size() && round.reduces == reduces; ++o) {
+        if (!round.stays[o]) list.push_back(round.results[o].type);
+      }
       return list;
     };
     const int64_t pages = reduces ? 2 : int64_t{2} * plan_.stages[0].block;
     std::vector<Cb> cbs;
     for (const uint32_t bytes : widest_pages(types)) cbs.push_back(make(pages, bytes, cat(reduces ? "out" : "elements", cbs.size())));
     for (ReduceRoundPlan& round : plan_.rounds) {
-      if (round.reduces == reduces) round.out.assign(cbs.begin(), cbs.begin() + static_cast<ptrdiff_t>(round.results.size()));
+      size_t next = 0;
+      for (size_t o = 0; o < round.results.size() && round.reduces == reduces; ++o) {
+        round.out.push_back(round.stays[o] ? make(resident_pages(plan_, chip_), page_bytes(round.results[o].type), "stays") : cbs[next++]);
+      }
     }
   }
 
@@ -267,15 +277,19 @@ class Buffers {
   // Inputs learn their circular buffers.
   void bind(ReduceRoundPlan& round) {
     const auto index = static_cast<size_t>(&round - plan_.rounds.data());
-    const auto find = [&](ReduceInput& input, const std::vector<std::optional<ReducedValue>>& values, size_t i) {
+    const auto find = [&](ReduceInput& input, const std::vector<std::optional<RoundResult>>& values, size_t i) {
       if (input.stream) input.cb = plan_.streams[*input.stream].cb;
-      if (!input.is_reduced) return;
-      const ReduceRoundPlan& from = plan_.rounds[reduced(values, i)->round];
+      if (!input.is_reduced && !input.is_made) return;
+      const ReduceRoundPlan& from = plan_.rounds[earlier(values, i)->round];
+      if (input.is_made) {
+        input.cb = from.out[earlier(values, i)->result];
+        return;
+      }
       input.cb = from.reduced;
       input.places = from.num_kept;
     };
-    for (size_t i = 0; i < round.in.size(); ++i) find(round.in[i], spec_.rounds[index].reduced_operands, i);
-    for (size_t e = 0; e < round.extra.size(); ++e) find(round.extra[e], spec_.rounds[index].reduced_extras, e);
+    for (size_t i = 0; i < round.in.size(); ++i) find(round.in[i], spec_.rounds[index].operands_from, i);
+    for (size_t e = 0; e < round.extra.size(); ++e) find(round.extra[e], spec_.rounds[index].extras_from, e);
   }
 
   ReducePlan& plan_;
@@ -318,6 +332,7 @@ void add_notes(const ReduceSpec& spec, const ReducePlan& plan, Program& program)
     for (const std::string& line : lines(emulator::to_string(chain))) program.add_note("  " + line);
   };
   const auto add_input = [&](const ReduceInput& input, const Operand& operand) {
+    if (input.is_made) return program.add_note(cat("cb ", int{input.cb}, " <- an earlier round"));
     program.add_note(input.is_reduced ? cat("cb ", int{input.cb}, " <- reduced ", name(operand.type), ", page ", input.place, " of ",
                                             input.places, " of a unit")
                                       : describe(operand, input.cb));
@@ -346,6 +361,7 @@ void add_notes(const ReduceSpec& spec, const ReducePlan& plan, Program& program)
     }
     for (size_t o = 0; o < made.results.size(); ++o) {
       const Result& result = made.results[o];
+      if (made.stays[o]) program.add_note(cat("cb ", int{made.out[o]}, " stays in L1"));
       if (made.kept[o]) program.add_note(cat("cb ", int{made.out[o]}, " -> cb ", int{made.reduced}, " of all cores that read it"));
       if (result.buffer != kNoBuffer) {
         program.add_note(describe(result, made.out[o], static_cast<Slot>(plan.num_inputs + result.buffer)));

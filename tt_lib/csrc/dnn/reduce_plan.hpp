@@ -31,10 +31,10 @@ struct ReduceStream {
 
 // Where an operand or an extra of a round is found.
 struct ReduceInput {
-  std::optional<size_t> stream = {};  // of the plan
-  Cb cb = 0;                          // of the stream, of an extra in memory, or of what a round has reduced
-  uint32_t place = 0, places = 1;     // the latter: page `place` of the `places` of each unit
-  bool is_reduced = false;
+  std::optional<size_t> stream = {};         // of the plan
+  Cb cb = 0;                                 // of the stream, of an extra in memory, or of what a round has left
+  uint32_t place = 0, places = 1;            // the latter: page `place` of the `places` of each unit
+  bool is_reduced = false, is_made = false;  // by an earlier round that reduces, or that is elementwise
 };
 
 struct ReduceRoundPlan {
@@ -47,7 +47,8 @@ struct ReduceRoundPlan {
   std::vector<Operand> extras;
   std::vector<Result> results;
   std::vector<Cb> out;
-  std::vector<std::optional<uint32_t>> kept;  // by result: which of the pages of a unit it is for later rounds
+  std::vector<bool> stays;                    // by result of an elementwise round: in L1, for later rounds
+  std::vector<std::optional<uint32_t>> kept;  // by result of one that reduces: which of the pages of a unit it is for later rounds
   uint32_t num_kept = 0;
   bool waits = false;  // until all parts are joined: for what is kept, or for the room of the next round's parts
   Cb reduced = 0;      // pages of what is kept: of all units that are joined, else of the core's own

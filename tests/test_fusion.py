@@ -301,6 +301,53 @@ def test_reductions_have_the_same_bits_however_they_are_joined(name, function, a
             assert a.tobytes() == b.tobytes(), apart
 
 
+def two_results(x):
+    y = batch_norm_centered(x, 2, 1)
+    return y, jnp.tanh(y) * x
+
+
+NORMS = [
+    ("norm", lambda x: batch_norm_centered(x, 2, 1)),
+    ("two_results", two_results),
+    ("norm_twice", batch_norm_twice),
+    ("softmax", lambda x: jax.nn.softmax(x, 0)),
+    ("gradient", gradient(lambda x: jnp.tanh(batch_norm_centered(x, 2, 1)), 0)),
+]
+
+
+# Results may lie where the array did that was read round by round: in parts, and on one core.
+@pytest.mark.parametrize("shape", [(600, 33, 64), (50, 40)])
+@pytest.mark.parametrize("function", [case[1] for case in NORMS], ids=[case[0] for case in NORMS])
+def test_norms_of_donated_arrays(function, shape):
+    x = f32(*shape)
+    _, expected = compiled(function, (x,), jax_tt_no="fuse_norms")
+    for donated in (jax.device_put(x, jax.devices("tt")[0]), jnp.array(jax.device_put(x, jax.devices("tt")[0]))):
+        got = jax.jit(function, donate_argnums=0)(donated)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+            assert np.asarray(a).tobytes() == b.tobytes()
+
+
+def test_norms_of_nan_and_infinity_keep_them_to_their_features():
+    x = f32(3000, 50)
+    x[7, 3], x[9, 5], x[11, 6] = np.nan, np.inf, -np.inf
+    made, got = compiled(lambda x: batch_norm_centered(x, 2, 1), (x,))
+    assert programs(made) == 1
+    assert np.array_equal(np.isnan(got).any(0), np.isin(np.arange(50), (3, 5, 6)))
+
+
+def test_norms_of_no_elements():
+    _, got = compiled(lambda x: batch_norm_centered(x, 2, 1), (f32(0, 30),))
+    assert got.shape == (0, 30)
+
+
+def test_norms_in_a_loop():
+    def function(x):
+        return lax.fori_loop(0, 3, lambda _, c: batch_norm_centered(jnp.tanh(c), 2, 1), x)
+
+    made, got = compiled(function, (f32(8, 28, 28, 64),))
+    assert made.as_text().count("program reduce") == 1
+
+
 def test_rows_of_nan_and_infinity_keep_them():
     x = f32(20, 64)
     x[3, 7], x[5, 9], x[6, 1] = np.nan, np.inf, -np.inf

@@ -39,7 +39,7 @@ class Fusion {
         spec_.l1_use += emulator::l1_share(bytes_of(storage), chip);
       }
     }
-    if (!dnn::fits(spec_, chip)) return std::nullopt;
+    if (!dnn::fits(spec_, chip) || (is_long(chip) && !dnn::stays_in_l1(spec_, chip))) return std::nullopt;
     RunStep step;
     step.slots = slots_;
     step.slots.insert(step.slots.end(), outputs_.begin(), outputs_.end());
@@ -52,6 +52,12 @@ class Fusion {
 
  private:
   int64_t space() const { return spec_.outer * spec_.reduced * spec_.inner; }
+
+  // So that starting a program is nothing beside its work: one for both gains only by what stays in L1, and estimates take their time.
+  bool is_long(const emulator::ChipSpec& chip) const {
+    constexpr auto kPagesPerCore = 256;
+    return space() > kPagesPerCore * static_cast<int64_t>(emulator::kTileElements) * emulator::num_compute_cores(chip);
+  }
 
   bool agree() const {
     if (!dnn::has_rounds(spec_.outer, spec_.reduced, spec_.inner, spec_.parts)) return false;

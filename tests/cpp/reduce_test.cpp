@@ -75,6 +75,8 @@ TEST(rounds_read_what_earlier_rounds_reduced) {
       ReduceSpec spec = rounds(s);
       spec.l1_use = l1_use;
       EXPECT(fits(spec, e150()));
+      EXPECT(stays_in_l1(spec, e150()));  // what elementwise rounds leave does
+      EXPECT(metal::estimate(reduce(spec, emulator::find_chip("e75")), emulator::find_chip("e75")).cycles > 0);
       const Program program = reduce(spec, e150());
       EXPECT_EQ(program.text().find("which stays in L1") != std::string::npos, l1_use == 0);
       for (const int threads : {1, 3}) EXPECT(test::run_program(program, {test::bytes_of(x)}, threads) == results);

@@ -49,7 +49,7 @@ double flops_of(const ReduceSpec& spec) {
 
 bool has_too_many_values(const ReduceSpec& spec) {
   return std::any_of(spec.rounds.begin(), spec.rounds.end(),
-                     [](const ReduceRound& round) { return round.combine.outputs.size() > kMaxRoundResults; });
+                     [](const ReduceRound& round) { return round.combine.outputs.size() > kMaxReducedValues; });
 }
 
 }  // namespace
@@ -82,9 +82,20 @@ bool fits(const ReduceSpec& spec, const ChipSpec& chip) {
   return plan_buffers(plan, spec, chip, program) && program.l1_bytes() <= chip.l1_usable;
 }
 
+bool stays_in_l1(const ReduceSpec& spec, const ChipSpec& chip) {
+  Program program(spec.name);
+  ReducePlan plan = plan_reduction(spec);
+  plan_buffers(plan, spec, chip, program);
+  const auto makes = [](const ReduceRoundPlan& round) {
+    return std::find(round.stays.begin(), round.stays.end(), true) != round.stays.end();
+  };
+  return std::any_of(plan.streams.begin(), plan.streams.end(), [](const ReduceStream& stream) { return stream.stays; }) ||
+         std::any_of(plan.rounds.begin(), plan.rounds.end(), makes);
+}
+
 Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   check(!has_too_many_values(spec) && spec.rounds[0].reduces() && spec.reduced > 0 && spec.reduced % spec.parts == 0, "[", spec.name,
-        "] more than ", kMaxRoundResults, " values, or ", spec.rounds[0].combine.outputs.size(), " over ", spec.reduced, " rows in ",
+        "] more than ", kMaxReducedValues, " values, or ", spec.rounds[0].combine.outputs.size(), " over ", spec.reduced, " rows in ",
         spec.parts, " parts");
   Program program(spec.name);
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);

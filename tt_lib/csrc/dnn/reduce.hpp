@@ -43,7 +43,9 @@ struct ReduceSpec {
 Program reduce(const ReduceSpec& spec, const ChipSpec& chip);
 bool fits(const ReduceSpec& spec, const ChipSpec& chip);  // few enough circular buffers, small enough for L1
 
-inline constexpr size_t kMaxRoundResults = 8;
+bool stays_in_l1(const ReduceSpec& spec, const ChipSpec& chip);  // something that several rounds read, of one that fits
+
+inline constexpr size_t kMaxReducedValues = 8;
 
 // How many parts to cut `reduced` into so that a second reduction of the parts' results makes use of the grid; 1: not worth it.
 int64_t reduce_parts(int64_t outer, int64_t reduced, int64_t inner);

@@ -53,14 +53,14 @@ class Accumulators {
   const std::byte* value(size_t v) const { return accumulator_[v]; }
 
  private:
-  using Pages = std::array<std::byte*, kMaxRoundResults>;
+  using Pages = std::array<std::byte*, kMaxReducedValues>;
 
   // Lanes [rows][width] of the accumulators -> [1][width].
   void fold_lanes(int64_t rows, int64_t width) {
     if (!p_.row_folds.empty() && width == 1) return fold_each(1, rows);
     while (rows > 1) {
       const int64_t half = rows / 2;
-      std::array<const std::byte*, kMaxRoundResults> high{};
+      std::array<const std::byte*, kMaxReducedValues> high{};
       for (size_t v = 0; v < p_.k() && k_.values(); ++v) high[v] = accumulator_[v] + (rows - half) * width * p_.element_size(v);
       combine(accumulator_.data(), high.data(), accumulator_.data(), half * width);
       rows -= half;
@@ -117,7 +117,7 @@ class Accumulators {
   Compute& k_;
   int64_t lanes_ = 0;
   Pages value_{}, accumulator_{}, spare_{};
-  std::array<const std::byte*, kMaxRoundResults + emulator::kMaxCircularBuffers> inputs_{}, next_{};
+  std::array<const std::byte*, kMaxReducedValues + emulator::kMaxCircularBuffers> inputs_{}, next_{};
 };
 
 }  // namespace tt::dnn

@@ -109,7 +109,7 @@ namespace {
 // The results of a unit from the accumulators and the extras at hand. What later rounds read fills as many rows as their pages have.
 void finish(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, bool sends, const Accumulators& accumulators, int64_t unit,
             int64_t count) {
-  std::array<const std::byte*, kMaxRoundResults + emulator::kMaxCircularBuffers> inputs{};
+  std::array<const std::byte*, kMaxReducedValues + emulator::kMaxCircularBuffers> inputs{};
   std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
   const std::vector<Cb>& out = sends ? p.part : round.out;
   const size_t results = sends ? round.k() : round.results.size();

@@ -2,6 +2,7 @@
 
 import re
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from jax import lax
 
 RNG = np.random.default_rng(0)
-ALL = "assign_layouts,batch_chains,batch_reductions,fold_transposes,fuse_attention,fuse_epilogues,fuse_parts,fuse_reductions,fuse_rows,fuse_writes,hoist_products,join_products,recompute"
+ALL = "assign_layouts,batch_chains,batch_reductions,fold_transposes,fuse_attention,fuse_epilogues,fuse_norms,fuse_parts,fuse_reductions,fuse_rows,fuse_writes,hoist_products,join_products,recompute"
 
 
 def f32(*shape):
@@ -18,6 +19,10 @@ def f32(*shape):
 
 def bf16(*shape):
     return f32(*shape).astype(jnp.bfloat16)
+
+
+def f16(*shape):
+    return f32(*shape).astype(np.float16)
 
 
 def layer_norm(x, scale, bias):
@@ -76,6 +81,38 @@ def batch_norm_gradient(norm):
     return jax.grad(loss, (0, 1, 2))
 
 
+def batch_norm_over(x, axes):
+    return (x - x.mean(axes, keepdims=True)) / jnp.sqrt(x.var(axes, keepdims=True) + 1e-5)
+
+
+def batch_norm_and_relu(x, scale, bias):
+    return jax.nn.relu(batch_norm(x, scale, bias)[0])
+
+
+def batch_norm_and_residual(x, scale, bias, residual):
+    y = batch_norm(x, scale, bias)[0]
+    return y + residual, jnp.tanh(y)
+
+
+def batch_norm_twice(x):
+    return batch_norm_centered(jnp.tanh(batch_norm_centered(x, 2, 1)), 1, 0)
+
+
+def batch_norm_centered_gradient(x, target):
+    return jax.grad(lambda x: (batch_norm_centered(x, 1, 0) * target).astype(jnp.float32).sum())(x)
+
+
+def kept_exponentials(x):
+    exponentials = jnp.exp(x - x.max(0))
+    return exponentials, exponentials / exponentials.sum(0)
+
+
+def flax_batch_norm(x, scale, bias):
+    statistics = {"mean": jnp.zeros_like(scale), "var": jnp.ones_like(scale)}
+    layer = nn.BatchNorm(use_running_average=False)
+    return layer.apply({"params": {"scale": scale, "bias": bias}, "batch_stats": statistics}, x, mutable=["batch_stats"])
+
+
 def statistics(x):
     return x.min((0, 1)), x.max((0, 1)), x.sum((0, 1)), (x * x).sum((0, 1))
 
@@ -126,17 +163,45 @@ CASES = [
     ("convolution_with_residual", lambda x, w: x + jnp.tanh(conv(x, w)), (f32(2, 9, 8, 16), f32(3, 3, 16, 16)), 1),
     ("adam_of_five_parameters", adam, (*PARAMS[:2], jax.tree.map(abs, PARAMS[2]), PARAMS[3]), 1),
     ("adam_of_one_parameter_twice", lambda p, q: (p - 0.1 * q, q - 0.1 * p), (f32(40, 50), f32(40, 50)), 1),
-    ("batch_norm", batch_norm, (f32(8, 28, 28, 64), f32(64), f32(64)), 2),
-    ("batch_norm_of_few_rows", batch_norm, (f32(32, 128), f32(128), f32(128)), 2),
-    ("batch_norm_of_many_features", batch_norm, (f32(4, 7, 7, 512), f32(512), f32(512)), 2),
-    ("batch_norm_of_ten_features", batch_norm, (f32(256, 10), f32(10), f32(10)), 2),
-    ("batch_norm_bf16", batch_norm, (bf16(8, 28, 28, 64), f32(64), f32(64)), 2),
-    ("batch_norm_centered", batch_norm_centered, (f32(8, 28, 28, 64), f32(64), f32(64)), 3),
-    ("batch_norm_centered_bf16", batch_norm_centered, (bf16(4, 7, 7, 512), bf16(512), bf16(512)), 3),
-    ("batch_norm_gradient", batch_norm_gradient(batch_norm), (f32(8, 28, 28, 64), f32(64), f32(64), f32(8, 28, 28, 64)), 3),
-    ("batch_norm_gradient_of_few_rows", batch_norm_gradient(batch_norm), (f32(32, 128), f32(128), f32(128), f32(32, 128)), 3),
-    ("batch_norm_gradient_bf16", batch_norm_gradient(batch_norm), (bf16(4, 7, 7, 512), f32(512), f32(512), f32(4, 7, 7, 512)), 3),
-    ("batch_norm_centered_gradient", batch_norm_gradient(batch_norm_centered), (f32(256, 10), f32(10), f32(10), f32(256, 10)), 4),
+    ("batch_norm", batch_norm, (f32(8, 28, 28, 64), f32(64), f32(64)), 1),
+    ("batch_norm_of_few_rows", batch_norm, (f32(32, 128), f32(128), f32(128)), 1),
+    ("batch_norm_of_many_features", batch_norm, (f32(4, 7, 7, 512), f32(512), f32(512)), 1),
+    ("batch_norm_of_ten_features", batch_norm, (f32(256, 10), f32(10), f32(10)), 1),
+    ("batch_norm_bf16", batch_norm, (bf16(8, 28, 28, 64), f32(64), f32(64)), 1),
+    ("batch_norm_centered", batch_norm_centered, (f32(8, 28, 28, 64), f32(64), f32(64)), 1),
+    ("batch_norm_centered_bf16", batch_norm_centered, (bf16(4, 7, 7, 512), bf16(512), bf16(512)), 1),
+    ("batch_norm_gradient", batch_norm_gradient(batch_norm), (f32(8, 28, 28, 64), f32(64), f32(64), f32(8, 28, 28, 64)), 1),
+    ("batch_norm_gradient_of_few_rows", batch_norm_gradient(batch_norm), (f32(32, 128), f32(128), f32(128), f32(32, 128)), 1),
+    ("batch_norm_gradient_bf16", batch_norm_gradient(batch_norm), (bf16(4, 7, 7, 512), f32(512), f32(512), f32(4, 7, 7, 512)), 1),
+    ("batch_norm_centered_gradient", batch_norm_gradient(batch_norm_centered), (f32(256, 10), f32(10), f32(10), f32(256, 10)), 1),
+    ("batch_norm_and_relu", lambda *a: jax.nn.relu(batch_norm(*a)[0]), (f32(8, 28, 28, 64), f32(64), f32(64)), 1),
+    ("batch_norm_with_a_residual", batch_norm_and_residual, (f32(8, 28, 28, 64), f32(64), f32(64), f32(8, 28, 28, 64)), 1),
+    ("batch_norm_of_two_arrays", lambda x, y: [batch_norm_centered(a, 2, 1) for a in (x, y)], (f32(4, 28, 28, 64), f32(4, 28, 28, 64)), 1),
+    ("batch_norm_of_a_batch_norm", batch_norm_twice, (f32(8, 28, 28, 64),), 1),
+    ("batch_norm_of_odd_sizes", batch_norm_centered, (f32(70, 29, 37), f32(37), f32(37)), 1),
+    ("batch_norm_of_rows_longer_than_half_a_page", batch_norm_centered, (f32(90, 29, 600), f32(600), f32(600)), 1),
+    ("batch_norm_of_rows_longer_than_a_page", batch_norm_centered, (f32(90, 11, 1500), f32(1500), f32(1500)), 1),
+    ("batch_norm_of_rows_that_no_parts_share", batch_norm_centered, (f32(10, 20000), f32(20000), f32(20000)), 1),
+    ("batch_norm_f16", batch_norm_centered, (f16(70, 32, 64), f16(64), f16(64)), 1),
+    (
+        "batch_norm_gradient_with_relu",
+        batch_norm_gradient(batch_norm_and_relu),
+        (f32(8, 28, 28, 64), f32(64), f32(64), f32(8, 28, 28, 64)),
+        1,
+    ),
+    ("batch_norm_centered_gradient_bf16", batch_norm_centered_gradient, (bf16(8, 14, 14, 256), bf16(8, 14, 14, 256)), 1),
+    ("batch_norm_of_flax", flax_batch_norm, (f32(8, 28, 28, 64), f32(64), f32(64)), 1),
+    ("batch_norm_gradient_of_flax", batch_norm_gradient(flax_batch_norm), (f32(8, 28, 28, 64), f32(64), f32(64), f32(8, 28, 28, 64)), 1),
+    ("instance_norm", lambda x: batch_norm_over(x, (1, 2)), (f32(4, 64, 64, 32),), 1),
+    ("instance_norm_of_many", lambda x: batch_norm_over(x, (1, 2)), (f32(32, 32, 32, 32),), 1),
+    ("sums_that_scale", lambda x: x / jnp.abs(x).sum(), (f32(300, 500),), 1),
+    ("sums_that_scale_columns", lambda x: x / jnp.abs(x).sum(0), (f32(3000, 50),), 1),
+    ("sums_that_clip", lambda x: x * jnp.minimum(1, 1 / jnp.sqrt((x * x).sum())), (f32(3000, 50),), 1),
+    ("sums_after_exponentials", lambda x: jax.nn.softmax(x, 0), (f32(3000, 50),), 1),
+    ("sums_after_exponentials_gradient", gradient(lambda x: jax.nn.softmax(x, 0), 0), (f32(3000, 50),), 1),
+    ("sums_after_exponentials_that_are_kept", kept_exponentials, (f32(3000, 50),), 1),
+    ("sums_of_integers_that_are_taken_away", lambda x: x - x.sum(0), (np.arange(150000, dtype=np.int32).reshape(300, 500),), 2),
+    ("sums_read_in_another_order", lambda x: x * x.sum(0)[:, None], (f32(500, 500),), 2),
     ("layer_statistics", statistics, (f32(64, 100, 48),), 1),
     ("weight_norms", norms, (f32(300, 400), f32(300, 400), f32(300, 400)), 1),
     (
@@ -174,7 +239,7 @@ def close(got, expected, tolerance):
 def test_fused_agrees_with_unfused_and_with_cpu(name, function, args, remaining):
     fused, got = compiled(function, args)
     unfused, apart = compiled(function, args, jax_tt_no=ALL)
-    narrow = any(a.dtype == jnp.bfloat16 for a in jax.tree.leaves(args))
+    narrow = any(a.dtype in (jnp.bfloat16, jnp.float16) for a in jax.tree.leaves(args))
     close(got, apart, 2e-2 if narrow else 2e-6)
     close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 3e-2 if narrow else 2e-5)
     assert programs(fused) == remaining, fused.as_text()
@@ -214,7 +279,9 @@ def test_zeros_of_floats_are_added():  # -0 + 0 is 0
 
 
 REDUCTIONS = [
-    case for case in CASES if case[0].startswith(("batch_norm", "layer_statistics", "weight_norms", "sum_", "sums_", "integer_and"))
+    case
+    for case in CASES
+    if case[0].startswith(("batch_norm", "instance_norm", "layer_statistics", "weight_norms", "sum_", "sums_", "integer_and"))
 ]
 
 
@@ -223,14 +290,62 @@ def test_reductions_have_the_same_bits_however_they_are_joined(name, function, a
     _, got = compiled(function, args)
     for apart in (
         "batch_reductions",
+        "fuse_norms",
         "fuse_parts",
         "fuse_reductions",
         "recompute",
-        "batch_reductions,fuse_parts,fuse_reductions,recompute",
+        "batch_reductions,fuse_norms,fuse_parts,fuse_reductions,recompute",
     ):
         _, expected = compiled(function, args, jax_tt_no=apart)
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
             assert a.tobytes() == b.tobytes(), apart
+
+
+def two_results(x):
+    y = batch_norm_centered(x, 2, 1)
+    return y, jnp.tanh(y) * x
+
+
+NORMS = [
+    ("norm", lambda x: batch_norm_centered(x, 2, 1)),
+    ("two_results", two_results),
+    ("norm_twice", batch_norm_twice),
+    ("softmax", lambda x: jax.nn.softmax(x, 0)),
+    ("gradient", gradient(lambda x: jnp.tanh(batch_norm_centered(x, 2, 1)), 0)),
+]
+
+
+# Results may lie where the array did that was read round by round: in parts, and on one core.
+@pytest.mark.parametrize("shape", [(600, 33, 64), (50, 40)])
+@pytest.mark.parametrize("function", [case[1] for case in NORMS], ids=[case[0] for case in NORMS])
+def test_norms_of_donated_arrays(function, shape):
+    x = f32(*shape)
+    _, expected = compiled(function, (x,), jax_tt_no="fuse_norms")
+    for donated in (jax.device_put(x, jax.devices("tt")[0]), jnp.array(jax.device_put(x, jax.devices("tt")[0]))):
+        got = jax.jit(function, donate_argnums=0)(donated)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+            assert np.asarray(a).tobytes() == b.tobytes()
+
+
+def test_norms_of_nan_and_infinity_keep_them_to_their_features():
+    x = f32(3000, 50)
+    x[7, 3], x[9, 5], x[11, 6] = np.nan, np.inf, -np.inf
+    made, got = compiled(lambda x: batch_norm_centered(x, 2, 1), (x,))
+    assert programs(made) == 1
+    assert np.array_equal(np.isnan(got).any(0), np.isin(np.arange(50), (3, 5, 6)))
+
+
+def test_norms_of_no_elements():
+    _, got = compiled(lambda x: batch_norm_centered(x, 2, 1), (f32(0, 30),))
+    assert got.shape == (0, 30)
+
+
+def test_norms_in_a_loop():
+    def function(x):
+        return lax.fori_loop(0, 3, lambda _, c: batch_norm_centered(jnp.tanh(c), 2, 1), x)
+
+    made, got = compiled(function, (f32(8, 28, 28, 64),))
+    assert made.as_text().count("program reduce") == 1
 
 
 def test_rows_of_nan_and_infinity_keep_them():

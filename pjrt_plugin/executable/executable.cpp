@@ -328,6 +328,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .batch_reductions = selection.has("batch_reductions"),
                                .fuse_attention = selection.has("fuse_attention"),
                                .fuse_epilogues = selection.has("fuse_epilogues"),
+                               .fuse_norms = selection.has("fuse_norms"),
                                .fuse_parts = selection.has("fuse_parts"),
                                .fuse_reductions = selection.has("fuse_reductions"),
                                .hoist_tiles = selection.has("hoist_tiles"),

@@ -6,7 +6,6 @@
 #include <array>
 #include <map>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "dnn/attention.hpp"
@@ -266,28 +265,18 @@ class Pass {
         continue;
       }
       if (std::get<RunStep>(steps[i].action).product != nullptr) fuse(steps, i, gone, writers);
-      if (!gone[i]) note(std::get<RunStep>(steps[i].action), i, writers);
+      if (!gone[i]) writers.note(std::get<RunStep>(steps[i].action), i);
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < steps.size(); ++i) {
-      if (!gone[i] && kept++ != i) steps[kept - 1] = std::move(steps[i]);
-    }
-    steps.resize(kept);
+    erase_gone(steps, gone);
   }
 
  private:
-  using Writers = std::unordered_map<StorageId, size_t>;  // the last step that wrote each storage, since the last loop or branch
-
-  static void note(const RunStep& run, size_t at, Writers& writers) {
-    for (size_t slot = run.inputs(); slot < run.slots.size(); ++slot) writers[run.slots[slot]] = at;
-  }
-
   // Makes one program of the product at `at`, the program over rows that it reads, and the product that this one reads.
   void fuse(Sequence& steps, size_t at, std::vector<bool>& gone, Writers& writers) {
     const auto step = [&](size_t i) -> RunStep& { return std::get<RunStep>(steps[i].action); };
-    for (const size_t rows : written_before(step(at), writers)) {
+    for (const size_t rows : writers.before(step(at))) {
       if (step(rows).rows == nullptr) continue;
-      for (const size_t scores : written_before(step(rows), writers)) {
+      for (const size_t scores : writers.before(step(rows))) {
         if (scores > rows || step(scores).product == nullptr || !all_between(step(scores))) continue;
         const auto place = meeting_place(steps, scores, rows, at, gone);
         if (!place) continue;
@@ -297,17 +286,9 @@ class Pass {
         gone[scores] = gone[rows] = gone[at] = true;
         gone[*place] = false;
         step(*place) = *std::move(whole);
-        return note(step(*place), *place, writers);
+        return writers.note(step(*place), *place);
       }
     }
-  }
-
-  static std::vector<size_t> written_before(const RunStep& run, const Writers& writers) {
-    std::vector<size_t> steps;
-    for (size_t slot = 0; slot < run.inputs(); ++slot) {
-      if (const auto found = writers.find(run.slots[slot]); found != writers.end()) steps.push_back(found->second);
-    }
-    return steps;
   }
 
   static bool reads(const RunStep& run, StorageId storage) {
@@ -331,17 +312,6 @@ class Pass {
     if (can_move(steps, rows, last, gone) && can_move(steps, scores, last, gone, rows)) return last;
     if (can_move(steps, last, rows, gone) && can_move(steps, scores, rows, gone)) return rows;
     return std::nullopt;
-  }
-
-  // Whether the step can trade places with all between, except one that comes along.
-  static bool can_move(const Sequence& steps, size_t from, size_t to, const std::vector<bool>& gone, std::optional<size_t> along = {}) {
-    const auto& moved = std::get<RunStep>(steps[from].action);
-    for (size_t i = std::min(from, to) + 1; i < std::max(from, to); ++i) {
-      const auto* run = std::get_if<RunStep>(&steps[i].action);
-      if (run == nullptr) return false;
-      if (!gone[i] && along != i && !independent(moved, *run)) return false;
-    }
-    return true;
   }
 
   const Plan& plan_;

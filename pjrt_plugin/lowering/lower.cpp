@@ -8,6 +8,7 @@
 #include "lowering/layouts.hpp"
 #include "lowering/memory.hpp"
 #include "lowering/mentions.hpp"
+#include "lowering/norms.hpp"
 #include "lowering/writes.hpp"
 
 namespace tt::lowering {
@@ -68,6 +69,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   builder.plan.steps = block.emit();
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
   if (fusions.fuse_attention) fuse_attention(builder.plan, chip, fusions.l1_intermediates);
+  if (fusions.fuse_norms) fuse_norms(builder.plan, chip, fusions.l1_intermediates);
   if (fusions.assign_layouts) assign_layouts(builder.plan, chip);
   drop_unread_constants(builder.plan);
   plan_memory(builder.plan, donated, chip, fusions.l1_intermediates);

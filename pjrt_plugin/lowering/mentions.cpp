@@ -16,6 +16,37 @@ bool independent(const RunStep& a, const RunStep& b) {
          std::none_of(b.slots.begin(), b.slots.end(), [&](StorageId storage) { return writes(a, storage); });
 }
 
+bool can_move(const Sequence& steps, size_t from, size_t to, const std::vector<bool>& gone, std::optional<size_t> along) {
+  const auto& moved = std::get<RunStep>(steps[from].action);
+  for (size_t i = std::min(from, to) + 1; i < std::max(from, to); ++i) {
+    const auto* run = std::get_if<RunStep>(&steps[i].action);
+    if (run == nullptr) return false;
+    if (!gone[i] && along != i && !independent(moved, *run)) return false;
+  }
+  return true;
+}
+
+void erase_gone(Sequence& steps, const std::vector<bool>& gone) {
+  size_t kept = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!gone[i] && kept++ != i) steps[kept - 1] = std::move(steps[i]);
+  }
+  steps.resize(kept);
+}
+
+void Writers::note(const RunStep& run, size_t at) {
+  for (size_t slot = run.inputs(); slot < run.slots.size(); ++slot) last_[run.slots[slot]] = at;
+}
+
+std::vector<size_t> Writers::before(const RunStep& run) const {
+  std::vector<size_t> steps;
+  for (size_t slot = 0; slot < run.inputs(); ++slot) {
+    const auto found = last_.find(run.slots[slot]);
+    if (found != last_.end()) steps.push_back(found->second);
+  }
+  return steps;
+}
+
 Mentions::Mentions(const Plan& plan) {
   visit(plan.steps);
   for (const StorageId storage : plan.parameters) ++count_[storage];
@@ -25,6 +56,12 @@ Mentions::Mentions(const Plan& plan) {
 int64_t Mentions::operator()(StorageId storage) const {
   const auto found = count_.find(storage);
   return found == count_.end() ? 0 : found->second;
+}
+
+void Mentions::replace(const RunStep& a, const RunStep& b, const RunStep& by) {
+  for (const StorageId storage : a.slots) --count_[storage];
+  for (const StorageId storage : b.slots) --count_[storage];
+  for (const StorageId storage : by.slots) ++count_[storage];
 }
 
 void Mentions::visit(const Sequence& steps) {

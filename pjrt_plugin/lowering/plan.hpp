@@ -16,6 +16,7 @@
 namespace tt::dnn {
 struct EltwiseSpec;
 struct MatmulSpec;
+struct ReduceSpec;
 struct RowSpec;
 }  // namespace tt::dnn
 
@@ -54,6 +55,7 @@ struct RunStep {
   std::shared_ptr<const dnn::EltwiseSpec> elementwise = nullptr;
   std::shared_ptr<const dnn::MatmulSpec> product = nullptr;
   std::shared_ptr<const dnn::RowSpec> rows = nullptr;
+  std::shared_ptr<const dnn::ReduceSpec> reduction = nullptr;
 
   bool moves = false;  // brings data to tiles
 
@@ -101,6 +103,7 @@ struct Fusions {
   bool batch_reductions = true;  // reductions of one shape, such as the moments of an array
   bool fuse_attention = true;    // a product, a program over its rows and a product with its result
   bool fuse_epilogues = true;    // matrix products and convolutions with the elementwise operations that read them
+  bool fuse_norms = true;        // reductions and what reads both their results and what was reduced
   bool fuse_parts = true;        // the parts of a long reduction with what joins them
   bool fuse_reductions = true;   // reductions with the elementwise operations that read them
   bool hoist_tiles = true;       // second operands of products that are the same in every turn of a loop: made tiles before it

@@ -39,25 +39,26 @@ class Assembled {
     spec_.outer = step.outer;
     spec_.reduced = step.reduced;
     spec_.inner = step.inner;
-    spec_.prologue = step.prologue;
-    spec_.combine = step.combine;
-    for (const Source& source : sources) spec_.operands.push_back(table_.operand(source));
+    round().prologue = step.prologue;
+    round().combine = step.combine;
+    for (const Source& source : sources) round().operands.push_back(table_.operand(source));
   }
 
   void set_results(const std::vector<TileProgram::Output>& types, const std::vector<StorageId>& outputs) {
     const int64_t dims[2] = {spec_.outer, spec_.inner};
     for (size_t o = 0; o < outputs.size(); ++o) {
-      spec_.results.push_back(dense_result(o, types[o].type, dims));
+      round().results.push_back(dense_result(o, types[o].type, dims));
       spec_.output_bytes.push_back(builder_.plan.storages[outputs[o]].bytes);
     }
     outputs_ = outputs;
   }
   void set_epilogue(const ReductionStep& step) {
-    for (const Source& extra : step.extras) spec_.extras.push_back(table_.operand(extra));
-    spec_.epilogue = step.epilogue;
+    for (const Source& extra : step.extras) round().extras.push_back(table_.operand(extra));
+    round().epilogue = step.epilogue;
     set_results(step.epilogue.outputs, step.outputs);
   }
   dnn::ReduceSpec& spec() { return spec_; }
+  dnn::ReduceRound& round() { return spec_.rounds[0]; }
 
   bool fits() const { return dnn::fits(spec_, builder_.chip); }
   void emit(Sequence& steps) {
@@ -66,6 +67,7 @@ class Assembled {
     run.slots = table_.storages();
     run.slots.insert(run.slots.end(), outputs_.begin(), outputs_.end());
     run.program = std::make_shared<const metal::Program>(dnn::reduce(spec_, builder_.chip));
+    run.reduction = std::make_shared<const dnn::ReduceSpec>(std::move(spec_));
     steps.push_back({std::move(run)});
   }
 
@@ -91,7 +93,7 @@ bool emit_apart(PlanBuilder& builder, const ReductionStep& step, int64_t parts, 
   first.spec().reduced /= parts;
   first.set_results(step.combine.outputs, partial);
   second.spec().reduced = parts;
-  second.spec().prologue = pass_on(step.combine);
+  second.round().prologue = pass_on(step.combine);
   second.set_epilogue(step);
   if (!first.fits() || !second.fits()) return false;
   first.emit(steps);

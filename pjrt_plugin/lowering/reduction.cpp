@@ -106,7 +106,7 @@ bool lower_fold(BlockLowering& block, const ir::Operation& operation, const emul
   const ir::Value *operand = operation.operand(0), *init = operation.operand(1);
   const std::optional<emulator::TileOp> op = operation.results().size() == 1 ? fold_of(combine) : std::nullopt;
   const bool in_order = std::is_sorted(order.permutation.begin(), order.permutation.end()) && order.inner == 1;
-  if (op && order.reduced == 1 && is_identity_splat(block, init, combine)) {  // nothing to combine
+  if (operation.results().size() == 1 && order.reduced == 1 && is_identity_splat(block, init, combine)) {  // nothing to combine
     block.set(operation.result(), reshaped(block, operand, operation.result()->type().dims));
     return true;
   }

@@ -26,6 +26,7 @@ constexpr Pass kPipeline[] = {
     {"batch_reductions", nullptr},
     {"fuse_attention", nullptr},
     {"fuse_epilogues", nullptr},
+    {"fuse_norms", nullptr},
     {"fuse_parts", nullptr},
     {"fuse_reductions", nullptr},
     {"fuse_rows", nullptr},

@@ -202,6 +202,54 @@ TEST(cores_write_into_the_l1_of_another_and_count_up_its_semaphore) {
   EXPECT_ERROR(bench.run(gather(30, 30)), "noc_async_write of 64 bytes to byte 0 of page 30 on core (0,0), whose CB 1 has 30 pages of 64");
 }
 
+// Core 1 multicasts a page to all cores of two rows, itself among them, which store what came.
+Kernel spread_reader(Dataflow k, Gather a) {
+  if (a.index != 1) co_return;
+  co_await k.cb_reserve_back(a.from, 1);
+  k.noc_async_read(0, 0, 64, a.from, 0);
+  co_await k.noc_async_read_barrier();
+  k.cb_push_back(a.from, 1);
+  co_await k.cb_wait_front(a.from, 1);
+  k.noc_async_write_multicast_loopback_src(a.from, 0, {0, 0}, {11, 1}, a.to, a.page, 64);
+  co_await k.noc_async_write_barrier();
+  k.noc_semaphore_set_multicast(0, 1, {0, 0}, {11, 1});
+  k.noc_semaphore_set(0, 1);
+}
+
+Kernel spread_writer(Dataflow k, Gather a) {
+  co_await k.cb_reserve_back(a.to, 2);
+  co_await k.noc_semaphore_wait(0, 1);
+  for (uint32_t i = 0; i < 2 && k.values(); ++i) k.new_page(a.to, i);
+  k.cb_push_back(a.to, 2);
+  co_await k.cb_wait_front(a.to, 2);
+  k.noc_async_write(a.to, a.page, 1, a.index * 64, 64);
+  co_await k.noc_async_write_barrier();
+}
+
+metal::Program spread(uint32_t page) {
+  metal::Program program("spread");
+  program.add_input("in", 4096);
+  program.add_output("out", 4096);
+  const Cb from = program.add_circular_buffer(1, 64, "own"), to = program.add_circular_buffer(2, 64, "all");
+  program.add_semaphore(0);
+  std::vector<Gather> args;
+  for (int64_t i = 0; i < 24; ++i) args.push_back({i, page, 1, from, to});
+  program.set_cores(metal::first_cores(emulator::find_chip("e150"), args.size()));
+  program.add_kernel<Dataflow, Gather>(Role::kReader, "spread_reader", spread_reader, args);
+  program.add_kernel<Dataflow, Gather>(Role::kWriter, "spread_writer", spread_writer, args);
+  return program;
+}
+
+TEST(a_core_multicasts_into_the_l1_of_a_rectangle) {
+  Bench bench;
+  for (int i = 0; i < 4096; ++i) bench.in->data()[i] = static_cast<std::byte>(i % 59);
+  bench.run(spread(1));
+  for (int core = 0; core < 24; ++core) EXPECT(std::equal(bench.in->data(), bench.in->data() + 64, bench.out->data() + core * 64));
+  EXPECT(metal::estimate(spread(1), emulator::find_chip("e150")).noc_bytes == 64);
+  EXPECT_ERROR(bench.run(spread(2)),
+               "noc_async_write_multicast_loopback_src of 64 bytes from a page of 64 to page 2 of CB 1, which has 2 pages of 64");
+}
+
 TEST(programs_that_do_not_fit_the_chip_are_refused_before_they_run) {
   const emulator::ChipSpec &e150 = emulator::find_chip("e150"), &e75 = emulator::find_chip("e75");
   const auto fresh = [] { return program("p", copy_reader, {0, 1, 0}, copy_writer); };

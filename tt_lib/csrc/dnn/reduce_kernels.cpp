@@ -1,106 +1,104 @@
 // The reader brings pages of operands (or waits for those that other cores send), compute accumulates and folds them, the writer stores
-// the results or sends them to the cores that join them.
+// the results or sends them to the cores that join them. What later rounds read of the results goes to all cores, whose writers hand it to
+// their compute kernels.
 #include "dnn/reduce_kernels.hpp"
 
 #include <algorithm>
 #include <cstring>
+
+#include "dnn/reduce_accumulators.hpp"
 
 namespace tt::dnn {
 namespace {
 
 constexpr int64_t kPage = static_cast<int64_t>(kTileElements);
 
+// How the pages of an operand come to a round.
+enum class Feed : uint8_t { kStreamed, kResident, kOnce };
+
+struct InputState {
+  Feed feed;
+  bool read;  // by the reader, in this round
+};
+
+InputState state_of(const ReducePlan& p, const ReduceInput& input, size_t round) {
+  if (input.is_reduced) return {Feed::kOnce, false};
+  if (input.is_made) return {Feed::kResident, false};
+  const ReduceStream& stream = p.streams[*input.stream];
+  const bool first = stream.first_round == round;
+  if (stream.repeats) return {Feed::kOnce, first};
+  return stream.stays ? InputState{Feed::kResident, first} : InputState{Feed::kStreamed, true};
+}
+
+std::vector<InputState> states_of(const ReducePlan& p, size_t round) {
+  std::vector<InputState> states;
+  for (const ReduceInput& input : p.rounds[round].in) states.push_back(state_of(p, input, round));
+  return states;
+}
+
+// An elementwise round has no second stage.
+size_t stages_of(const ReducePlan& p, const ReduceRoundPlan& round) { return round.reduces ? p.stages.size() : 1; }
+
+std::vector<Operand> in_memory(const ReducePlan& p, const ReduceRoundPlan& round) {
+  std::vector<Operand> operands;
+  for (const ReduceInput& input : round.in) operands.push_back(input.stream ? p.streams[*input.stream].operand : Operand{});
+  return operands;
+}
+
 }  // namespace
-
-ReduceLayout::ReduceLayout(int64_t outer, int64_t reduced, int64_t inner) : outer(outer), reduced(reduced), inner(inner) {
-  const int64_t row = reduced * inner;
-  if (row <= kPage / 2 && outer > 1) {
-    batch = kPage / row;
-    chunk = batch * inner;
-    units = div_up(outer, batch);
-  } else {
-    chunk = std::min(inner, kPage);
-    rows = inner <= kPage / 2 ? std::min(kPage / std::max<int64_t>(inner, 1), reduced) : 1;
-    units = outer * div_up(inner, chunk);
-  }
-}
-
-ReduceLayout::Unit ReduceLayout::unit(int64_t index) const {
-  if (batch > 1) {
-    const int64_t first = index * batch;
-    return {first, std::min(batch, outer - first), 0, inner};
-  }
-  const int64_t chunks = chunks_per_row(), first = index % chunks * chunk;
-  return {index / chunks, 1, first, std::min(chunk, inner - first)};
-}
-
-std::pair<int64_t, int64_t> ReduceLayout::page(const Unit& u, int64_t i) const {
-  const int64_t row = reduced * inner;
-  if (batch > 1) return {u.first_outer * row, u.outers * row};
-  const int64_t r = i * rows, count = std::min(rows, reduced - r);
-  return {u.first_outer * row + r * inner + u.first_inner, rows > 1 ? count * inner : u.inners};
-}
-
-ReduceLayout::Place ReduceLayout::place(int64_t element) const {
-  const int64_t row = reduced * inner, per_unit = batch * row;
-  if (batch > 1) return {element / per_unit, 0, element % per_unit, per_unit - element % per_unit};
-  const int64_t r = element % row / inner, column = element % inner, chunk_index = column / chunk;
-  const int64_t unit = element / row * chunks_per_row() + chunk_index;
-  const int64_t offset = rows > 1 ? r % rows * inner + column : column % chunk;
-  const int64_t end = rows > 1 ? std::min(rows, reduced - r / rows * rows) * inner : std::min(chunk, inner - chunk_index * chunk);
-  return {unit, r / rows, offset, end - offset};
-}
-
-bool ReduceLayout::starts_pages_at_multiples_of(int64_t period) const {
-  if (reduced * inner % period != 0) return false;
-  return batch > 1 || ((pages_per_unit() == 1 || rows * inner % period == 0) && (chunks_per_row() == 1 || chunk % period == 0));
-}
 
 Kernel reduce_reader(Dataflow k, ReduceArgs a) {
   const ReducePlan& p = *a.plan;
-  const Operands operands(k, p.spec.operands), extras(k, p.spec.extras);
-  for (size_t s = 0; s < p.repeats.size() && a.units[0].count > 0; ++s) {
-    if (!p.repeats[s]) continue;
-    const Cb cb = p.stages[0].in[s];
-    co_await k.cb_reserve_back(cb, 1);
-    operands.read(k, s, 0, std::min(p.spec.operands[s].map.size(), kPage), cb, 0);
-    co_await k.noc_async_read_barrier();
-    k.cb_push_back(cb, 1);
-  }
-  for (size_t at = 0; at < p.stages.size(); ++at) {
-    const ReduceStage& stage = p.stages[at];
-    const ReduceLayout& layout = stage.layout;
-    for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
-      const ReduceLayout::Unit unit = layout.unit(index);
-      for (int64_t first = 0; first < layout.pages_per_unit(); first += stage.block) {
-        for (size_t s = 0; s < stage.in.size(); ++s) {
-          if (stage.received || !p.repeats[s]) co_await k.cb_reserve_back(stage.in[s], stage.block);
-        }
-        for (uint32_t i = 0; i < stage.pages_from(first); ++i) {
-          const auto [start, count] = layout.page(unit, first + i);
-          for (size_t s = 0; s < stage.in.size(); ++s) {
-            if (stage.received) {
-              if (k.values()) k.new_page(stage.in[s], i);
-            } else if (!p.repeats[s]) {
-              operands.read(k, s, start, count, stage.in[s], i);
+  uint32_t reductions = 0;
+  for (size_t r = 0; r < p.rounds.size(); ++r) {
+    const ReduceRoundPlan& round = p.rounds[r];
+    const std::vector<Operand> memory = in_memory(p, round);
+    const std::vector<InputState> states = states_of(p, r);
+    const Operands operands(k, memory), extras(k, round.extras);
+    const auto streams = [&](size_t s) { return states[s].read && states[s].feed != Feed::kOnce; };
+    for (size_t s = 0; s < round.in.size() && a.units[0].count > 0; ++s) {
+      if (!states[s].read || streams(s)) continue;
+      co_await k.cb_reserve_back(round.in[s].cb, 1);
+      operands.read(k, s, 0, std::min(memory[s].map.size(), kPage), round.in[s].cb, 0);
+      co_await k.noc_async_read_barrier();
+      k.cb_push_back(round.in[s].cb, 1);
+    }
+    reductions += round.reduces;
+    for (size_t at = 0; at < stages_of(p, round); ++at) {
+      const ReduceStage& stage = p.stages[at];
+      const ReduceLayout& layout = stage.layout;
+      for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
+        const ReduceLayout::Unit unit = layout.unit(index);
+        for (int64_t first = 0; first < layout.pages_per_unit() && !stage.received; first += stage.block) {
+          for (size_t s = 0; s < round.in.size(); ++s) {
+            if (streams(s)) co_await k.cb_reserve_back(round.in[s].cb, stage.block);
+          }
+          for (uint32_t i = 0; i < stage.pages_from(first); ++i) {
+            const auto [start, count] = layout.page(unit, first + i);
+            for (size_t s = 0; s < round.in.size(); ++s) {
+              if (streams(s)) operands.read(k, s, start, count, round.in[s].cb, i);
             }
+          }
+          co_await k.noc_async_read_barrier();
+          for (size_t s = 0; s < round.in.size(); ++s) {
+            if (streams(s)) k.cb_push_back(round.in[s].cb, stage.block);
           }
         }
         if (stage.received) {
-          co_await k.noc_semaphore_wait(p.arrived, a.senders);
-        } else {
+          for (size_t v = 0; v < round.k(); ++v) {
+            co_await k.cb_reserve_back(p.parts[v], stage.block);
+            for (uint32_t i = 0; i < stage.block && k.values(); ++i) k.new_page(p.parts[v], i);
+          }
+          co_await k.noc_semaphore_wait(p.arrived, a.senders * reductions);
+          for (size_t v = 0; v < round.k(); ++v) k.cb_push_back(p.parts[v], stage.block);
+        }
+        for (size_t e = 0; e < round.extra.size() && !stage.sends; ++e) {
+          if (round.extra[e].is_reduced) continue;
+          co_await k.cb_reserve_back(round.extra[e].cb, 1);
+          extras.read(k, e, layout.first_result(unit), unit.results(), round.extra[e].cb, 0);
           co_await k.noc_async_read_barrier();
+          k.cb_push_back(round.extra[e].cb, 1);
         }
-        for (size_t s = 0; s < stage.in.size(); ++s) {
-          if (stage.received || !p.repeats[s]) k.cb_push_back(stage.in[s], stage.block);
-        }
-      }
-      if (stage.sends) continue;
-      for (size_t e = 0; e < p.extra.size(); ++e) {
-        co_await k.cb_reserve_back(p.extra[e], 1);
-        extras.read(k, e, layout.first_result(unit), unit.results(), p.extra[e], 0);
-        co_await k.noc_async_read_barrier();
-        k.cb_push_back(p.extra[e], 1);
       }
     }
   }
@@ -108,176 +106,118 @@ Kernel reduce_reader(Dataflow k, ReduceArgs a) {
 
 namespace {
 
-// The compute kernel's own pages and its steps on them. In TimingOnly only the cycles count.
-class Accumulators {
- public:
-  Accumulators(const ReducePlan& plan, Compute& k) : p_(plan), k_(k) {
-    for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
-      value_[v] = k.new_page(p_.value, static_cast<uint32_t>(v));
-      accumulator_[v] = k.new_page(p_.accumulator, static_cast<uint32_t>(v));
-      spare_[v] = k.new_page(p_.spare, static_cast<uint32_t>(v));
-    }
-  }
-
-  // The first page of a unit starts the accumulators, the others are combined into them.
-  // `next` are the pages of the next call, null where they are not known.
-  void take(const ReduceStage& stage, const std::byte* const* pages, const std::byte* const* next, bool first, int64_t count) {
-    const bool as_they_are = p_.identity || stage.received;
-    if (first) {
-      lanes_ = count;
-      if (!as_they_are) return k_.run_tiles(p_.prologue, pages, accumulator_.data(), static_cast<uint32_t>(count), next);
-      for (size_t v = 0; v < p_.k() && k_.values(); ++v)
-        std::memcpy(accumulator_[v], pages[v], static_cast<size_t>(count * p_.element_size(v)));
-      return;
-    }
-    const size_t inputs = as_they_are ? p_.k() : p_.spec.operands.size();
-    std::copy_n(accumulator_.begin(), p_.k(), inputs_.begin());
-    std::copy_n(pages, inputs, inputs_.begin() + static_cast<ptrdiff_t>(p_.k()));
-    std::copy_n(next, inputs, next_.begin() + static_cast<ptrdiff_t>(p_.k()));
-    // Of several values the engine would set those aside which it overwrites.
-    const bool exchange = p_.k() > 1 && count == lanes_;
-    k_.run_tiles(as_they_are ? p_.combine : p_.step, inputs_.data(), exchange ? spare_.data() : accumulator_.data(),
-                 static_cast<uint32_t>(count), next_.data());
-    if (exchange) std::swap(accumulator_, spare_);
-  }
-
-  void fold(const ReduceLayout& layout, const ReduceLayout::Unit& unit) {
-    if (layout.batch > 1) {
-      fold_batch(unit.outers, layout.reduced, layout.inner);
-    } else if (layout.rows > 1) {
-      fold_lanes(std::min(layout.rows, layout.reduced), layout.inner);
-    }
-  }
-
-  const std::byte* value(size_t v) const { return accumulator_[v]; }
-
- private:
-  using Pages = std::array<std::byte*, kMaxReducedValues>;
-
-  // Lanes [rows][width] of the accumulators -> [1][width].
-  void fold_lanes(int64_t rows, int64_t width) {
-    if (!p_.row_folds.empty() && width == 1) return fold_each(1, rows);
-    while (rows > 1) {
-      const int64_t half = rows / 2;
-      std::array<const std::byte*, kMaxReducedValues> high{};
-      for (size_t v = 0; v < p_.k() && k_.values(); ++v) high[v] = accumulator_[v] + (rows - half) * width * p_.element_size(v);
-      combine(accumulator_.data(), high.data(), accumulator_.data(), half * width);
-      rows -= half;
-    }
-  }
-
-  // Lanes [batch][rows][width] -> [batch][width]: halves are packed side by side, so that one step folds all rows.
-  void fold_batch(int64_t batch, int64_t rows, int64_t width) {
-    if (!p_.row_folds.empty() && width == 1) return fold_each(batch, rows);
-    while (rows > 1) {
-      const int64_t half = rows / 2, rest = rows - half;
-      pack(accumulator_, spare_, batch, rows, rest, half, width);  // the last `half` rows
-      pack(accumulator_, value_, batch, rows, 0, half, width);     // the first
-      combine(value_.data(), spare_.data(), value_.data(), batch * half * width);
-      if (rest > half) pack(accumulator_, spare_, batch, rows, half, 1, width);  // the one in the middle
-      for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
-        const auto bytes = static_cast<size_t>(width * p_.element_size(v));
-        for (int64_t b = 0; b < batch; ++b) {
-          std::byte* to = accumulator_[v] + static_cast<size_t>(b * rest) * bytes;
-          std::memcpy(to, value_[v] + static_cast<size_t>(b * half) * bytes, static_cast<size_t>(half) * bytes);
-          if (rest > half) std::memcpy(to + static_cast<size_t>(half) * bytes, spare_[v] + static_cast<size_t>(b) * bytes, bytes);
-        }
-      }
-      rows = rest;
-    }
-  }
-
-  void fold_each(int64_t count, int64_t length) {
-    for (size_t v = 0; v < p_.k(); ++v) {
-      k_.reduce_rows(p_.row_folds[v], accumulator_[v], static_cast<uint32_t>(count), static_cast<uint32_t>(length), spare_[v]);
-    }
-    std::swap(accumulator_, spare_);
-  }
-
-  void combine(const std::byte* const* accumulators, const std::byte* const* values, std::byte* const* outputs, int64_t count) {
-    std::copy_n(accumulators, p_.k(), inputs_.begin());
-    std::copy_n(values, p_.k(), inputs_.begin() + static_cast<ptrdiff_t>(p_.k()));
-    next_.fill(nullptr);
-    k_.run_tiles(p_.combine, inputs_.data(), outputs, static_cast<uint32_t>(count), next_.data());
-  }
-
-  void pack(const Pages& from, Pages& to, int64_t batch, int64_t rows, int64_t first, int64_t count, int64_t width) {
-    k_.charge(static_cast<uint64_t>(batch * count * width / 16));
-    for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
-      const auto bytes = static_cast<size_t>(width * p_.element_size(v));
-      for (int64_t b = 0; b < batch; ++b) {
-        std::memcpy(to[v] + static_cast<size_t>(b * count) * bytes, from[v] + static_cast<size_t>(b * rows + first) * bytes,
-                    static_cast<size_t>(count) * bytes);
-      }
-    }
-  }
-
-  const ReducePlan& p_;
-  Compute& k_;
-  int64_t lanes_ = 0;
-  Pages value_{}, accumulator_{}, spare_{};
-  std::array<const std::byte*, kMaxReducedValues + emulator::kMaxCircularBuffers> inputs_{}, next_{};
-};
-
-// The results of a unit from the accumulators and the extras at hand.
-void finish(Compute& k, const ReducePlan& p, const ReduceStage& stage, const Accumulators& accumulators, int64_t count) {
+// The results of a unit from the accumulators and the extras at hand. What later rounds read fills as many rows as their pages have.
+void finish(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, bool sends, const Accumulators& accumulators, int64_t unit,
+            int64_t count) {
   std::array<const std::byte*, kMaxReducedValues + emulator::kMaxCircularBuffers> inputs{};
   std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
-  for (size_t o = 0; o < stage.out.size() && k.values(); ++o) outputs[o] = k.new_page(stage.out[o], 0);
-  for (size_t v = 0; v < p.k(); ++v) inputs[v] = accumulators.value(v);
-  if (stage.sends || p.spec.epilogue.outputs.empty()) {
-    for (size_t v = 0; v < p.k() && k.values(); ++v) std::memcpy(outputs[v], inputs[v], static_cast<size_t>(count * p.element_size(v)));
-    return;
+  const std::vector<Cb>& out = sends ? p.part : round.out;
+  const size_t results = sends ? round.k() : round.results.size();
+  for (size_t o = 0; o < results && k.values(); ++o) outputs[o] = k.new_page(out[o], 0);
+  for (size_t v = 0; v < round.k(); ++v) inputs[v] = accumulators.value(v);
+  if (sends || round.epilogue.program().outputs.empty()) {
+    for (size_t v = 0; v < round.k() && k.values(); ++v)
+      std::memcpy(outputs[v], inputs[v], static_cast<size_t>(count * round.element_size(v)));
+  } else {
+    for (size_t e = 0; e < round.extra.size() && k.values(); ++e) {
+      const ReduceInput& extra = round.extra[e];
+      inputs[round.k() + e] = k.page(extra.cb, extra.is_reduced ? static_cast<uint32_t>(unit) * extra.places + extra.place : 0);
+    }
+    k.run_tiles(round.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(count));
   }
-  for (size_t e = 0; e < p.extra.size() && k.values(); ++e) inputs[p.k() + e] = k.page(p.extra[e], 0);
-  k.run_tiles(p.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(count));
+  const int64_t rows = p.stages[0].layout.rows;
+  for (size_t o = 0; o < results && !sends && rows > 1; ++o) {
+    if (!round.kept[o]) continue;
+    k.charge(static_cast<uint64_t>(rows * count / 16));
+    const auto bytes = static_cast<size_t>(count * size_of(round.results[o].type));
+    for (int64_t row = 1; row < rows && k.values(); ++row) std::memcpy(outputs[o] + static_cast<size_t>(row) * bytes, outputs[o], bytes);
+  }
 }
+
+// Of what rounds keep: the unit that a core has at hand for this one of the last stage.
+int64_t place_of(const ReducePlan& p, int64_t index, const ReduceArgs& a) { return p.in_parts() ? index : index - a.units[0].first; }
 
 }  // namespace
 
 Kernel reduce_compute(Compute k, ReduceArgs a) {
   const ReducePlan& p = *a.plan;
-  for (size_t s = 0; s < p.repeats.size() && a.units[0].count > 0; ++s) {
-    if (p.repeats[s]) co_await k.cb_wait_front(p.stages[0].in[s], 1);
-  }
-  Accumulators accumulators(p, k);
   std::vector<const std::byte*> pages, next;
-  for (size_t at = 0; at < p.stages.size(); ++at) {
-    const ReduceStage& stage = p.stages[at];
-    const ReduceLayout& layout = stage.layout;
-    const auto stays = [&](size_t s) { return !stage.received && p.repeats[s]; };
-    pages.resize(stage.in.size());
-    next.resize(stage.in.size());
-    for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
-      const ReduceLayout::Unit unit = layout.unit(index);
-      for (int64_t first = 0; first < layout.pages_per_unit(); first += stage.block) {
-        for (size_t s = 0; s < stage.in.size(); ++s) {
-          if (!stays(s)) co_await k.cb_wait_front(stage.in[s], stage.block);
-        }
-        const uint32_t count = stage.pages_from(first);
-        co_await k.tile_regs_acquire();
-        for (uint32_t i = 0; i < count; ++i) {
-          for (size_t s = 0; s < stage.in.size(); ++s) {
-            const Cb cb = stage.in[s];
-            pages[s] = k.page(cb, stays(s) ? 0 : i);
-            next[s] = !stays(s) && k.cb_pages_available_at_front(cb, i + 2) ? k.page(cb, i + 1) : nullptr;
+  std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
+  for (size_t r = 0; r < p.rounds.size(); ++r) {
+    const ReduceRoundPlan& round = p.rounds[r];
+    const std::vector<InputState> states = states_of(p, r);
+    if (r > 0 && p.rounds[r - 1].num_kept > 0) co_await k.cb_wait_front(p.rounds[r - 1].reduced, p.rounds[r - 1].reduced_pages);
+    for (size_t s = 0; s < round.in.size() && a.units[0].count > 0; ++s) {
+      if (states[s].feed == Feed::kOnce && states[s].read) co_await k.cb_wait_front(round.in[s].cb, 1);
+    }
+    Accumulators accumulators(p, round, k);
+    uint32_t done = 0;  // pages of what stays
+    for (size_t at = 0; at < stages_of(p, round); ++at) {
+      const ReduceStage& stage = p.stages[at];
+      const ReduceLayout& layout = stage.layout;
+      const size_t num_inputs = stage.received ? round.k() : round.in.size();
+      const auto cb_of = [&](size_t s) { return stage.received ? p.parts[s] : round.in[s].cb; };
+      const auto feed_of = [&](size_t s) { return stage.received ? Feed::kStreamed : states[s].feed; };
+      pages.resize(num_inputs);
+      next.resize(num_inputs);
+      for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
+        const ReduceLayout::Unit unit = layout.unit(index);
+        for (int64_t first = 0; first < layout.pages_per_unit(); first += stage.block) {
+          for (size_t s = 0; s < num_inputs; ++s) {
+            if (feed_of(s) != Feed::kOnce) co_await k.cb_wait_front(cb_of(s), stage.block + (feed_of(s) == Feed::kResident ? done : 0));
           }
-          accumulators.take(stage, pages.data(), next.data(), first + i == 0, layout.page(unit, first + i).second);
+          for (size_t o = 0; o < round.out.size() && !round.reduces; ++o) co_await k.cb_reserve_back(round.out[o], stage.block);
+          const uint32_t count = stage.pages_from(first);
+          co_await k.tile_regs_acquire();
+          for (uint32_t i = 0; i < count; ++i) {
+            const auto [start, elements] = layout.page(unit, first + i);
+            for (size_t s = 0; s < num_inputs; ++s) {
+              if (feed_of(s) == Feed::kOnce) {
+                const ReduceInput& input = round.in[s];
+                const uint32_t place =
+                    input.is_reduced ? static_cast<uint32_t>(p.reduced_unit(index, a.units[0])) * input.places + input.place : 0;
+                pages[s] = k.page(input.cb, place);
+                next[s] = nullptr;
+                continue;
+              }
+              const uint32_t page = i + (feed_of(s) == Feed::kResident ? done : 0);
+              pages[s] = k.page(cb_of(s), page);
+              next[s] = k.cb_pages_available_at_front(cb_of(s), page + 2) ? k.page(cb_of(s), page + 1) : nullptr;
+            }
+            if (round.reduces) {
+              accumulators.take(stage, pages.data(), next.data(), first + i == 0, elements);
+              continue;
+            }
+            for (size_t o = 0; o < round.out.size(); ++o) {
+              const Result& result = round.results[o];
+              if (result.buffer == kNoBuffer) {
+                outputs[o] = k.new_page(round.out[o], i);
+                continue;
+              }
+              outputs[o] = k.new_page_for(round.out[o], i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
+                                          static_cast<size_t>(size_of(result.type)), start, elements);
+            }
+            k.run_tiles(round.prologue, pages.data(), outputs.data(), static_cast<uint32_t>(elements), next.data());
+          }
+          k.tile_regs_release();
+          for (size_t o = 0; o < round.out.size() && !round.reduces; ++o) k.cb_push_back(round.out[o], stage.block);
+          for (size_t s = 0; s < num_inputs; ++s) {
+            if (feed_of(s) == Feed::kStreamed) k.cb_pop_front(cb_of(s), stage.block);
+          }
+          if (at == 0) done += stage.block;
         }
-        k.tile_regs_release();
-        for (size_t s = 0; s < stage.in.size(); ++s) {
-          if (!stays(s)) k.cb_pop_front(stage.in[s], stage.block);
+        if (!round.reduces) continue;
+        accumulators.fold(layout, unit);
+        for (size_t e = 0; e < round.extra.size() && !stage.sends; ++e) {
+          if (!round.extra[e].is_reduced) co_await k.cb_wait_front(round.extra[e].cb, 1);
         }
-      }
-      accumulators.fold(layout, unit);
-      for (const Cb cb : p.extra) {
-        if (!stage.sends) co_await k.cb_wait_front(cb, 1);
-      }
-      for (const Cb cb : stage.out) co_await k.cb_reserve_back(cb, 1);
-      finish(k, p, stage, accumulators, unit.results());
-      for (const Cb cb : stage.out) k.cb_push_back(cb, 1);
-      for (const Cb cb : p.extra) {
-        if (!stage.sends) k.cb_pop_front(cb, 1);
+        const size_t results = stage.sends ? round.k() : round.out.size();
+        for (size_t o = 0; o < results; ++o) co_await k.cb_reserve_back(stage.sends ? p.part[o] : round.out[o], 1);
+        finish(k, p, round, stage.sends, accumulators, place_of(p, index, a), unit.results());
+        for (size_t o = 0; o < results; ++o) k.cb_push_back(stage.sends ? p.part[o] : round.out[o], 1);
+        for (size_t e = 0; e < round.extra.size() && !stage.sends; ++e) {
+          if (!round.extra[e].is_reduced) k.cb_pop_front(round.extra[e].cb, 1);
+        }
       }
     }
   }
@@ -286,44 +226,96 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
 namespace {
 
 // Sends a page of parts to where the cores that join them expect each.
-void send(Dataflow& k, const ReducePlan& p, size_t v, int64_t first, int64_t count) {
-  const ReduceStage& to = p.stages[1];
-  const int64_t size = p.element_size(v);
+void send(Dataflow& k, const ReducePlan& p, const ReduceRoundPlan& round, size_t v, int64_t first, int64_t count) {
+  const ReduceLayout& joins = p.stages[1].layout;
+  const int64_t size = round.element_size(v);
   for (int64_t done = 0; done < count;) {
-    const ReduceLayout::Place place = to.layout.place(first + done);
+    const ReduceLayout::Place place = joins.place(first + done);
     const int64_t run = std::min(place.run, count - done);
-    k.noc_async_write(p.stages[0].out[v], 0, done * size,
-                      {p.joining[static_cast<size_t>(place.unit)], to.in[v], static_cast<uint32_t>(place.page), place.offset * size},
+    k.noc_async_write(p.part[v], 0, done * size,
+                      {p.joining[static_cast<size_t>(place.unit)], p.parts[v], static_cast<uint32_t>(place.page), place.offset * size},
                       run * size);
     done += run;
   }
+}
+
+// A page of a unit's results to memory, and to the cores that read it in later rounds.
+void deliver(Dataflow& k, const ReducePlan& p, const ReduceRoundPlan& round, size_t o, const ReduceLayout& layout, int64_t index,
+             int64_t place) {
+  const ReduceLayout::Unit unit = layout.unit(index);
+  const Result& result = round.results[o];
+  const int64_t size = size_of(result.type);
+  if (result.buffer != kNoBuffer) {
+    k.noc_async_write_mapped(round.out[o], 0, static_cast<Slot>(p.num_inputs + result.buffer), result.map, static_cast<size_t>(size),
+                             layout.first_result(unit), unit.results());
+  }
+  if (!round.kept[o]) return;
+  const auto page = static_cast<uint32_t>(place) * round.num_kept + *round.kept[o];
+  const int64_t bytes = unit.results() * p.stages[0].layout.rows * size;
+  if (!p.in_parts()) return k.noc_async_write(round.out[o], 0, 0, {k.coord(), round.reduced, page, 0}, bytes);
+  for (const auto& [start, end] : p.grid) k.noc_async_write_multicast_loopback_src(round.out[o], 0, start, end, round.reduced, page, bytes);
 }
 
 }  // namespace
 
 Kernel reduce_writer(Dataflow k, ReduceArgs a) {
   const ReducePlan& p = *a.plan;
-  for (size_t at = 0; at < p.stages.size(); ++at) {
-    const ReduceStage& stage = p.stages[at];
-    for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
-      const ReduceLayout::Unit unit = stage.layout.unit(index);
-      const int64_t first = stage.layout.first_result(unit);
-      for (size_t o = 0; o < stage.out.size(); ++o) {
-        co_await k.cb_wait_front(stage.out[o], 1);
-        if (stage.sends) {
-          send(k, p, o, first, unit.results());
-        } else {
-          const Result& result = p.spec.results[o];
-          k.noc_async_write_mapped(stage.out[o], 0, static_cast<Slot>(p.spec.input_bytes.size() + result.buffer), result.map,
-                                   static_cast<size_t>(size_of(result.type)), first, unit.results());
+  uint32_t turn = 0;  // rounds that all cores have waited for
+  for (const ReduceRoundPlan& round : p.rounds) {
+    uint32_t done = 0;  // pages of what stays
+    for (size_t at = 0; at < stages_of(p, round); ++at) {
+      const ReduceStage& stage = p.stages[at];
+      const ReduceLayout& layout = stage.layout;
+      for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
+        const ReduceLayout::Unit unit = layout.unit(index);
+        for (int64_t block = 0; block < layout.pages_per_unit() && !round.reduces; block += stage.block) {
+          for (size_t o = 0; o < round.out.size(); ++o) {
+            const Result& result = round.results[o];
+            if (result.buffer == kNoBuffer) continue;
+            const uint32_t first = round.stays[o] ? done : 0;
+            co_await k.cb_wait_front(round.out[o], first + stage.block);
+            for (uint32_t i = 0; i < stage.pages_from(block); ++i) {
+              const auto [start, count] = layout.page(unit, block + i);
+              k.noc_async_write_mapped(round.out[o], first + i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
+                                       static_cast<size_t>(size_of(result.type)), start, count);
+            }
+            co_await k.noc_async_write_barrier();
+            if (!round.stays[o]) k.cb_pop_front(round.out[o], stage.block);
+          }
+          done += stage.block;
         }
-        co_await k.noc_async_write_barrier();
-        k.cb_pop_front(stage.out[o], 1);
+        if (!round.reduces) continue;
+        for (size_t o = 0; o < (stage.sends ? round.k() : round.out.size()); ++o) {
+          const Cb cb = stage.sends ? p.part[o] : round.out[o];
+          co_await k.cb_wait_front(cb, 1);
+          if (stage.sends) {
+            send(k, p, round, o, layout.first_result(unit), unit.results());
+          } else {
+            deliver(k, p, round, o, layout, index, place_of(p, index, a));
+          }
+          co_await k.noc_async_write_barrier();
+          k.cb_pop_front(cb, 1);
+        }
+      }
+      for (const emulator::CoreCoord target : a.targets) {
+        if (stage.sends && round.reduces) k.noc_semaphore_inc(target, p.arrived, 1);
       }
     }
-    for (const emulator::CoreCoord target : a.targets) {
-      if (stage.sends) k.noc_semaphore_inc(target, p.arrived, 1);
+    if (round.waits) {
+      ++turn;
+      const emulator::CoreCoord leader = p.joining[0];
+      if (a.units[1].count > 0) k.noc_semaphore_inc(leader, p.joined, 1);
+      if (k.coord() == leader) {
+        co_await k.noc_semaphore_wait(p.joined, turn * static_cast<uint32_t>(p.joining.size()));
+        for (const auto& [start, end] : p.grid) k.noc_semaphore_set_multicast(p.valid, turn, start, end);
+        k.noc_semaphore_set(p.valid, turn);
+      }
+      co_await k.noc_semaphore_wait_min(p.valid, turn);
     }
+    if (round.num_kept == 0) continue;
+    co_await k.cb_reserve_back(round.reduced, round.reduced_pages);
+    for (uint32_t i = 0; i < round.reduced_pages && k.values(); ++i) k.new_page(round.reduced, i);
+    k.cb_push_back(round.reduced, round.reduced_pages);
   }
 }
 

@@ -119,7 +119,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size) {
-  Core& target = *core().run->find(to.core);
+  Core& target = to.core == coord() ? core() : *core().run->find(to.core);  // cores that run alone find no other
   emulator::CircularBuffer& ring = target.buffers[to.cb];
   if (to.page >= ring.num_pages() || to.offset < 0 || to.offset + size > ring.page_size() || offset + size > get_page_size(cb))
       [[unlikely]] {
@@ -163,18 +163,34 @@ std::byte* Dataflow::new_shared_pages(Cb cb, uint32_t pages) {
   return block->data();
 }
 
+void Dataflow::multicast(uint64_t bytes, CoreCoord start, CoreCoord end) {
+  state_->clock += cycles::kNocIssue * ((bytes + cycles::kNocMaxBurst - 1) / cycles::kNocMaxBurst);
+  core().noc_free =
+      std::max(core().noc_free, state_->clock) + static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle);
+  const auto hops = static_cast<uint64_t>(end.x - start.x + end.y - start.y + 1);
+  state_->outstanding = std::max(state_->outstanding, core().noc_free + cycles::kNocHop * hops);
+  core().run->report.noc_bytes += bytes;
+}
+
+void Dataflow::noc_async_write_multicast_loopback_src(Cb cb, uint32_t index, CoreCoord start, CoreCoord end, Cb to, uint32_t to_page,
+                                                      int64_t size) {
+  const emulator::CircularBuffer& ring = buffer(to);
+  if (to_page >= ring.num_pages() || size > ring.page_size() || size > get_page_size(cb)) [[unlikely]] {
+    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write_multicast_loopback_src of ", size,
+         " bytes from a page of ", get_page_size(cb), " to page ", to_page, " of CB ", int{to}, ", which has ", ring.num_pages(),
+         " pages of ", ring.page_size());
+  }
+  if (!values()) return multicast(static_cast<uint64_t>(size), start, end);
+  for (uint16_t y = start.y; y <= end.y; ++y) {
+    for (uint16_t x = start.x; x <= end.x; ++x) {
+      std::memcpy(core().run->find({x, y})->buffers[to].received(to_page), page(cb, index), static_cast<size_t>(size));
+    }
+  }
+}
+
 void Dataflow::noc_async_write_multicast(Cb cb, uint32_t index, uint32_t pages, CoreCoord start, CoreCoord end) {
   Run& run = *core().run;
-  if (!values()) {
-    const uint64_t bytes = static_cast<uint64_t>(pages) * get_page_size(cb);
-    state_->clock += cycles::kNocIssue * ((bytes + cycles::kNocMaxBurst - 1) / cycles::kNocMaxBurst);
-    core().noc_free =
-        std::max(core().noc_free, state_->clock) + static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle);
-    const auto hops = static_cast<uint64_t>(end.x - start.x + end.y - start.y + 1);
-    state_->outstanding = std::max(state_->outstanding, core().noc_free + cycles::kNocHop * hops);
-    run.report.noc_bytes += bytes;
-    return;
-  }
+  if (!values()) return multicast(static_cast<uint64_t>(pages) * get_page_size(cb), start, end);
   for (uint16_t y = start.y; y <= end.y; ++y) {
     for (uint16_t x = start.x; x <= end.x; ++x) {
       if (CoreCoord{x, y} == coord()) continue;

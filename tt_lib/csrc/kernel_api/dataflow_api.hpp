@@ -41,6 +41,9 @@ class Dataflow : public KernelContext {
   // Page `index` from the front of a CB, from `offset` on -> L1 of some core.
   void noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size);
 
+  // The same from the start of the page to the start of page `to_page` of CB `to` on all cores of a rectangle, this one too if it is there.
+  void noc_async_write_multicast_loopback_src(Cb cb, uint32_t index, CoreCoord start, CoreCoord end, Cb to, uint32_t to_page, int64_t size);
+
   struct Barrier {
     emulator::KernelState& state;
     bool await_ready() const;
@@ -87,6 +90,7 @@ class Dataflow : public KernelContext {
  private:
   void peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size);
   void check_range(Slot slot, int64_t offset, int64_t size, const char* call) const;
+  void multicast(uint64_t bytes, CoreCoord start, CoreCoord end);
   void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
   void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write);
 };

@@ -1,0 +1,123 @@
+// What the compute kernel of a reduction does with its accumulators.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "dnn/reduce_plan.hpp"
+
+namespace tt::dnn {
+
+// The compute kernel's own pages and its steps on them. In TimingOnly only the cycles count.
+class Accumulators {
+ public:
+  Accumulators(const ReducePlan& plan, const ReduceRoundPlan& round, Compute& k) : p_(round), k_(k) {
+    for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
+      value_[v] = k.new_page(plan.value, static_cast<uint32_t>(v));
+      accumulator_[v] = k.new_page(plan.accumulator, static_cast<uint32_t>(v));
+      spare_[v] = k.new_page(plan.spare, static_cast<uint32_t>(v));
+    }
+  }
+
+  // The first page of a unit starts the accumulators, the others are combined into them.
+  // `next` are the pages of the next call, null where they are not known.
+  void take(const ReduceStage& stage, const std::byte* const* pages, const std::byte* const* next, bool first, int64_t count) {
+    const bool as_they_are = p_.identity || stage.received;
+    if (first) {
+      lanes_ = count;
+      if (!as_they_are) return k_.run_tiles(p_.prologue, pages, accumulator_.data(), static_cast<uint32_t>(count), next);
+      for (size_t v = 0; v < p_.k() && k_.values(); ++v)
+        std::memcpy(accumulator_[v], pages[v], static_cast<size_t>(count * p_.element_size(v)));
+      return;
+    }
+    const size_t inputs = as_they_are ? p_.k() : p_.in.size();
+    std::copy_n(accumulator_.begin(), p_.k(), inputs_.begin());
+    std::copy_n(pages, inputs, inputs_.begin() + static_cast<ptrdiff_t>(p_.k()));
+    std::copy_n(next, inputs, next_.begin() + static_cast<ptrdiff_t>(p_.k()));
+    // Of several values the engine would set those aside which it overwrites.
+    const bool exchange = p_.k() > 1 && count == lanes_;
+    k_.run_tiles(as_they_are ? p_.combine : p_.step, inputs_.data(), exchange ? spare_.data() : accumulator_.data(),
+                 static_cast<uint32_t>(count), next_.data());
+    if (exchange) std::swap(accumulator_, spare_);
+  }
+
+  void fold(const ReduceLayout& layout, const ReduceLayout::Unit& unit) {
+    if (layout.batch > 1) {
+      fold_batch(unit.outers, layout.reduced, layout.inner);
+    } else if (layout.rows > 1) {
+      fold_lanes(std::min(layout.rows, layout.reduced), layout.inner);
+    }
+  }
+
+  const std::byte* value(size_t v) const { return accumulator_[v]; }
+
+ private:
+  using Pages = std::array<std::byte*, kMaxReducedValues>;
+
+  // Lanes [rows][width] of the accumulators -> [1][width].
+  void fold_lanes(int64_t rows, int64_t width) {
+    if (!p_.row_folds.empty() && width == 1) return fold_each(1, rows);
+    while (rows > 1) {
+      const int64_t half = rows / 2;
+      std::array<const std::byte*, kMaxReducedValues> high{};
+      for (size_t v = 0; v < p_.k() && k_.values(); ++v) high[v] = accumulator_[v] + (rows - half) * width * p_.element_size(v);
+      combine(accumulator_.data(), high.data(), accumulator_.data(), half * width);
+      rows -= half;
+    }
+  }
+
+  // Lanes [batch][rows][width] -> [batch][width]: halves are packed side by side, so that one step folds all rows.
+  void fold_batch(int64_t batch, int64_t rows, int64_t width) {
+    if (!p_.row_folds.empty() && width == 1) return fold_each(batch, rows);
+    while (rows > 1) {
+      const int64_t half = rows / 2, rest = rows - half;
+      pack(accumulator_, spare_, batch, rows, rest, half, width);  // the last `half` rows
+      pack(accumulator_, value_, batch, rows, 0, half, width);     // the first
+      combine(value_.data(), spare_.data(), value_.data(), batch * half * width);
+      if (rest > half) pack(accumulator_, spare_, batch, rows, half, 1, width);  // the one in the middle
+      for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
+        const auto bytes = static_cast<size_t>(width * p_.element_size(v));
+        for (int64_t b = 0; b < batch; ++b) {
+          std::byte* to = accumulator_[v] + static_cast<size_t>(b * rest) * bytes;
+          std::memcpy(to, value_[v] + static_cast<size_t>(b * half) * bytes, static_cast<size_t>(half) * bytes);
+          if (rest > half) std::memcpy(to + static_cast<size_t>(half) * bytes, spare_[v] + static_cast<size_t>(b) * bytes, bytes);
+        }
+      }
+      rows = rest;
+    }
+  }
+
+  void fold_each(int64_t count, int64_t length) {
+    for (size_t v = 0; v < p_.k(); ++v) {
+      k_.reduce_rows(p_.row_folds[v], accumulator_[v], static_cast<uint32_t>(count), static_cast<uint32_t>(length), spare_[v]);
+    }
+    std::swap(accumulator_, spare_);
+  }
+
+  void combine(const std::byte* const* accumulators, const std::byte* const* values, std::byte* const* outputs, int64_t count) {
+    std::copy_n(accumulators, p_.k(), inputs_.begin());
+    std::copy_n(values, p_.k(), inputs_.begin() + static_cast<ptrdiff_t>(p_.k()));
+    next_.fill(nullptr);
+    k_.run_tiles(p_.combine, inputs_.data(), outputs, static_cast<uint32_t>(count), next_.data());
+  }
+
+  void pack(const Pages& from, Pages& to, int64_t batch, int64_t rows, int64_t first, int64_t count, int64_t width) {
+    k_.charge(static_cast<uint64_t>(batch * count * width / 16));
+    for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
+      const auto bytes = static_cast<size_t>(width * p_.element_size(v));
+      for (int64_t b = 0; b < batch; ++b) {
+        std::memcpy(to[v] + static_cast<size_t>(b * count) * bytes, from[v] + static_cast<size_t>(b * rows + first) * bytes,
+                    static_cast<size_t>(count) * bytes);
+      }
+    }
+  }
+
+  const ReduceRoundPlan& p_;
+  Compute& k_;
+  int64_t lanes_ = 0;
+  Pages value_{}, accumulator_{}, spare_{};
+  std::array<const std::byte*, kMaxReducedValues + emulator::kMaxCircularBuffers> inputs_{}, next_{};
+};
+
+}  // namespace tt::dnn

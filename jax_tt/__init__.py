@@ -42,7 +42,7 @@ class Report:
     """What this process has done on its cards so far.
 
     Attributes:
-      programs_compiled: kernel programs built by the compiler.
+      programs_compiled: kernel programs built by the compiler; equal ones are shared and count once.
       programs_run: kernel programs run, each execution counted.
       modelled_seconds: time of all these runs on the card, by its performance model.
     """

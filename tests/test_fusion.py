@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from jax import lax
 
+import jax_tt
+
 RNG = np.random.default_rng(0)
 ALL = "assign_layouts,batch_chains,batch_reductions,fold_transposes,fuse_attention,fuse_epilogues,fuse_norms,fuse_parts,fuse_reductions,fuse_rows,fuse_writes,hoist_products,join_products,recompute"
 
@@ -651,3 +653,22 @@ def test_a_constant_that_several_products_read_is_brought_to_tiles_once():
     weights = f32(64, 64)
     made, _ = compiled(lambda x: jnp.tanh(jnp.tanh(x @ weights) @ weights) @ weights.T, (f32(40, 64),))
     assert made.as_text().count("constant of 16384 bytes TILE\n") == 2  # as it is, and transposed
+
+
+def test_equal_layers_share_their_programs():
+    card = jax.devices("tt")[0]
+
+    def layers(x, weights):
+        for w in weights:
+            x = x + jax.nn.gelu(x @ w)
+        return x
+
+    x, weights = f32(72, 136), [f32(136, 136) / 12 for _ in range(6)]
+    before = jax_tt.report().programs_compiled
+    compiled = jax.jit(layers).lower(*jax.device_put((x, weights), card)).compile()
+    assert "  6 programs, " in compiled.as_text()
+    assert jax_tt.report().programs_compiled - before <= 3  # in and out of L1
+    again = jax.jit(lambda x, weights: layers(x, weights)).lower(*jax.device_put((x, weights), card)).compile()
+    assert jax_tt.report().programs_compiled - before <= 3
+    np.testing.assert_array_equal(compiled(*jax.device_put((x, weights), card)), again(*jax.device_put((x, weights), card)))
+    np.testing.assert_allclose(again(*jax.device_put((x, weights), card)), layers(x, weights), rtol=2e-4, atol=2e-4)

@@ -125,8 +125,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     double seconds = 0;
     loops_ =
         std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
-    for_each_run(plan_.steps, [&](const RunStep& run) {
-      metal::log_program(run.program, chip, placement(run));
+    for_each_run(plan_.steps, [&](RunStep& run) {
+      run.program = metal::log_program(std::move(run.program), chip, placement(run));
       seconds += kLaunchSeconds + run.program->flops / kFlopsPerSecond;
       for (const metal::SlotSpec& slot : run.program->slots()) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
     });

@@ -12,6 +12,7 @@
 #include "dnn/chain_builder.hpp"
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_view.hpp"
+#include "dnn/program_cache.hpp"
 #include "emulator/fpu.hpp"
 #include "lowering/mentions.hpp"
 #include "metal/device.hpp"
@@ -60,7 +61,7 @@ class Fusion {
     spec_.name = "attention:" + a_.name + "," + r_.name;
     if (!dnn::fits(spec_, chip)) return std::nullopt;
     RunStep step;
-    step.program = std::make_shared<const metal::Program>(dnn::attention(spec_, chip));
+    step.program = dnn::shared_program(dnn::attention, spec_, chip);
     step.slots = std::move(slots_);
     step.slots.insert(step.slots.end(), outputs_.begin(), outputs_.end());
     const std::vector<StorageId> near = between_in_l1 ? between_that_fits(chip) : std::vector<StorageId>();

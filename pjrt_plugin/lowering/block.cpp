@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "dnn/eltwise.hpp"
+#include "dnn/program_cache.hpp"
 #include "lowering/chain.hpp"
 
 namespace tt::lowering {
@@ -142,7 +143,7 @@ void BlockLowering::write_view(const ir::Value* value, StorageId destination, Ac
     RunStep run;
     run.slots = table.storages();
     run.slots.push_back(destination);
-    run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));
+    run.program = dnn::shared_program(dnn::eltwise, spec, builder.chip);
     run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
     steps.push_back({std::move(run)});
   });

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "dnn/eltwise.hpp"
+#include "dnn/program_cache.hpp"
 
 namespace tt::lowering {
 
@@ -139,7 +140,7 @@ Step eltwise_step(PlanBuilder& builder, std::span<const Cluster> parts) {
   run.in_place = in_place_slots(spec);
   run.is_copy = spec.chain.ops.empty() && run.slots.size() == 1 && outputs.size() == 1 && run.in_place.size() == 1;
   run.slots.insert(run.slots.end(), outputs.begin(), outputs.end());
-  run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));
+  run.program = dnn::shared_program(dnn::eltwise, spec, builder.chip);
   run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
   return {std::move(run)};
 }

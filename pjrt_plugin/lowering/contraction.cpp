@@ -5,6 +5,7 @@
 #include "dnn/conv.hpp"
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_tiles.hpp"
+#include "dnn/program_cache.hpp"
 #include "dnn/tilize_operand.hpp"
 #include "emulator/fpu.hpp"
 #include "lowering/block.hpp"
@@ -60,7 +61,7 @@ class ProductOf : public Product {
     RunStep run;
     run.slots = table.storages();
     run.slots.insert(run.slots.end(), results.begin(), results.end());
-    run.program = std::make_shared<const metal::Program>(make(spec, builder.chip));
+    run.program = make(spec, builder.chip);
     if constexpr (std::is_same_v<Spec, dnn::MatmulSpec>) {
       run.product = std::make_shared<const Spec>(std::move(spec));
     }
@@ -70,7 +71,7 @@ class ProductOf : public Product {
  protected:
   virtual void bind(Spec& spec, dnn::Operand lhs, dnn::Operand rhs) const = 0;
   virtual AccessMap result_map() const = 0;
-  virtual metal::Program make(const Spec& spec, const emulator::ChipSpec& chip) const = 0;
+  virtual std::shared_ptr<const metal::Program> make(const Spec& spec, const emulator::ChipSpec& chip) const = 0;
 
   Spec spec_;
 
@@ -96,7 +97,9 @@ class MatrixProduct : public ProductOf<dnn::MatmulSpec> {
     spec.b = std::move(rhs);
   }
   AccessMap result_map() const override { return to_ ? *to_ : AccessMap::contiguous(dims()); }
-  metal::Program make(const dnn::MatmulSpec& spec, const emulator::ChipSpec& chip) const override { return dnn::matmul(spec, chip); }
+  std::shared_ptr<const metal::Program> make(const dnn::MatmulSpec& spec, const emulator::ChipSpec& chip) const override {
+    return dnn::shared_program(dnn::matmul, spec, chip);
+  }
 
  private:
   Dims dims() const { return {spec_.batch, spec_.m, spec_.n}; }
@@ -121,7 +124,9 @@ class Convolution : public ProductOf<dnn::ConvSpec> {
     spec.kernel = std::move(rhs);
   }
   AccessMap result_map() const override { return transpose(Source::dense(kNoStorage, DataType::kF32, dims_), order_)->map; }
-  metal::Program make(const dnn::ConvSpec& spec, const emulator::ChipSpec& chip) const override { return dnn::conv(spec, chip); }
+  std::shared_ptr<const metal::Program> make(const dnn::ConvSpec& spec, const emulator::ChipSpec& chip) const override {
+    return dnn::shared_program(dnn::conv, spec, chip);
+  }
 
  private:
   Dims dims_, order_;

@@ -7,6 +7,7 @@
 
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_tiles.hpp"
+#include "dnn/program_cache.hpp"
 #include "dnn/tilize_operand.hpp"
 #include "emulator/fpu.hpp"
 
@@ -119,7 +120,7 @@ class Layouts {
     spec.a_in_tiles |= a;
     spec.b_in_tiles |= b;
     spec.result_in_tiles |= result;
-    run.program = std::make_shared<const metal::Program>(dnn::matmul(spec, chip_));
+    run.program = dnn::shared_program(dnn::matmul, spec, chip_);
     run.product = std::make_shared<const dnn::MatmulSpec>(std::move(spec));
   }
 

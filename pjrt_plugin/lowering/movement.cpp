@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "dnn/eltwise.hpp"
+#include "dnn/program_cache.hpp"
 #include "lowering/block.hpp"
 
 namespace tt::lowering {
@@ -126,7 +127,7 @@ void copy_parts(BlockLowering& block, std::vector<std::pair<Source, AccessMap>> 
     RunStep run;
     run.slots = table.storages();
     run.slots.push_back(out);
-    run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, builder.chip));
+    run.program = dnn::shared_program(dnn::eltwise, spec, builder.chip);
     run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
     steps.push_back({std::move(run)});
   });

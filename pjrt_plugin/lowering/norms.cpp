@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "dnn/eltwise.hpp"
+#include "dnn/program_cache.hpp"
 #include "dnn/reduce.hpp"
 #include "lowering/mentions.hpp"
 #include "metal/device.hpp"
@@ -43,7 +44,7 @@ class Fusion {
     RunStep step;
     step.slots = slots_;
     step.slots.insert(step.slots.end(), outputs_.begin(), outputs_.end());
-    step.program = std::make_shared<const metal::Program>(dnn::reduce(spec_, chip));
+    step.program = dnn::shared_program(dnn::reduce, spec_, chip);
     step.in_place = in_place();
     spec_.l1_use = 0;
     step.reduction = std::make_shared<const ReduceSpec>(std::move(spec_));

@@ -117,12 +117,12 @@ struct Fusions {
 bool only_moves(const RunStep& run);  // whether its program computes nothing
 
 // The programs of a sequence and of all that it contains, in order.
-template <class Visit>
-void for_each_run(const Sequence& steps, const Visit& visit) {
-  for (const Step& step : steps) {
-    if (const auto* run = std::get_if<RunStep>(&step.action)) {
+template <class Steps, class Visit>
+void for_each_run(Steps& steps, const Visit& visit) {
+  for (auto& step : steps) {
+    if (auto* run = std::get_if<RunStep>(&step.action)) {
       visit(*run);
-    } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+    } else if (auto* loop = std::get_if<WhileStep>(&step.action)) {
       for_each_run(*loop->condition, visit);
       for_each_run(*loop->body, visit);
     } else {

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/error.hpp"
+#include "dnn/program_cache.hpp"
 #include "dnn/reduce.hpp"
 #include "dnn/row_fold.hpp"
 #include "lowering/assembly.hpp"
@@ -66,7 +67,7 @@ class Assembled {
     RunStep run;
     run.slots = table_.storages();
     run.slots.insert(run.slots.end(), outputs_.begin(), outputs_.end());
-    run.program = std::make_shared<const metal::Program>(dnn::reduce(spec_, builder_.chip));
+    run.program = dnn::shared_program(dnn::reduce, spec_, builder_.chip);
     run.reduction = std::make_shared<const dnn::ReduceSpec>(std::move(spec_));
     steps.push_back({std::move(run)});
   }

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "dnn/fused_rows.hpp"
+#include "dnn/program_cache.hpp"
 #include "lowering/chain.hpp"
 #include "lowering/cluster.hpp"
 
@@ -290,7 +291,7 @@ class SingleStep {
     RunStep run;
     run.slots = table_.storages();
     run.slots.insert(run.slots.end(), outputs_.begin(), outputs_.end());
-    run.program = std::make_shared<const metal::Program>(dnn::fused_rows(spec_, builder_.chip));
+    run.program = dnn::shared_program(dnn::fused_rows, spec_, builder_.chip);
     return {std::move(run)};
   }
 
@@ -346,7 +347,7 @@ void emit_rows(PlanBuilder& builder, std::span<const std::pair<NodeId, Node>> no
     RunStep run;
     run.slots = built.inputs;
     run.slots.insert(run.slots.end(), built.outputs.begin(), built.outputs.end());
-    run.program = std::make_shared<const metal::Program>(dnn::fused_rows(built.spec, builder.chip));
+    run.program = dnn::shared_program(dnn::fused_rows, built.spec, builder.chip);
     run.rows = std::make_shared<const RowSpec>(built.spec);
     steps.push_back({std::move(run)});
     return;

@@ -7,6 +7,7 @@
 #include "dnn/eltwise.hpp"
 #include "dnn/matmul.hpp"
 #include "dnn/matmul_view.hpp"
+#include "dnn/program_cache.hpp"
 #include "lowering/mentions.hpp"
 
 namespace tt::lowering {
@@ -102,7 +103,7 @@ std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool i
     const int64_t dims[3] = {spec.batch, spec.m, spec.n};
     if (!dnn::split_dims(*destination(write), dims)) return std::nullopt;
     RunStep run = with_write(maker, write, spec, *result, instead);
-    run.program = std::make_shared<const metal::Program>(dnn::matmul(spec, chip));
+    run.program = dnn::shared_program(dnn::matmul, spec, chip);
     run.product = std::make_shared<const dnn::MatmulSpec>(std::move(spec));
     return run;
   }
@@ -122,7 +123,7 @@ std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool i
   } else {
     results.push_back(std::move(stored));
   }
-  run.program = std::make_shared<const metal::Program>(dnn::eltwise(spec, chip));
+  run.program = dnn::shared_program(dnn::eltwise, spec, chip);
   run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
   return run;
 }

@@ -19,6 +19,7 @@ struct AttentionSpec {
   TileProgram last;                        // of the sums of the second product and the extras
   std::vector<Operand> last_extras = {};   // over [batch, m, v]
   Result result;                           // over [batch, m, v]
+  bool operator==(const AttentionSpec&) const = default;
 };
 
 bool fits(const AttentionSpec& spec, const ChipSpec& chip);  // whether some rows can be worked on in L1

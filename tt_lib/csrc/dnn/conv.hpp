@@ -16,6 +16,7 @@ struct ConvSpec {
     int64_t pad_low = 0;            // before the dilated input; may be negative
     int64_t input_dilation = 1, window_dilation = 1;
     bool reversed = false;  // the window
+    bool operator==(const Spatial&) const = default;
   };
   std::string name;
   int64_t batch, in_features, out_features;  // of input and output as a whole
@@ -28,6 +29,7 @@ struct ConvSpec {
   TileProgram epilogue = {};         // as in MatmulSpec
   std::vector<Operand> extras = {};  // over [batch / batch_groups, spatial..., out_features]
   std::vector<Result> results;       // over the same
+  bool operator==(const ConvSpec&) const = default;
 };
 
 bool takes_extra(const ConvSpec& spec, const AccessMap& map);  // whether an extra operand may have this map

@@ -11,6 +11,7 @@ struct EltwisePart {
   int64_t elements;
   std::vector<Operand> operands;  // chain.inputs[i] is operands[i]
   std::vector<Result> results;    // chain.outputs[i] goes to results[i]
+  bool operator==(const EltwisePart&) const = default;
 };
 
 // Several parts under one chain, such as the updates of all parameters, share one program and its cores.
@@ -20,6 +21,7 @@ struct EltwiseSpec {
   std::vector<int64_t> output_bytes;  // output buffers: the slots after them
   TileProgram chain;
   std::vector<EltwisePart> parts;  // operand i has one type in all parts
+  bool operator==(const EltwiseSpec&) const = default;
 };
 
 // At most this many operands plus results: one circular buffer each.

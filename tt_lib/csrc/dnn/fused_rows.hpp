@@ -23,6 +23,7 @@ struct RowStep {
   TileProgram chain = {};
   emulator::TileOpcode fold = emulator::TileOpcode::kAdd;  // kAdd, kMul, kMax or kMin
   std::vector<RowValue> inputs, outputs;
+  bool operator==(const RowStep&) const = default;
 };
 
 struct RowSpec {
@@ -35,6 +36,7 @@ struct RowSpec {
   std::vector<DataType> pages;        // values over [rows, n] that stay in L1
   std::vector<DataType> elements;     // values over [rows] that stay in L1; of 4 or 8 bytes
   std::vector<RowStep> steps;
+  bool operator==(const RowSpec&) const = default;
 };
 
 bool fits(const RowSpec& spec, const ChipSpec& chip);  // in L1 and the circular buffers

@@ -19,6 +19,7 @@ struct MatmulSpec {
   TileProgram epilogue = {};          // inputs: the sum (accumulator type), then the extras; without outputs: a conversion to the result
   std::vector<Operand> extras = {};   // over [batch, m, n]
   std::vector<Result> results;        // over [batch, m, n]; epilogue.outputs[i] goes to results[i]
+  bool operator==(const MatmulSpec&) const = default;
 };
 
 Program matmul(const MatmulSpec& spec, const ChipSpec& chip);

@@ -29,6 +29,7 @@ struct DynamicIndex {
   DataType type;  // an integer type
   int64_t stride;
   int64_t limit;
+  bool operator==(const DynamicIndex&) const = default;
 };
 
 inline constexpr size_t kNoBuffer = std::numeric_limits<size_t>::max();
@@ -41,6 +42,7 @@ struct Operand {
   AccessMap map;
   std::vector<std::byte> pad = {};  // one element, when the map is padded
   std::vector<DynamicIndex> indices = {};
+  bool operator==(const Operand&) const = default;
 };
 
 // Where a result goes: output buffer `buffer` (counted among the outputs), through `map`.
@@ -49,6 +51,7 @@ struct Result {
   DataType type = DataType::kF32;
   AccessMap map;
   std::vector<DynamicIndex> indices = {};
+  bool operator==(const Result&) const = default;
 };
 
 // Units [first, first + count) of some work, for one core.

@@ -30,7 +30,8 @@ class SpecHash {
  private:
   void add(size_t value) { value_ = (value_ ^ value) * 0x9e3779b97f4a7c15ULL + (value_ >> 29); }
   void add(const TileProgram& chain) {
-    for (const emulator::TileOp& op : chain.ops) add(static_cast<size_t>(op.code) << 32 ^ op.imm ^ size_t{op.a} << 16 ^ size_t{op.dst} << 48);
+    for (const emulator::TileOp& op : chain.ops)
+      add(static_cast<size_t>(op.code) << 32 ^ op.imm ^ size_t{op.a} << 16 ^ size_t{op.dst} << 48);
   }
   void add(const AccessMap& map) {
     add(static_cast<size_t>(map.offset));
@@ -43,8 +44,10 @@ class SpecHash {
       for (const auto& part : spec.parts) add_maps(part.operands), add_maps(part.results);
     }
     if constexpr (requires { spec.epilogue; }) add(spec.epilogue);
-    if constexpr (requires { spec.prologue; }) add(spec.prologue);
     if constexpr (requires { spec.operands.front().map; }) add_maps(spec.operands);
+    if constexpr (requires { spec.rounds; }) {
+      for (const auto& round : spec.rounds) add(round.prologue), add_parts(round);
+    }
     if constexpr (requires { spec.a.map; }) add(spec.a.map), add(spec.b.map);
     if constexpr (requires { spec.steps.front().chain; }) {
       for (const auto& step : spec.steps) add(step.chain);
@@ -61,6 +64,10 @@ class SpecHash {
 template <class Spec>
 class ProgramCache {
  public:
+  size_t size() const {  // programs that somebody holds, and some of which are gone
+    std::lock_guard lock(mutex_);
+    return entries_.size();
+  }
   static ProgramCache& instance() {
     static ProgramCache cache;
     return cache;
@@ -100,7 +107,7 @@ class ProgramCache {
     return nullptr;
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_multimap<size_t, Entry> entries_;
   size_t purge_at_ = kFew;
 };

@@ -11,6 +11,7 @@ namespace tt::dnn {
 // read, of an elementwise one each its own part.
 struct RoundResult {
   size_t round, result;
+  bool operator==(const RoundResult&) const = default;
 };
 
 // k values over [outer, reduced, inner] become k values over [outer, inner], where extras and results lie. A round that combines nothing is
@@ -25,6 +26,7 @@ struct ReduceRound {
   std::vector<std::optional<RoundResult>> operands_from = {}, extras_from = {};  // what these are instead of memory; empty: none
 
   bool reduces() const { return !combine.outputs.empty(); }
+  bool operator==(const ReduceRound&) const = default;
 };
 
 // The iteration space of the operands is [outer, reduced, inner], row-major.
@@ -36,6 +38,7 @@ struct ReduceSpec {
   std::vector<ReduceRound> rounds = std::vector<ReduceRound>(1);
   int64_t parts = 1;   // divides `reduced`: cores reduce one part each and send what they have to the cores that join the parts
   int64_t l1_use = 0;  // bytes of each core's L1 that others need: operands of several rounds stay in L1 where the rest has room for them
+  bool operator==(const ReduceSpec&) const = default;
 };
 
 // `reduced` must not be 0, and the first round reduces. Each value is x0 . x1 . ... in an order that depends on the sizes alone; parts

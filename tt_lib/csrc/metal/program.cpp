@@ -92,6 +92,12 @@ emulator::LaunchPlan Program::plan() const {
   return plan;
 }
 
+Program Program::without_runs() const {
+  Program copy = *this;
+  copy.runs_ = 0;
+  return copy;
+}
+
 std::string Program::text() const {
   std::string out = cat("program ", name_, " on ", cores_.size(), cores_.size() == 1 ? " core" : " cores");
   if (!cores_.empty()) {

@@ -1,7 +1,9 @@
 // A list of programs with one estimate each. Programs that nobody else holds any more become sums when the list grows long.
 #include "metal/program_log.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "emulator/scheduler.hpp"
@@ -19,11 +21,10 @@ struct Entry {
 
 struct Log {
   std::mutex mutex;
-  std::vector<Entry> entries;
+  std::unordered_map<const Program*, std::vector<Entry>> entries;  // of a program, under each of its placements
+  size_t retire_at = 4096;
   ProgramTotals gone;  // of programs that are no longer there
 };
-
-constexpr size_t kLong = 4096;  // programs
 
 Log& log() {
   static auto* const instance = new Log;
@@ -40,26 +41,39 @@ void add(Entry& entry, ProgramTotals& totals) {
   totals.seconds += entry.seconds * static_cast<double>(runs);
 }
 
+// The first entry goes last: its program's address is the key.
 void retire(Log& log) {
-  std::erase_if(log.entries, [&](Entry& entry) {
-    const bool is_last = entry.program.use_count() == 1;
-    if (is_last) add(entry, log.gone);
-    return is_last;
-  });
+  for (auto at = log.entries.begin(); at != log.entries.end();) {
+    std::vector<Entry>& entries = at->second;
+    while (!entries.empty() && entries.back().program.use_count() == 1) {
+      add(entries.back(), log.gone);
+      entries.pop_back();
+    }
+    at = entries.empty() ? log.entries.erase(at) : std::next(at);
+  }
+  log.retire_at = std::max<size_t>(4096, 2 * log.entries.size());
 }
 
 }  // namespace
 
-void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip, std::vector<emulator::BufferType> placement) {
+std::shared_ptr<const Program> log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip,
+                                           std::vector<emulator::BufferType> placement) {
   std::lock_guard lock(log().mutex);
-  if (log().entries.size() >= kLong && log().entries.size() == log().entries.capacity()) retire(log());
-  log().entries.push_back({std::move(program), &chip, std::move(placement)});
+  if (log().entries.size() >= log().retire_at) retire(log());
+  std::vector<Entry>& entries = log().entries[program.get()];
+  const auto known = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.placement == placement; });
+  if (known != entries.end()) return known->program;
+  if (!entries.empty()) program = std::make_shared<const Program>(program->without_runs());
+  entries.push_back({program, &chip, std::move(placement)});
+  return program;
 }
 
 ProgramTotals program_totals() {
   std::lock_guard lock(log().mutex);
   ProgramTotals totals = log().gone;
-  for (Entry& entry : log().entries) add(entry, totals);
+  for (auto& [program, entries] : log().entries) {
+    for (Entry& entry : entries) add(entry, totals);
+  }
   return totals;
 }
 

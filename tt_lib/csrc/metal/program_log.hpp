@@ -14,8 +14,9 @@ struct ProgramTotals {
   double seconds = 0;  // modelled, all runs together
 };
 
-// `placement`: the memory of each slot.
-void log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip, std::vector<emulator::BufferType> placement = {});
+// `placement`: the memory of each slot. Returns the program whose runs count for this placement: a copy where others run it under another.
+std::shared_ptr<const Program> log_program(std::shared_ptr<const Program> program, const emulator::ChipSpec& chip,
+                                           std::vector<emulator::BufferType> placement = {});
 ProgramTotals program_totals();  // estimates each program that has run, once
 
 }  // namespace tt::metal

@@ -25,8 +25,9 @@ void Buffer::give_back(std::shared_ptr<metal::Buffer> taken) {
 }
 
 void Buffer::must_be_there(const char* call) const {
-  require(data != nullptr, "[", call, "] the array ", to_string(type), " has been ", gone == nullptr ? "deleted" : gone,
-          " and can no longer be used; keep a copy of what you need, or do not donate it");
+  if (data != nullptr) return;
+  fail(ErrorCategory::kInvalidArgument, "[", call, "] the array ", to_string(type), " has been ", gone == nullptr ? "deleted" : gone,
+       " and can no longer be used; keep a copy of what you need, or do not donate it");
 }
 
 void Buffer::drop(const char* how) {

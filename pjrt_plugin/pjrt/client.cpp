@@ -173,8 +173,8 @@ bool is_dense(std::span<const int64_t> dims, std::span<const int64_t> strides, i
 int64_t checked_bytes(std::span<const int64_t> dims, int64_t element) {
   int64_t bytes = element;
   for (const int64_t dim : dims) {
-    require(dim >= 0 && !__builtin_mul_overflow(bytes, dim, &bytes), "[buffer_from_host] no array has the dimensions ",
-            tt::to_string(dims));
+    if (dim < 0 || __builtin_mul_overflow(bytes, dim, &bytes))
+      fail(ErrorCategory::kInvalidArgument, "[buffer_from_host] no array has the dimensions ", tt::to_string(dims));
   }
   return bytes;
 }
@@ -187,8 +187,8 @@ void buffer_from_host(BufferFromHost& args) {
   Device& device = args.memory != nullptr ? *args.memory->device : args.device != nullptr ? *args.device : args.client->lookup(0);
   const int64_t element = size_of(type), bytes = checked_bytes(dims, element);
   const std::span<const int64_t> strides(args.byte_strides, args.num_byte_strides);
-  require(strides.empty() || strides.size() == dims.size(), "[buffer_from_host] ", strides.size(), " strides for an array ",
-          tt::to_string(dims));
+  if (!strides.empty() && strides.size() != dims.size())
+    fail(ErrorCategory::kInvalidArgument, "[buffer_from_host] ", strides.size(), " strides for an array ", tt::to_string(dims));
   const bool dense = strides.empty() || bytes == 0 || is_dense(dims, strides, element);
   const bool may_adopt = args.semantics == HostSemantics::kImmutableZeroCopy || args.semantics == HostSemantics::kMutableZeroCopy;
   auto buffer = std::make_unique<Buffer>();

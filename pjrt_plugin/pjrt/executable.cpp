@@ -115,14 +115,17 @@ class Arguments {
 
   void bind(const Device& device, std::span<const int64_t> kept) {
     const std::vector<uint8_t>& donated = program_.donated_parameters();
+    twice_ = std::find(donated.begin(), donated.end(), uint8_t{1}) != donated.end() && has_one_twice();
     for (size_t i = 0; i < count_; ++i) {
       if (donated[i] && std::find(kept.begin(), kept.end(), static_cast<int64_t>(i)) == kept.end()) donate(i);
     }
     for (size_t i = 0; i < count_; ++i) {
       if ((flags()[i] & kTaken) == 0) data()[i] = given_[i]->use("execute");
       const ir::Type &type = given_[i]->type, &expected = program_.parameters()[i];
-      require(type == expected, "[execute] argument ", i, " of ", program_.name(), " is ", to_string(type), ", expected ",
-              to_string(expected));
+      if (type != expected) [[unlikely]] {
+        fail(ErrorCategory::kInvalidArgument, "[execute] argument ", i, " of ", program_.name(), " is ", to_string(type), ", expected ",
+             to_string(expected));
+      }
       require(given_[i]->device == &device, "[execute] argument ", i, " of ", program_.name(), " is on device ", given_[i]->device->id,
               ", the program runs on device ", device.id);
     }
@@ -146,7 +149,7 @@ class Arguments {
   uint8_t* flags() { return many_.empty() ? few_flags_.data() : many_flags_.data(); }
 
   void donate(size_t i) {
-    for (size_t j = 0; j < count_; ++j) {
+    for (size_t j = 0; j < count_ && twice_; ++j) {
       require(i == j || given_[i] != given_[j], "[execute] ", program_.name(), " donates argument ", i,
               ", but the same array is also argument ", j, "; pass a copy, or do not donate it");
     }
@@ -154,9 +157,16 @@ class Arguments {
     flags()[i] = kTaken;
   }
 
+  bool has_one_twice() const {
+    std::vector<Buffer*> sorted(given_, given_ + count_);
+    std::sort(sorted.begin(), sorted.end());
+    return std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  }
+
   const executable::Executable& program_;
   Buffer* const* given_;
   size_t count_;
+  bool twice_ = false;  // an array is two arguments
   std::array<std::shared_ptr<metal::Buffer>, kFew> few_;
   std::array<uint8_t, kFew> few_flags_{};
   std::vector<std::shared_ptr<metal::Buffer>> many_;

@@ -43,6 +43,7 @@ template <class... Parts>
   throw Error(category, cat(parts...));
 }
 
+// The parts are evaluated whether it fails or not: what runs often and has to make text for them asks itself and calls fail.
 template <class... Parts>
 void require(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]]

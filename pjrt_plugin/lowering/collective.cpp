@@ -40,7 +40,7 @@ void lower_among_all(BlockLowering& block, const ir::Operation& operation) {
   require(operation.operands().size() == count, operation.operands().size(), " operands and ", count, " results");
   for (size_t i = 0; i < count; ++i) {
     const ir::Type &from = operation.operand(i)->type(), &to = operation.result(i)->type();
-    require(from == to, "from ", to_string(from), " to ", to_string(to), ", one device gets what it gives");
+    require(from == to, "from ", Text(from), " to ", Text(to), ", one device gets what it gives");
   }
   pass_on(block, operation);
 }

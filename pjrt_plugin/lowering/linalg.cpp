@@ -110,7 +110,7 @@ void lower_sink(BlockLowering& block, const ir::Operation& operation) { block.de
 void lower_pivoted_qr(BlockLowering& block, const ir::Operation& operation) {
   const dnn::PivotedQrSpec spec{"pivoted_qr", working_type_of(operation), dims_of(operation, 0)};
   const DataType given = operation.operand(1)->type().element;
-  require(given == DataType::kS32, "[custom_call] \"PivotedQr\" with pivots ", to_string(operation.operand(1)->type()), ", expected i32");
+  require(given == DataType::kS32, "[custom_call] \"PivotedQr\" with pivots ", Text(operation.operand(1)->type()), ", expected i32");
   run_on_all(block, operation, [&] { return dnn::pivoted_qr(spec, block.builder.chip); });
 }
 

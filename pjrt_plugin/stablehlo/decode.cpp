@@ -175,19 +175,19 @@ PayloadType Tables::builtin_type(Bytes& b) {
 }
 
 ir::DenseElements Tables::elements(const Type& type, std::span<const std::byte> raw) {
-  require(type.is_tensor(), "[payload] a constant of type ", to_string(type));
+  require(type.is_tensor(), "[payload] a constant of type ", Text(type));
   const auto count = static_cast<size_t>(type.num_elements());
   const auto size = static_cast<size_t>(size_of(type.element));
   ir::DenseElements out{type, false, nullptr};
   std::vector<std::byte> bytes;
   if (type.element == DataType::kPred) {
     const bool all = raw.size() == 1 && (raw[0] == std::byte{0xFF} || raw[0] == std::byte{0});
-    require(all || raw.size() == (count + 7) / 8, "[payload] a constant of type ", to_string(type), " with ", raw.size(), " bytes");
+    require(all || raw.size() == (count + 7) / 8, "[payload] a constant of type ", Text(type), " with ", raw.size(), " bytes");
     out.splat = all && count != 1;
     bytes.resize(all ? 1 : count);
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = (raw[i / 8] >> (i % 8)) & std::byte{1};
   } else {
-    require(raw.size() == size || raw.size() == size * count, "[payload] a constant of type ", to_string(type), " with ", raw.size(),
+    require(raw.size() == size || raw.size() == size * count, "[payload] a constant of type ", Text(type), " with ", raw.size(),
             " bytes");
     out.splat = raw.size() == size && count != 1;
     bytes.assign(raw.begin(), raw.end());

@@ -358,7 +358,7 @@ class Reader {
                                                      std::move(raw.result_types), *raw.location);
     operation->discardable() = std::move(raw.attributes);
     if (!raw.property_names->empty()) {
-      require(raw.properties.has_value(), "[payload] ", raw.name, " at ", to_string(*raw.location), " has no properties");
+      require(raw.properties.has_value(), "[payload] ", raw.name, " at ", Text(*raw.location), " has no properties");
       read_properties(raw, *raw.properties, *operation);
     }
     read_regions(b, scope, mask, [&](Bytes& bytes, Scope& inner, size_t) { read_block(bytes, inner, operation->add_region()); });
@@ -379,7 +379,7 @@ class Reader {
         algorithm.emplace_back(property.algorithm_part, std::move(value));
       }
     }
-    require(b.at_end(), "[payload] ", raw.name, " at ", to_string(*raw.location), " has more properties than StableHLO 1.13.7 gives it");
+    require(b.at_end(), "[payload] ", raw.name, " at ", Text(*raw.location), " has more properties than StableHLO 1.13.7 gives it");
     set_algorithm(std::move(algorithm), operation);
   }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.hpp"
+
 namespace tt {
 
 enum class ErrorCategory {
@@ -43,7 +45,7 @@ template <class... Parts>
   throw Error(category, cat(parts...));
 }
 
-// The parts are evaluated whether it fails or not: what runs often and has to make text for them asks itself and calls fail.
+// The parts are evaluated whether it fails or not: Text(x) instead of to_string(x).
 template <class... Parts>
 void require(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]]

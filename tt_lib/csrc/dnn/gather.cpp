@@ -156,10 +156,10 @@ void validate(const GatherSpec& spec) {
           " slice sizes, expected one per operand dimension: ", rank);
   for (size_t d = 0; d < rank; ++d) {
     require(spec.slice_sizes[d] >= 0 && spec.slice_sizes[d] <= spec.operand_dims[d], "[", spec.name, "] slice sizes ",
-            to_string(spec.slice_sizes), " exceed the operand ", to_string(spec.operand_dims));
+            Text(spec.slice_sizes), " exceed the operand ", Text(spec.operand_dims));
   }
   const auto components = static_cast<int64_t>(spec.start_index_map.size());
-  require(index_vectors(spec).components() == components, "[", spec.name, "] start indices ", to_string(spec.indices_dims), " have ",
+  require(index_vectors(spec).components() == components, "[", spec.name, "] start indices ", Text(spec.indices_dims), " have ",
           index_vectors(spec).components(), " components, start_index_map names ", components);
   require(spec.operand_batching_dims.size() == spec.start_indices_batching_dims.size(), "[", spec.name, "] has ",
           spec.operand_batching_dims.size(), " operand batching dimensions and ", spec.start_indices_batching_dims.size(),

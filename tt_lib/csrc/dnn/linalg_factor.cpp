@@ -207,7 +207,7 @@ Program pivoted_qr(const PivotedQrSpec& spec, const ChipSpec& chip) {
 
 Program householder_product(const HouseholderProductSpec& spec, const ChipSpec& chip) {
   const auto [batch, m, n] = matrix_dims(spec.name, spec.dims);
-  require(m >= n && spec.count <= n, "[", spec.name, "] of ", spec.count, " vectors in ", to_string(spec.dims),
+  require(m >= n && spec.count <= n, "[", spec.name, "] of ", spec.count, " vectors in ", Text(spec.dims),
           ", expected no more vectors than columns and no more columns than rows");
   const int64_t bytes = m * n * size_of(spec.type);
   Program program(spec.name);

@@ -65,14 +65,14 @@ void add_matrix_kernel(Program& program, MatrixWork work, const ChipSpec& chip) 
 }
 
 MatrixDims matrix_dims(const std::string& op, const Dims& dims) {
-  require(dims.size() >= 2, "[", op, "] of ", to_string(dims), ", expected matrices");
+  require(dims.size() >= 2, "[", op, "] of ", Text(dims), ", expected matrices");
   const size_t rank = dims.size();
   return {volume(std::span(dims).first(rank - 2)), dims[rank - 2], dims[rank - 1]};
 }
 
 MatrixDims square_dims(const std::string& op, const Dims& dims) {
   const MatrixDims out = matrix_dims(op, dims);
-  require(out.rows == out.columns, "[", op, "] of ", to_string(dims), ", expected square matrices");
+  require(out.rows == out.columns, "[", op, "] of ", Text(dims), ", expected square matrices");
   return out;
 }
 

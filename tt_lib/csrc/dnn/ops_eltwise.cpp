@@ -214,7 +214,7 @@ Tensor unary(std::string_view op, const Tensor& x) {
 
 Tensor binary(std::string_view op, const Tensor& a, const Tensor& b) {
   const Binary function = find(kBinary, op);
-  require(a.shape() == b.shape(), "[", op, "] shapes differ: a is ", to_string(a.shape()), ", b is ", to_string(b.shape()),
+  require(a.shape() == b.shape(), "[", op, "] shapes differ: a is ", Text(a.shape()), ", b is ", Text(b.shape()),
           "; see bcast for rows, columns and single elements");
   const AutoFormat inputs(op, {&a, &b});
   return binary_views(op, inputs, {view(inputs[0]), view(inputs[1])}, function);
@@ -224,11 +224,11 @@ Tensor bcast(const Tensor& a, const Tensor& b, BcastMath math, AlongDim dim) {
   constexpr Binary kMath[] = {two<TileOpcode::kAdd>, two<TileOpcode::kSub>, two<TileOpcode::kMul>};
   const Dims &to = a.shape(), &from = b.shape();
   require(from[0] * from[1] == 1 || (from[0] == to[0] && from[1] == to[1]),
-          "[bcast] Broadcast is currently only supported when bN*bC=1 or N & C match: a is ", to_string(to), ", b is ", to_string(from));
-  require(dim != AlongDim::kH || from[3] == to[3], "[bcast] along H both need the same X: a is ", to_string(to), ", b is ",
-          to_string(from));
-  require(dim != AlongDim::kW || from[2] == to[2], "[bcast] along W both need the same Y: a is ", to_string(to), ", b is ",
-          to_string(from));
+          "[bcast] Broadcast is currently only supported when bN*bC=1 or N & C match: a is ", Text(to), ", b is ", Text(from));
+  require(dim != AlongDim::kH || from[3] == to[3], "[bcast] along H both need the same X: a is ", Text(to), ", b is ",
+          Text(from));
+  require(dim != AlongDim::kW || from[2] == to[2], "[bcast] along W both need the same Y: a is ", Text(to), ", b is ",
+          Text(from));
   const AutoFormat inputs("bcast", {&a, &b});
   tensor::Groups groups = tensor::layout_groups(inputs[1].layout(), from);
   for (size_t d = 0; d < 2; ++d) {

@@ -31,14 +31,14 @@ Tensor run_product(std::string_view op, const AutoFormat& inputs, Spec spec, con
 
 Tensor matmul_into(std::string_view op, const Tensor& a, const Tensor& b, Layout layout) {
   const Dims &as = a.shape(), &bs = b.shape();
-  require(as[3] == bs[2], "[", op, "] Dimension K (A.shape[3] and B.shape[2]) must match: a is ", to_string(as), ", b is ", to_string(bs));
+  require(as[3] == bs[2], "[", op, "] Dimension K (A.shape[3] and B.shape[2]) must match: a is ", Text(as), ", b is ", Text(bs));
   const bool shared = bs[0] * bs[1] == 1;
-  require(shared || (as[0] == bs[0] && as[1] == bs[1]), "[", op, "] batches differ: a is ", to_string(as), ", b is ", to_string(bs));
+  require(shared || (as[0] == bs[0] && as[1] == bs[1]), "[", op, "] batches differ: a is ", Text(as), ", b is ", Text(bs));
   const AutoFormat inputs(op, {&a, &b});
   const Dims shape{as[0], as[1], as[2], bs[3]};
   if (!tensor::fits(layout, shape)) layout = Layout::kRowMajor;
   const TensorSpec result = inputs.result(shape, layout, inputs.type());
-  require(volume(as) > 0 && volume(bs) > 0, "[", op, "] empty operands: a is ", to_string(as), ", b is ", to_string(bs));
+  require(volume(as) > 0 && volume(bs) > 0, "[", op, "] empty operands: a is ", Text(as), ", b is ", Text(bs));
   MatmulSpec spec{};
   // One matrix for all batches: they stand below each other.
   spec.batch = shared ? 1 : as[0] * as[1];
@@ -51,13 +51,13 @@ Tensor matmul_into(std::string_view op, const Tensor& a, const Tensor& b, Layout
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  require(b.shape()[0] * b.shape()[1] == 1, "[matmul] b must be one matrix [1,1,S,X], got ", to_string(b.shape()), "; see bmm for batches");
+  require(b.shape()[0] * b.shape()[1] == 1, "[matmul] b must be one matrix [1,1,S,X], got ", Text(b.shape()), "; see bmm for batches");
   return matmul_into("matmul", a, b, a.layout());
 }
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
-  require(a.shape()[0] == b.shape()[0] && a.shape()[1] == b.shape()[1], "[bmm] batches differ: a is ", to_string(a.shape()), ", b is ",
-          to_string(b.shape()));
+  require(a.shape()[0] == b.shape()[0] && a.shape()[1] == b.shape()[1], "[bmm] batches differ: a is ", Text(a.shape()), ", b is ",
+          Text(b.shape()));
   return matmul_into("bmm", a, b, a.layout());
 }
 
@@ -69,9 +69,9 @@ Tensor conv(const Tensor& a, const Tensor& b, std::span<const int64_t> conv_para
   require(shape[0] == 1, "[conv] a batch of ", shape[0], ", expected 1");
   const int64_t channels = shape[1], kh = conv_params[0], kw = conv_params[1];
   require(kh > 0 && kw > 0 && conv_params[2] > 0 && conv_params[3] > 0 && conv_params[4] >= 0 && conv_params[5] >= 0, "[conv] conv_params ",
-          to_string(conv_params), ": kernel and stride must be positive, padding not negative");
+          Text(conv_params), ": kernel and stride must be positive, padding not negative");
   const int64_t k = kh * kw * channels;
-  require(b.shape()[0] * b.shape()[1] == 1 && b.shape()[2] >= k, "[conv] the weight matrix is ", to_string(b.shape()), ", expected [1,1,",
+  require(b.shape()[0] * b.shape()[1] == 1 && b.shape()[2] >= k, "[conv] the weight matrix is ", Text(b.shape()), ", expected [1,1,",
           k, " or more,O]; see convert_conv_weight_tensor_to_tiled_layout");
   const AutoFormat inputs("conv", {&a, &b});
   ConvSpec spec{};

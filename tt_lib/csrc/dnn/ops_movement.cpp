@@ -26,7 +26,7 @@ Tensor in_rows(std::string_view op, const AutoFormat& inputs) {
 }  // namespace
 
 Tensor to_layout(std::string_view op, const Tensor& x, Layout layout) {
-  require(tensor::fits(layout, x.shape()), "[", op, "] Last 2 dims of input shape must be multiples of 32, got ", to_string(x.shape()),
+  require(tensor::fits(layout, x.shape()), "[", op, "] Last 2 dims of input shape must be multiples of 32, got ", Text(x.shape()),
           "; see tilize_with_val_padding");
   const AutoFormat inputs(op, {&x});
   if (inputs[0].layout() == layout) return inputs[0];
@@ -39,11 +39,11 @@ Tensor pad(std::string_view op, const Tensor& x, std::span<const int64_t> shape,
   check_four(op, "the start", start);
   const Dims to(shape.begin(), shape.end());
   for (size_t d = 0; d < 4; ++d) {
-    require(start[d] == 0, "[", op, "] On device padding only supports start indices of 0, got ", to_string(start),
+    require(start[d] == 0, "[", op, "] On device padding only supports start indices of 0, got ", Text(start),
             "; Tensor.pad pads on the host at any position");
-    require(to[d] >= x.shape()[d], "[", op, "] dimension ", d, " of ", to_string(x.shape()), " does not fit into ", to_string(to));
+    require(to[d] >= x.shape()[d], "[", op, "] dimension ", d, " of ", Text(x.shape()), " does not fit into ", Text(to));
   }
-  require(!layout || tensor::fits(*layout, to), "[", op, "] the output ", to_string(to),
+  require(!layout || tensor::fits(*layout, to), "[", op, "] the output ", Text(to),
           " needs multiples of 32 in the last two dimensions");
   const AutoFormat inputs(op, {&x});
   const Tensor rows = in_rows(op, inputs);
@@ -60,7 +60,7 @@ Tensor unpad(std::string_view op, const Tensor& x, std::span<const int64_t> star
   Dims shape(4);
   for (size_t d = 0; d < 4; ++d) {
     require(start[d] >= 0 && start[d] <= end[d] && end[d] < x.shape()[d], "[", op, "] dimension ", d, ": elements ", start[d], "..", end[d],
-            " (end inclusive) of ", to_string(x.shape()));
+            " (end inclusive) of ", Text(x.shape()));
     shape[d] = end[d] - start[d] + 1;
   }
   const AutoFormat inputs(op, {&x});
@@ -77,7 +77,7 @@ Tensor unpad(std::string_view op, const Tensor& x, std::span<const int64_t> star
 Tensor permute(std::string_view op, const Tensor& x, std::span<const int64_t> dims) {
   Dims sorted(dims.begin(), dims.end());
   std::sort(sorted.begin(), sorted.end());
-  require(sorted == Dims({0, 1, 2, 3}), "[", op, "] Illegal permute args: ", to_string(dims), ", expected each of 0, 1, 2, 3 once");
+  require(sorted == Dims({0, 1, 2, 3}), "[", op, "] Illegal permute args: ", Text(dims), ", expected each of 0, 1, 2, 3 once");
   const AutoFormat inputs(op, {&x});
   const Groups from = layout_groups(inputs[0].layout(), x.shape());
   Groups to;
@@ -94,15 +94,15 @@ Tensor reshape(const Tensor& x, std::span<const int64_t> shape) {
   check_four("reshape", "the shape", shape);
   Dims to(shape.begin(), shape.end());
   const auto inferred = std::count(to.begin(), to.end(), -1);
-  require(inferred <= 1, "[reshape] Only one -1 is allowed in reshape, got ", to_string(to));
+  require(inferred <= 1, "[reshape] Only one -1 is allowed in reshape, got ", Text(to));
   require(std::all_of(to.begin(), to.end(), [](int64_t d) { return d >= -1 && d != 0; }),
-          "[reshape] New shape entries can only have -1 or positive values, got ", to_string(to));
+          "[reshape] New shape entries can only have -1 or positive values, got ", Text(to));
   if (inferred == 1) {
     const int64_t rest = -volume(to);
-    require(volume(x.shape()) % rest == 0, "[reshape] ", to_string(x.shape()), " cannot be divided into ", to_string(to));
+    require(volume(x.shape()) % rest == 0, "[reshape] ", Text(x.shape()), " cannot be divided into ", Text(to));
     *std::find(to.begin(), to.end(), -1) = volume(x.shape()) / rest;
   }
-  require(volume(to) == volume(x.shape()), "[reshape] ", to_string(x.shape()), " has ", volume(x.shape()), " elements, ", to_string(to),
+  require(volume(to) == volume(x.shape()), "[reshape] ", Text(x.shape()), " has ", volume(x.shape()), " elements, ", Text(to),
           " has ", volume(to));
   const AutoFormat inputs("reshape", {&x});
   const Tensor& input = inputs[0];
@@ -118,9 +118,9 @@ Tensor reshape(const Tensor& x, std::span<const int64_t> shape) {
 }
 
 Tensor fill_rm(int64_t n, int64_t c, int64_t h, int64_t w, int64_t h_ones, int64_t w_ones, const Tensor& any, uint16_t high, uint16_t low) {
-  require(n > 0 && c > 0 && h > 0 && w > 0, "[fill_rm] shape ", to_string(Dims{n, c, h, w}), " has a dimension that is not positive");
+  require(n > 0 && c > 0 && h > 0 && w > 0, "[fill_rm] shape ", Text(Dims{n, c, h, w}), " has a dimension that is not positive");
   require(h_ones >= 0 && h_ones <= h && w_ones >= 0 && w_ones <= w, "[fill_rm] ", h_ones, " rows and ", w_ones, " columns of ",
-          to_string(Dims{n, c, h, w}));
+          Text(Dims{n, c, h, w}));
   require(high < 0xFFFF && low < 0xFFFF, "[fill_rm] values are bfloat16 bit patterns below 0xFFFF, got ", high, " and ", low);
   const AutoFormat inputs("fill_rm", {&any});
   const auto value = [](uint16_t bits) {
@@ -157,7 +157,7 @@ Tensor columns(std::string_view op, const Tensor& x, int64_t first, int64_t coun
 Tensor split_heads(std::string_view op, const Tensor& x, int64_t heads, bool transposed) {
   const Dims& shape = x.shape();
   const int64_t width = shape[3] / heads;
-  require(shape[1] == 1 && shape[3] % heads == 0, "[", op, "] ", to_string(shape), " cannot be split into ", heads, " heads");
+  require(shape[1] == 1 && shape[3] % heads == 0, "[", op, "] ", Text(shape), " cannot be split into ", heads, " heads");
   const AutoFormat inputs(op, {&x});
   Groups groups = layout_groups(inputs[0].layout(), shape);
   std::vector<AccessMap::Dim>& columns = groups[3];

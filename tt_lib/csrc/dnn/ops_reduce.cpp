@@ -89,7 +89,7 @@ Tensor reduce(const Tensor& x, ReduceMath math, AlongDim dim, float scaler) {
   const AutoFormat inputs("reduce", {&x});
   const Tensor& input = inputs[0];
   const Dims& s = input.shape();
-  require(volume(s) > 0, "[reduce] a tensor of shape ", to_string(s), " has no elements");
+  require(volume(s) > 0, "[reduce] a tensor of shape ", Text(s), " has no elements");
   const bool over_y = dim != AlongDim::kW, over_x = dim != AlongDim::kH;
   ReduceShape shape{s[0] * s[1], s[2], s[3]};
   if (!over_y) shape = {rows_of(s), s[3], 1};
@@ -126,7 +126,7 @@ Tensor layernorm(std::string_view op, const Tensor& a, const Tensor* b, float ep
     if (more != nullptr) given.push_back(*more);
   }
   if (b != nullptr)
-    require(a.shape() == b->shape(), "[", op, "] shapes differ: a is ", to_string(a.shape()), ", b is ", to_string(b->shape()));
+    require(a.shape() == b->shape(), "[", op, "] shapes differ: a is ", Text(a.shape()), ", b is ", Text(b->shape()));
   const AutoFormat inputs(op, given);
   const Dims& shape = inputs[0].shape();
   require(shape[3] > 0, "[", op, "] rows of no elements");

@@ -157,7 +157,7 @@ void choose_layout(const Dims& dims, Plan& plan) {
 
 Program rng_bit_generator(const RngSpec& spec, const ChipSpec& chip) {
   require(spec.state_dims.size() == 1 && (spec.state_type == DataType::kU64 || spec.state_type == DataType::kU32), "[", spec.name,
-          "] state is ", name(spec.state_type), to_string(spec.state_dims), ", expected a vector of ui64 or ui32");
+          "] state is ", name(spec.state_type), Text(spec.state_dims), ", expected a vector of ui64 or ui32");
   Plan plan{};
   plan.algorithm = spec.algorithm == RngAlgorithm::kThreeFry ? RngAlgorithm::kThreeFry : RngAlgorithm::kPhilox;
   const int64_t state_bytes = spec.state_dims[0] * size_of(spec.state_type);

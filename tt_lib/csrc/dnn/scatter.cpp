@@ -191,13 +191,13 @@ void validate(const ScatterSpec& spec) {
           " to ", k);
   const IndexVectors vectors{spec.index_type, spec.indices_dims, spec.index_vector_dim};
   require(vectors.components() == static_cast<int64_t>(spec.scatter_dims_to_operand_dims.size()), "[", spec.name, "] indices ",
-          to_string(spec.indices_dims), " have ", vectors.components(), " components, scatter_dims_to_operand_dims names ",
+          Text(spec.indices_dims), " have ", vectors.components(), " components, scatter_dims_to_operand_dims names ",
           spec.scatter_dims_to_operand_dims.size());
   require(spec.update_window_dims.size() + spec.inserted_window_dims.size() + spec.input_batching_dims.size() == spec.operand_dims.size(),
           "[", spec.name, "] window, inserted and batching dimensions do not add up to the operand's rank ", spec.operand_dims.size());
   require(spec.update_window_dims.size() + vectors.batch_dims().size() == spec.update_dims.size(), "[", spec.name, "] updates ",
-          to_string(spec.update_dims), " do not consist of ", spec.update_window_dims.size(), " window dimensions and indices ",
-          to_string(vectors.batch_dims()));
+          Text(spec.update_dims), " do not consist of ", spec.update_window_dims.size(), " window dimensions and indices ",
+          Text(vectors.batch_dims()));
 }
 
 // The dimension that cores divide among themselves: the outermost one that is long enough, else the longest.
@@ -242,7 +242,7 @@ Plan make_plan(const ScatterSpec& spec, const ChipSpec& chip) {
     const size_t u = windowed ? static_cast<size_t>(spec.update_window_dims[next_window++]) : 0;
     plan.window.push_back({windowed ? spec.update_dims[u] : 1, windowed ? update_strides[u] : 0, operand_strides[d]});
     require(plan.window[d].size <= spec.operand_dims[d] || volume(plan.batch_dims) == 0 || !windowed, "[", spec.name,
-            "] windows of updates ", to_string(spec.update_dims), " exceed the operand ", to_string(spec.operand_dims));
+            "] windows of updates ", Text(spec.update_dims), " exceed the operand ", Text(spec.operand_dims));
   }
   for (size_t d = 0; d < spec.update_dims.size(); ++d) {
     if (!has(spec.update_window_dims, static_cast<int64_t>(d))) plan.update_strides.push_back(update_strides[d]);

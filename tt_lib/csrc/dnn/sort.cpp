@@ -119,7 +119,7 @@ Program sort(const SortSpec& spec, const ChipSpec& chip) {
   require(k > 0 && spec.comparator.inputs.size() == 2 * k && spec.comparator.outputs.size() == 1, "[", spec.name, "] of ", k,
           " operands has a comparator of ", spec.comparator.inputs.size(), " elements, expected ", 2 * k);
   require(spec.dimension >= 0 && spec.dimension < static_cast<int64_t>(spec.dims.size()), "[", spec.name, "] dimension ", spec.dimension,
-          " is not a dimension of ", to_string(spec.dims));
+          " is not a dimension of ", Text(spec.dims));
   const auto d = static_cast<size_t>(spec.dimension);
   require(spec.dims[d] <= std::numeric_limits<uint32_t>::max(), "[", spec.name, "] rows of ", spec.dims[d],
           " elements, expected at most 2^32 - 1");

@@ -23,7 +23,7 @@ bool fits(Layout layout, std::span<const int64_t> shape) {
 }
 
 Groups layout_groups(Layout layout, std::span<const int64_t> shape) {
-  check(shape.size() == 4 && fits(layout, shape), "[layout] ", to_string(shape), " as ", name(layout));
+  check(shape.size() == 4 && fits(layout, shape), "[layout] ", Text(shape), " as ", name(layout));
   const int64_t w = shape[0], z = shape[1], y = shape[2], x = shape[3];
   switch (layout) {
     case Layout::kRowMajor: return {{{{w, z * y * x}}, {{z, y * x}}, {{y, x}}, {{x, 1}}}};

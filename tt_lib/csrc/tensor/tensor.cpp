@@ -88,11 +88,11 @@ std::string to_string(const TensorSpec& spec) {
 
 void check_spec(const TensorSpec& spec) {
   require(spec.shape.size() == 4, "[Tensor] shape has ", spec.shape.size(), " dimensions, expected 4: [W, Z, Y, X]");
-  for (const int64_t d : spec.shape) require(d >= 0, "[Tensor] shape ", tt::to_string(spec.shape), " has a negative dimension");
+  for (const int64_t d : spec.shape) require(d >= 0, "[Tensor] shape ", Text(spec.shape), " has a negative dimension");
   names(spec.type);
   require(spec.type != DataType::kBFP8B || spec.layout == Layout::kTile, "[Tensor] Only TILE layout is supported for BFLOAT8_B dtype! Got ",
           name(spec.layout));
-  require(fits(spec.layout, spec.shape), "[Tensor] Tensor shape incompatible for specified layout: ", tt::to_string(spec.shape),
+  require(fits(spec.layout, spec.shape), "[Tensor] Tensor shape incompatible for specified layout: ", Text(spec.shape),
           " as TILE needs multiples of 32 in the last two dimensions; see pad_to_tile");
 }
 
@@ -106,7 +106,7 @@ void check_on_card(const TensorSpec& spec, const emulator::ChipSpec& chip) {
   const MemoryConfig& memory = spec.memory;
   require(fits_on_card(spec), "[Tensor] Input tensor ", spec.layout == Layout::kRowMajor ? "width" : "channel",
           " must be a multiple of 2 to pack interleaved ", spec.layout == Layout::kRowMajor ? "row major" : "channels last",
-          " data: a row of ", to_string(spec), " is no multiple of 4 bytes");
+          " data: a row of ", Text(spec), " is no multiple of 4 bytes");
   if (!memory.interleaved) {
     require(memory.bank_id >= 0 && memory.bank_id < chip.dram_channels, "[MemoryConfig] bank_id is ", memory.bank_id, ", expected 0..",
             chip.dram_channels - 1, " for a tensor that is not interleaved");
@@ -121,7 +121,7 @@ void check_on_card(const TensorSpec& spec, const emulator::ChipSpec& chip) {
 
 Tensor Tensor::on_host(TensorSpec spec, std::vector<std::byte> bytes) {
   check_spec(spec);
-  require(static_cast<int64_t>(bytes.size()) == num_bytes(spec), "[Tensor] ", bytes.size(), " bytes for ", tensor::to_string(spec),
+  require(static_cast<int64_t>(bytes.size()) == num_bytes(spec), "[Tensor] ", bytes.size(), " bytes for ", Text(spec),
           ", expected ", num_bytes(spec));
   Tensor tensor;
   tensor.spec_ = std::move(spec);
@@ -133,7 +133,7 @@ Tensor Tensor::on_host(TensorSpec spec, std::vector<std::byte> bytes) {
 Tensor Tensor::from_values(TensorSpec spec, std::span<const double> values) {
   check_spec(spec);
   require(static_cast<int64_t>(values.size()) == volume(spec.shape),
-          "[Tensor] Tensor shape and number of data elements does not match: ", tt::to_string(spec.shape), " holds ", volume(spec.shape),
+          "[Tensor] Tensor shape and number of data elements does not match: ", Text(spec.shape), " holds ", volume(spec.shape),
           ", the list has ", values.size());
   std::vector<std::byte> bytes = pack_values(spec.type, values);
   return on_host(std::move(spec), std::move(bytes));
@@ -141,7 +141,7 @@ Tensor Tensor::from_values(TensorSpec spec, std::span<const double> values) {
 
 Tensor Tensor::on_card(TensorSpec spec, std::shared_ptr<Card> card, std::shared_ptr<metal::Buffer> buffer) {
   check_spec(spec);
-  check(buffer->size() >= num_bytes(spec), "[Tensor] a buffer of ", buffer->size(), " bytes for ", tensor::to_string(spec));
+  check(buffer->size() >= num_bytes(spec), "[Tensor] a buffer of ", buffer->size(), " bytes for ", Text(spec));
   Tensor tensor;
   tensor.spec_ = std::move(spec);
   tensor.storage_ = card->hold(std::move(buffer));
@@ -232,7 +232,7 @@ Tensor Tensor::to_layout(Layout layout) const {
   if (layout == spec_.layout) return *this;
   require(layout == Layout::kRowMajor || spec_.layout == Layout::kRowMajor, "[to] Unsupported layout conversion: ", name(spec_.layout),
           " to ", name(layout), "; go through ROW_MAJOR");
-  require(fits(layout, spec_.shape), "[to] Unsupported shape for tensor conversion: ", tt::to_string(spec_.shape),
+  require(fits(layout, spec_.shape), "[to] Unsupported shape for tensor conversion: ", Text(spec_.shape),
           " as TILE needs multiples of 32 in the last two dimensions; see pad_to_tile");
   require(spec_.type != DataType::kBFP8B, "[to] BFLOAT8_B exists in TILE layout only");
   TensorSpec spec = spec_;
@@ -246,8 +246,8 @@ Tensor Tensor::pad(std::span<const int64_t> shape, std::span<const int64_t> star
           start.size());
   AccessMap map = storage_map(spec_.layout, spec_.shape);
   for (size_t d = 0; d < 4; ++d) {
-    require(start[d] >= 0 && start[d] + spec_.shape[d] <= shape[d], "[pad] dimension ", d, " of ", tt::to_string(spec_.shape), " at ",
-            start[d], " does not fit into ", tt::to_string(shape));
+    require(start[d] >= 0 && start[d] + spec_.shape[d] <= shape[d], "[pad] dimension ", d, " of ", Text(spec_.shape), " at ",
+            start[d], " does not fit into ", Text(shape));
     map.dims[d] = {shape[d], map.dims[d].stride, start[d], start[d] + spec_.shape[d]};
   }
   TensorSpec spec = spec_;
@@ -262,7 +262,7 @@ Tensor Tensor::unpad(std::span<const int64_t> start, std::span<const int64_t> en
   TensorSpec spec = spec_;
   for (size_t d = 0; d < 4; ++d) {
     require(start[d] >= 0 && start[d] <= end[d] && end[d] < spec_.shape[d], "[unpad] dimension ", d, ": elements ", start[d], "..", end[d],
-            " (end inclusive) of ", tt::to_string(spec_.shape));
+            " (end inclusive) of ", Text(spec_.shape));
     spec.shape[d] = map.dims[d].size = end[d] - start[d] + 1;
     map.offset += start[d] * map.dims[d].stride;
   }
@@ -282,7 +282,7 @@ Tensor Tensor::unpad_from_tile(std::span<const int64_t> shape) const {
             " as in the input");
   for (size_t d = 2; d < 4; ++d) {
     require(spec_.shape[d] % 32 == 0, "[unpad_from_tile] Last 2 dims of input shape must be multiples of 32, got ",
-            tt::to_string(spec_.shape));
+            Text(spec_.shape));
     require(spec_.shape[d] - 32 < shape[d] && shape[d] <= spec_.shape[d], "[unpad_from_tile] dimension ", d, " is ", shape[d],
             ", expected ", spec_.shape[d] - 31, "..", spec_.shape[d]);
   }

@@ -153,6 +153,7 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
   k.cb_push_back(p.partials, tiles);
   for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
     const Block block = block_of(a, i);
+    const bool last = i + 1 == a.blocks.first + a.blocks.count;  // nobody adds to the sums any more
     for (uint32_t t = 0; t < tiles && k.values() && p.k_steps == 0; ++t) {
       std::memset(const_cast<std::byte*>(k.page(p.partials, t)), 0, sum_bytes);
     }
@@ -172,7 +173,11 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
         if (p.identity) {
           k.tile_regs_acquire();
           k.copy_tile(p.partials, sum, 0);
-          k.pack_tile(0, p.result_cbs[0], c);
+          if (last) {
+            k.pack_viewed_tile(0, p.result_cbs[0], c);
+          } else {
+            k.pack_tile(0, p.result_cbs[0], c);
+          }
           k.tile_regs_release();
           continue;
         }

@@ -97,6 +97,11 @@ void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
   if (core().dst[dst] != destination) std::memcpy(destination, core().dst_tile(static_cast<int>(dst)), get_page_size(cb));
 }
 
+void Compute::pack_viewed_tile(uint32_t dst, Cb cb, uint32_t tile) {
+  if (!values()) return charge({0, cycles::kPackTile});
+  buffer(cb).bind_back(tile, core().dst[dst], nullptr);
+}
+
 const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
 
 void Compute::run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs,

@@ -49,9 +49,10 @@ class Compute : public KernelContext {
   };
   // DST[dst + i*nt + j] += A[i][k] * B[k][j], sums in DST.
   void matmul_block(const TileRange& a, const TileRange& b, uint32_t dst, const MatmulShape& shape, DataType type, MathFidelity fidelity);
-  void copy_tile(Cb cb, uint32_t tile, uint32_t dst);  // DST[dst] views the page until release: partial sums are not copied
-  void pack_tile(uint32_t dst, Cb cb, uint32_t tile);  // the raw registers
-  const std::byte* dst(uint32_t i) const;              // Values only
+  void copy_tile(Cb cb, uint32_t tile, uint32_t dst);         // DST[dst] views the page until release: partial sums are not copied
+  void pack_tile(uint32_t dst, Cb cb, uint32_t tile);         // the raw registers
+  void pack_viewed_tile(uint32_t dst, Cb cb, uint32_t tile);  // of what DST views, which stays as it is until the page is popped: no copy
+  const std::byte* dst(uint32_t i) const;                     // Values only
 
   // A chain of copy_tile, SFPU/FPU steps and pack_tile, as data: page `in_page` of every input buffer -> page `out_page` of every output.
   void run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs, uint32_t out_page,

@@ -187,8 +187,7 @@ ir::DenseElements Tables::elements(const Type& type, std::span<const std::byte> 
     bytes.resize(all ? 1 : count);
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = (raw[i / 8] >> (i % 8)) & std::byte{1};
   } else {
-    require(raw.size() == size || raw.size() == size * count, "[payload] a constant of type ", Text(type), " with ", raw.size(),
-            " bytes");
+    require(raw.size() == size || raw.size() == size * count, "[payload] a constant of type ", Text(type), " with ", raw.size(), " bytes");
     out.splat = raw.size() == size && count != 1;
     bytes.assign(raw.begin(), raw.end());
     const int unused = 8 - info(type.element).bits;

@@ -1,5 +1,5 @@
-// What this host can do at most, on all its threads: fused multiply-adds of f32, products of bf16 (AMX, else the dot product), and bytes moved
-// by a copy of arrays beyond its caches. Prints JSON; compiled for the host by tests/bench/peaks.py.
+// What this host can do at most, on all its threads: fused multiply-adds of f32, products of bf16 (AMX, else the dot product), and bytes
+// moved by a copy of arrays beyond its caches. Prints JSON; compiled for the host by tests/bench/peaks.py.
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>

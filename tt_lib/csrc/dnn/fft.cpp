@@ -164,8 +164,8 @@ void validate(const FftSpec& spec) {
   const bool fits = real ? spec.type == DataType::kF32 || spec.type == DataType::kF64 : is_complex(spec.type);
   require(fits, "[", spec.name, "] of ", name(spec.type), ", expected ", real ? "f32 or f64" : "complex<f32> or complex<f64>");
   const size_t rank = spec.fft_length.size();
-  require(rank >= 1 && rank <= 3 && rank <= spec.dims.size(), "[", spec.name, "] transforms ", rank, " dimensions of ",
-          Text(spec.dims), ", expected 1 to 3");
+  require(rank >= 1 && rank <= 3 && rank <= spec.dims.size(), "[", spec.name, "] transforms ", rank, " dimensions of ", Text(spec.dims),
+          ", expected 1 to 3");
   for (size_t i = 0; i < rank; ++i) {
     const bool half = spec.kind == FftKind::kIrfft && i + 1 == rank && spec.fft_length[i] > 0;
     const int64_t expected = half ? spec.fft_length[i] / 2 + 1 : spec.fft_length[i];

@@ -119,8 +119,8 @@ Program cholesky(const CholeskySpec& spec, const ChipSpec& chip) {
 Program triangular_solve(const TriangularSolveSpec& spec, const ChipSpec& chip) {
   const auto [batch, n, columns] = square_dims(spec.name, spec.a_dims);
   const auto b = matrix_dims(spec.name, spec.b_dims);
-  require(b.batch == batch && (spec.left_side ? b.rows : b.columns) == n, "[", spec.name, "] a ", Text(spec.a_dims),
-          " does not fit b ", Text(spec.b_dims), spec.left_side ? " on the left" : " on the right");
+  require(b.batch == batch && (spec.left_side ? b.rows : b.columns) == n, "[", spec.name, "] a ", Text(spec.a_dims), " does not fit b ",
+          Text(spec.b_dims), spec.left_side ? " on the left" : " on the right");
   constexpr int64_t kBlock = 64;  // right-hand sides that one unit solves
   const int64_t m = spec.left_side ? b.columns : b.rows;
   const SolvePlan plan{n, m, kBlock, div_up(m, kBlock), spec.left_side, spec.lower, spec.unit_diagonal, spec.transpose_a};

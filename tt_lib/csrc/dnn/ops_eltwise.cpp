@@ -225,10 +225,8 @@ Tensor bcast(const Tensor& a, const Tensor& b, BcastMath math, AlongDim dim) {
   const Dims &to = a.shape(), &from = b.shape();
   require(from[0] * from[1] == 1 || (from[0] == to[0] && from[1] == to[1]),
           "[bcast] Broadcast is currently only supported when bN*bC=1 or N & C match: a is ", Text(to), ", b is ", Text(from));
-  require(dim != AlongDim::kH || from[3] == to[3], "[bcast] along H both need the same X: a is ", Text(to), ", b is ",
-          Text(from));
-  require(dim != AlongDim::kW || from[2] == to[2], "[bcast] along W both need the same Y: a is ", Text(to), ", b is ",
-          Text(from));
+  require(dim != AlongDim::kH || from[3] == to[3], "[bcast] along H both need the same X: a is ", Text(to), ", b is ", Text(from));
+  require(dim != AlongDim::kW || from[2] == to[2], "[bcast] along W both need the same Y: a is ", Text(to), ", b is ", Text(from));
   const AutoFormat inputs("bcast", {&a, &b});
   tensor::Groups groups = tensor::layout_groups(inputs[1].layout(), from);
   for (size_t d = 0; d < 2; ++d) {

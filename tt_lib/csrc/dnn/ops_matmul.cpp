@@ -71,8 +71,8 @@ Tensor conv(const Tensor& a, const Tensor& b, std::span<const int64_t> conv_para
   require(kh > 0 && kw > 0 && conv_params[2] > 0 && conv_params[3] > 0 && conv_params[4] >= 0 && conv_params[5] >= 0, "[conv] conv_params ",
           Text(conv_params), ": kernel and stride must be positive, padding not negative");
   const int64_t k = kh * kw * channels;
-  require(b.shape()[0] * b.shape()[1] == 1 && b.shape()[2] >= k, "[conv] the weight matrix is ", Text(b.shape()), ", expected [1,1,",
-          k, " or more,O]; see convert_conv_weight_tensor_to_tiled_layout");
+  require(b.shape()[0] * b.shape()[1] == 1 && b.shape()[2] >= k, "[conv] the weight matrix is ", Text(b.shape()), ", expected [1,1,", k,
+          " or more,O]; see convert_conv_weight_tensor_to_tiled_layout");
   const AutoFormat inputs("conv", {&a, &b});
   ConvSpec spec{};
   spec.batch = 1;

@@ -43,8 +43,7 @@ Tensor pad(std::string_view op, const Tensor& x, std::span<const int64_t> shape,
             "; Tensor.pad pads on the host at any position");
     require(to[d] >= x.shape()[d], "[", op, "] dimension ", d, " of ", Text(x.shape()), " does not fit into ", Text(to));
   }
-  require(!layout || tensor::fits(*layout, to), "[", op, "] the output ", Text(to),
-          " needs multiples of 32 in the last two dimensions");
+  require(!layout || tensor::fits(*layout, to), "[", op, "] the output ", Text(to), " needs multiples of 32 in the last two dimensions");
   const AutoFormat inputs(op, {&x});
   const Tensor rows = in_rows(op, inputs);
   AccessMap map = tensor::storage_map(rows.layout(), rows.shape());
@@ -102,8 +101,8 @@ Tensor reshape(const Tensor& x, std::span<const int64_t> shape) {
     require(volume(x.shape()) % rest == 0, "[reshape] ", Text(x.shape()), " cannot be divided into ", Text(to));
     *std::find(to.begin(), to.end(), -1) = volume(x.shape()) / rest;
   }
-  require(volume(to) == volume(x.shape()), "[reshape] ", Text(x.shape()), " has ", volume(x.shape()), " elements, ", Text(to),
-          " has ", volume(to));
+  require(volume(to) == volume(x.shape()), "[reshape] ", Text(x.shape()), " has ", volume(x.shape()), " elements, ", Text(to), " has ",
+          volume(to));
   const AutoFormat inputs("reshape", {&x});
   const Tensor& input = inputs[0];
   // Rows stay where they are; so do tiles as long as a row of tiles is as wide as before.

@@ -125,8 +125,7 @@ Tensor layernorm(std::string_view op, const Tensor& a, const Tensor* b, float ep
   for (const Tensor* more : {b, gamma, beta}) {
     if (more != nullptr) given.push_back(*more);
   }
-  if (b != nullptr)
-    require(a.shape() == b->shape(), "[", op, "] shapes differ: a is ", Text(a.shape()), ", b is ", Text(b->shape()));
+  if (b != nullptr) require(a.shape() == b->shape(), "[", op, "] shapes differ: a is ", Text(a.shape()), ", b is ", Text(b->shape()));
   const AutoFormat inputs(op, given);
   const Dims& shape = inputs[0].shape();
   require(shape[3] > 0, "[", op, "] rows of no elements");

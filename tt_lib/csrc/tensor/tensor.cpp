@@ -121,8 +121,8 @@ void check_on_card(const TensorSpec& spec, const emulator::ChipSpec& chip) {
 
 Tensor Tensor::on_host(TensorSpec spec, std::vector<std::byte> bytes) {
   check_spec(spec);
-  require(static_cast<int64_t>(bytes.size()) == num_bytes(spec), "[Tensor] ", bytes.size(), " bytes for ", Text(spec),
-          ", expected ", num_bytes(spec));
+  require(static_cast<int64_t>(bytes.size()) == num_bytes(spec), "[Tensor] ", bytes.size(), " bytes for ", Text(spec), ", expected ",
+          num_bytes(spec));
   Tensor tensor;
   tensor.spec_ = std::move(spec);
   tensor.spec_.memory = {};
@@ -246,8 +246,8 @@ Tensor Tensor::pad(std::span<const int64_t> shape, std::span<const int64_t> star
           start.size());
   AccessMap map = storage_map(spec_.layout, spec_.shape);
   for (size_t d = 0; d < 4; ++d) {
-    require(start[d] >= 0 && start[d] + spec_.shape[d] <= shape[d], "[pad] dimension ", d, " of ", Text(spec_.shape), " at ",
-            start[d], " does not fit into ", Text(shape));
+    require(start[d] >= 0 && start[d] + spec_.shape[d] <= shape[d], "[pad] dimension ", d, " of ", Text(spec_.shape), " at ", start[d],
+            " does not fit into ", Text(shape));
     map.dims[d] = {shape[d], map.dims[d].stride, start[d], start[d] + spec_.shape[d]};
   }
   TensorSpec spec = spec_;
@@ -281,8 +281,7 @@ Tensor Tensor::unpad_from_tile(std::span<const int64_t> shape) const {
     require(shape[d] == spec_.shape[d], "[unpad_from_tile] dimension ", d, " is ", shape[d], ", expected ", spec_.shape[d],
             " as in the input");
   for (size_t d = 2; d < 4; ++d) {
-    require(spec_.shape[d] % 32 == 0, "[unpad_from_tile] Last 2 dims of input shape must be multiples of 32, got ",
-            Text(spec_.shape));
+    require(spec_.shape[d] % 32 == 0, "[unpad_from_tile] Last 2 dims of input shape must be multiples of 32, got ", Text(spec_.shape));
     require(spec_.shape[d] - 32 < shape[d] && shape[d] <= spec_.shape[d], "[unpad_from_tile] dimension ", d, " is ", shape[d],
             ", expected ", spec_.shape[d] - 31, "..", spec_.shape[d]);
   }

@@ -36,14 +36,6 @@ TileProgram step_of(const TileProgram& prologue, const TileProgram& combine) {
   return chain.finish();
 }
 
-bool same(const Operand& a, const Operand& b) {
-  const auto same_index = [](const DynamicIndex& x, const DynamicIndex& y) {
-    return x.buffer == y.buffer && x.element == y.element && x.type == y.type && x.stride == y.stride && x.limit == y.limit;
-  };
-  return a.buffer == b.buffer && a.type == b.type && a.map == b.map && a.pad == b.pad &&
-         std::equal(a.indices.begin(), a.indices.end(), b.indices.begin(), b.indices.end(), same_index);
-}
-
 const RoundResult* earlier(const std::vector<std::optional<RoundResult>>& values, size_t i) {
   return i < values.size() && values[i] ? &*values[i] : nullptr;
 }
@@ -52,7 +44,7 @@ const RoundResult* earlier(const std::vector<std::optional<RoundResult>>& values
 size_t stream_of(ReducePlan& plan, Operand operand, size_t round) {
   operand.map = operand.map.coalesced();
   const auto found =
-      std::find_if(plan.streams.begin(), plan.streams.end(), [&](const ReduceStream& stream) { return same(stream.operand, operand); });
+      std::find_if(plan.streams.begin(), plan.streams.end(), [&](const ReduceStream& stream) { return stream.operand == operand; });
   if (found != plan.streams.end()) {
     ++found->rounds;
     return static_cast<size_t>(found - plan.streams.begin());

@@ -252,23 +252,10 @@ class Pass {
       : plan_(plan), chip_(chip), between_in_l1_(between_in_l1), mentions_(plan) {}
 
   void run(Sequence& steps) {
-    std::vector<bool> gone(steps.size(), false);
-    Writers writers;
-    for (size_t i = 0; i < steps.size(); ++i) {
-      if (const auto* loop = std::get_if<WhileStep>(&steps[i].action)) {
-        run(*loop->body);
-        writers.clear();
-        continue;
-      }
-      if (const auto* branches = std::get_if<CaseStep>(&steps[i].action)) {
-        for (const auto& branch : branches->branches) run(*branch);
-        writers.clear();
-        continue;
-      }
-      if (std::get<RunStep>(steps[i].action).product != nullptr) fuse(steps, i, gone, writers);
-      if (!gone[i]) writers.note(std::get<RunStep>(steps[i].action), i);
-    }
-    erase_gone(steps, gone);
+    fuse_steps(steps, [&](Sequence& all, size_t at, std::vector<bool>& gone, Writers& writers) {
+      const auto& step = std::get<RunStep>(all[at].action);
+      if (step.product != nullptr) fuse(all, at, gone, writers);
+    });
   }
 
  private:

@@ -40,4 +40,25 @@ class Mentions {
   std::unordered_map<StorageId, int64_t> count_;
 };
 
+// Visits the steps of a sequence, and of all that it contains, in order: fuse(steps, at, gone, writers) may make one step of several.
+template <class Fuse>
+void fuse_steps(Sequence& steps, const Fuse& fuse) {
+  std::vector<bool> gone(steps.size(), false);
+  Writers writers;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (auto* loop = std::get_if<WhileStep>(&steps[i].action)) {
+      fuse_steps(*loop->condition, fuse);
+      fuse_steps(*loop->body, fuse);
+      writers.clear();
+    } else if (auto* branches = std::get_if<CaseStep>(&steps[i].action)) {
+      for (const auto& branch : branches->branches) fuse_steps(*branch, fuse);
+      writers.clear();
+    } else {
+      fuse(steps, i, gone, writers);
+      if (!gone[i]) writers.note(std::get<RunStep>(steps[i].action), i);
+    }
+  }
+  erase_gone(steps, gone);
+}
+
 }  // namespace tt::lowering

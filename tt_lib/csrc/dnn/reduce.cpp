@@ -103,7 +103,7 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   ReducePlan plan = plan_reduction(spec);
   check(plan_buffers(plan, spec, chip, program), "[", spec.name, "] more circular buffers than the ", chip.num_circular_buffers,
         " of a core");
-  prepare_chains(plan, spec);
+  prepare_rounds(plan, spec);
   add_notes(spec, plan, program);
 
   std::vector<ReduceArgs> args;

@@ -13,37 +13,10 @@ namespace {
 
 constexpr int64_t kPage = static_cast<int64_t>(kTileElements);
 
-// How the pages of an operand come to a round.
-enum class Feed : uint8_t { kStreamed, kResident, kOnce };
-
-struct InputState {
-  Feed feed;
-  bool read;  // by the reader, in this round
-};
-
-InputState state_of(const ReducePlan& p, const ReduceInput& input, size_t round) {
-  if (input.is_reduced) return {Feed::kOnce, false};
-  if (input.is_made) return {Feed::kResident, false};
-  const ReduceStream& stream = p.streams[*input.stream];
-  const bool first = stream.first_round == round;
-  if (stream.repeats) return {Feed::kOnce, first};
-  return stream.stays ? InputState{Feed::kResident, first} : InputState{Feed::kStreamed, true};
-}
-
-std::vector<InputState> states_of(const ReducePlan& p, size_t round) {
-  std::vector<InputState> states;
-  for (const ReduceInput& input : p.rounds[round].in) states.push_back(state_of(p, input, round));
-  return states;
-}
+using Feed = ReduceInput::Feed;
 
 // An elementwise round has no second stage.
 size_t stages_of(const ReducePlan& p, const ReduceRoundPlan& round) { return round.reduces ? p.stages.size() : 1; }
-
-std::vector<Operand> in_memory(const ReducePlan& p, const ReduceRoundPlan& round) {
-  std::vector<Operand> operands;
-  for (const ReduceInput& input : round.in) operands.push_back(input.stream ? p.streams[*input.stream].operand : Operand{});
-  return operands;
-}
 
 }  // namespace
 
@@ -52,14 +25,12 @@ Kernel reduce_reader(Dataflow k, ReduceArgs a) {
   uint32_t reductions = 0;
   for (size_t r = 0; r < p.rounds.size(); ++r) {
     const ReduceRoundPlan& round = p.rounds[r];
-    const std::vector<Operand> memory = in_memory(p, round);
-    const std::vector<InputState> states = states_of(p, r);
-    const Operands operands(k, memory), extras(k, round.extras);
-    const auto streams = [&](size_t s) { return states[s].read && states[s].feed != Feed::kOnce; };
+    const Operands operands(k, round.memory), extras(k, round.extras);
+    const auto streams = [&](size_t s) { return round.in[s].is_read && round.in[s].feed != Feed::kOnce; };
     for (size_t s = 0; s < round.in.size() && a.units[0].count > 0; ++s) {
-      if (!states[s].read || streams(s)) continue;
+      if (!round.in[s].is_read || streams(s)) continue;
       co_await k.cb_reserve_back(round.in[s].cb, 1);
-      operands.read(k, s, 0, std::min(memory[s].map.size(), kPage), round.in[s].cb, 0);
+      operands.read(k, s, 0, std::min(round.memory[s].map.size(), kPage), round.in[s].cb, 0);
       co_await k.noc_async_read_barrier();
       k.cb_push_back(round.in[s].cb, 1);
     }
@@ -145,10 +116,9 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
   std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
   for (size_t r = 0; r < p.rounds.size(); ++r) {
     const ReduceRoundPlan& round = p.rounds[r];
-    const std::vector<InputState> states = states_of(p, r);
     if (r > 0 && p.rounds[r - 1].num_kept > 0) co_await k.cb_wait_front(p.rounds[r - 1].reduced, p.rounds[r - 1].reduced_pages);
     for (size_t s = 0; s < round.in.size() && a.units[0].count > 0; ++s) {
-      if (states[s].feed == Feed::kOnce && states[s].read) co_await k.cb_wait_front(round.in[s].cb, 1);
+      if (round.in[s].feed == Feed::kOnce && round.in[s].is_read) co_await k.cb_wait_front(round.in[s].cb, 1);
     }
     Accumulators accumulators(p, round, k);
     uint32_t done = 0;  // pages of what stays
@@ -157,7 +127,7 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
       const ReduceLayout& layout = stage.layout;
       const size_t num_inputs = stage.received ? round.k() : round.in.size();
       const auto cb_of = [&](size_t s) { return stage.received ? p.parts[s] : round.in[s].cb; };
-      const auto feed_of = [&](size_t s) { return stage.received ? Feed::kStreamed : states[s].feed; };
+      const auto feed_of = [&](size_t s) { return stage.received ? Feed::kStreamed : round.in[s].feed; };
       pages.resize(num_inputs);
       next.resize(num_inputs);
       for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {

@@ -123,10 +123,28 @@ ReducePlan plan_reduction(const ReduceSpec& spec) {
   return plan;
 }
 
-void prepare_chains(ReducePlan& plan, const ReduceSpec& spec) {
+namespace {
+
+void find_feeds(ReducePlan& plan, size_t r) {
+  using Feed = ReduceInput::Feed;
+  ReduceRoundPlan& round = plan.rounds[r];
+  for (ReduceInput& input : round.in) {
+    round.memory.push_back(input.stream ? plan.streams[*input.stream].operand : Operand{});
+    input.feed = input.is_made ? Feed::kResident : Feed::kOnce;
+    if (!input.stream) continue;
+    const ReduceStream& stream = plan.streams[*input.stream];
+    input.feed = stream.repeats ? Feed::kOnce : stream.stays ? Feed::kResident : Feed::kStreamed;
+    input.is_read = input.feed == Feed::kStreamed || stream.first_round == r;
+  }
+}
+
+}  // namespace
+
+void prepare_rounds(ReducePlan& plan, const ReduceSpec& spec) {
   for (size_t r = 0; r < spec.rounds.size(); ++r) {
     const ReduceRound& round = spec.rounds[r];
     ReduceRoundPlan& made = plan.rounds[r];
+    find_feeds(plan, r);
     made.prologue = TileChain(round.prologue);
     if (!made.reduces) continue;
     made.combine = TileChain(round.combine);

@@ -35,6 +35,9 @@ struct ReduceInput {
   Cb cb = 0;                                 // of the stream, of an extra in memory, or of what a round has left
   uint32_t place = 0, places = 1;            // the latter: page `place` of the `places` of each unit
   bool is_reduced = false, is_made = false;  // by an earlier round that reduces, or that is elementwise
+  enum class Feed : uint8_t { kStreamed, kResident, kOnce };
+  Feed feed = Feed::kOnce;  // how pages of an operand come to the round
+  bool is_read = false;     // by the reader, in this round
 };
 
 struct ReduceRoundPlan {
@@ -44,6 +47,7 @@ struct ReduceRoundPlan {
   bool identity = false;  // the prologue passes its operands on
   std::vector<DataType> values;
   std::vector<ReduceInput> in, extra;
+  std::vector<Operand> memory;  // by input: what the reader reads of it
   std::vector<Operand> extras;
   std::vector<Result> results;
   std::vector<Cb> out;
@@ -77,7 +81,7 @@ struct ReducePlan {
 
 ReducePlan plan_reduction(const ReduceSpec& spec);                                                    // without chains and circular buffers
 bool plan_buffers(ReducePlan& plan, const ReduceSpec& spec, const ChipSpec& chip, Program& program);  // false: too many of them
-void prepare_chains(ReducePlan& plan, const ReduceSpec& spec);
+void prepare_rounds(ReducePlan& plan, const ReduceSpec& spec);
 void add_notes(const ReduceSpec& spec, const ReducePlan& plan, Program& program);
 
 }  // namespace tt::dnn

@@ -180,21 +180,6 @@ constexpr size_t kLongChain = 8;  // operations: a page of them is worth a core,
 
 bool repeats_by_page(const Operand& operand) { return kPage % period_of(operand) == 0; }
 
-uint32_t choose_block(const EltwiseSpec& spec, const ChipSpec& chip) {
-  constexpr int64_t kFirstCache = 32 << 10;  // of the host: where pages that are copied should stay until they are used
-  int64_t per_page = 0, copied = 0;
-  for (const Operand& operand : spec.parts[0].operands) {
-    const int64_t bytes = kPage * size_of(operand.type);
-    per_page += bytes;
-    if (!operand.map.is_contiguous() && !repeats_by_page(operand)) copied += bytes;
-  }
-  for (const Result& result : spec.parts[0].results) per_page += kPage * size_of(result.type);
-  for (uint32_t block : {4u, 2u}) {
-    if (2 * block * per_page <= chip.l1_usable && 2 * block * copied <= kFirstCache) return block;
-  }
-  return 1;
-}
-
 // Elements of the runs that the operand's pages are made of: a power of two, so that every page begins with one. 0: of none, or of few.
 uint32_t run_of_pages(const Operand& operand) {
   constexpr int64_t kShortest = 32;
@@ -239,6 +224,24 @@ int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
   return pages;
 }
 
+uint32_t choose_block(const Plan& plan, const ChipSpec& chip) {
+  constexpr int64_t kFirstCache = 32 << 10;  // of the host: where pages that are copied should stay until they are used
+  const Part& part = plan.parts[0];
+  int64_t per_page = 0, copied = 0;
+  for (size_t s = 0; s < plan.streams.size(); ++s) {
+    const Operand& operand = part.operands[s];
+    const int64_t bytes = kPage * size_of(operand.type);
+    const bool by_runs = !part.runs.empty() && part.runs[s] > 0;
+    per_page += bytes;
+    if (!operand.map.is_contiguous() && !plan.streams[s].repeats && !by_runs) copied += bytes;
+  }
+  for (const Sink& sink : part.sinks) per_page += kPage * size_of(sink.result.type);
+  for (uint32_t block : {4u, 2u}) {
+    if (2 * block * per_page <= chip.l1_usable && 2 * block * copied <= kFirstCache) return block;
+  }
+  return 1;
+}
+
 void add_notes(const EltwiseSpec& spec, const Plan& plan, Program& program) {
   const auto each_part = [&](const auto& note) {
     for (const Part& part : plan.parts) note(part);
@@ -264,19 +267,22 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
 
   Plan plan{1, TileChain(spec.chain), {}, {}, {}};
   const int64_t pages = add_parts(spec, plan);
-  if (pages > 2) plan.block = choose_block(spec, chip);
   for (size_t i = 0; i < spec.chain.inputs.size(); ++i) {
     const bool repeats =
         std::all_of(plan.parts.begin(), plan.parts.end(), [&](const Part& part) { return repeats_by_page(part.operands[i]); });
+    plan.streams.push_back({{}, repeats});
+  }
+  if (spec.chain.ops.size() < kLongChain) {
+    for (Part& part : plan.parts) part.runs = runs_of(part, plan.streams);
+  }
+  if (pages > 2) plan.block = choose_block(plan, chip);
+  for (size_t i = 0; i < plan.streams.size(); ++i) {
     const auto page_bytes = static_cast<uint32_t>(kPage * size_of(plan.parts[0].operands[i].type));
-    plan.streams.push_back({program.add_circular_buffer(repeats ? 1 : 2 * plan.block, page_bytes, cat("in", i)), repeats});
+    plan.streams[i].cb = program.add_circular_buffer(plan.streams[i].repeats ? 1 : 2 * plan.block, page_bytes, cat("in", i));
   }
   for (size_t i = 0; i < spec.chain.outputs.size(); ++i) {
     const auto page_bytes = static_cast<uint32_t>(kPage * size_of(spec.parts[0].results[i].type));
     plan.sink_cbs.push_back(program.add_circular_buffer(2 * plan.block, page_bytes, cat("out", i)));
-  }
-  if (spec.chain.ops.size() < kLongChain) {
-    for (Part& part : plan.parts) part.runs = runs_of(part, plan.streams);
   }
   add_notes(spec, plan, program);
   for (const EltwisePart& part : spec.parts)

@@ -56,6 +56,7 @@ class Planner {
 
  private:
   struct Value {
+    size_t size;           // bytes of an element in a register
     size_t maker = kNone;  // the node; none: an input or a constant
     size_t uses = 0;
     std::optional<uint64_t> constant = {};  // its bits
@@ -100,8 +101,8 @@ class Planner {
       const bool is_still = i < 64 && (still >> i & 1) != 0;
       plan_.inputs.push_back({engine_.load[static_cast<size_t>(type)], static_cast<size_t>(size_of(type)), lane_size(lane_of(type)),
                               is_plain(type), is_still, /*spread=*/false});
-      in[i] = new_value({.home = i, .kind = Value::Kind::kInput});
-      widest_ = std::max(widest_, lane_size(lane_of(type)));
+      in[i] = new_value({.size = plan_.inputs[i].lane, .home = i, .kind = Value::Kind::kInput});
+      widest_ = std::max(widest_, plan_.inputs[i].lane);
     }
     for (const TileOp& op : program.ops) {
       widest_ = std::max(widest_, lane_size(lane_of(op.type)));
@@ -125,12 +126,12 @@ class Planner {
   }
 
   size_t constant(const TileOp& op) {
-    const size_t bytes = kTileElements * lane_size(lane_of(op.type));
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+    const size_t size = lane_size(lane_of(op.type));
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, kTileElements * size));
     if (memory == nullptr) throw std::bad_alloc();
     plan_.constants.emplace_back(memory);
     find_step(op)({memory, nullptr, nullptr, nullptr, kTileElements, op.type, op.imm, op.imm2, memory});
-    return new_value({.constant = op.imm, .home = plan_.constants.size() - 1, .kind = Value::Kind::kConstant});
+    return new_value({.size = size, .constant = op.imm, .home = plan_.constants.size() - 1, .kind = Value::Kind::kConstant});
   }
 
   StepFunction find_step(const TileOp& op) const {
@@ -155,7 +156,7 @@ class Planner {
     const bool integers = op.lane == Lane::kS32 || op.lane == Lane::kU32 || op.lane == Lane::kS64 || op.lane == Lane::kU64;
     if (integers && commutes(op.code) && values_[operands[0]].constant) std::swap(operands[0], operands[1]);
     for (const size_t operand : operands) ++values_[operand].uses;
-    const size_t result = new_value({.maker = nodes_.size()});
+    const size_t result = new_value({.size = lane_size(lane_of(op.type)), .maker = nodes_.size()});
     nodes_.push_back(
         {rounded != nullptr ? rounded : find_step(op), round, op.code, op.lane, op.type, op.imm, op.imm2, std::move(operands), result});
     return result;
@@ -310,7 +311,7 @@ class Planner {
 
   void emit(size_t n, const std::vector<size_t>& last, bool is_final) {
     const Node& node = nodes_[n];
-    const size_t size = lane_size(lane_of(node.type));
+    const size_t size = values_[node.result].size;
     const bool same_width = size == lane_size(node.lane) && (node.code != TileOpcode::kSelect || size == 4);
     const auto give_back = [&] {
       for (size_t k = 0; k < node.operands.size(); ++k) {
@@ -347,13 +348,20 @@ class Planner {
                         target_of_[n],
                         false,
                         node.second != kNone,
-                        handle(node.second != kNone ? node.second : node.result)};
+                        handle(node.second != kNone ? node.second : node.result),
+                        {},
+                        static_cast<uint8_t>(size)};
     step.in_place = is_final && same_width;
-    for (size_t k = 0; k < 3; ++k) step.operands[k] = handle(node.operands[std::min(k, node.operands.size() - 1)]);
+    for (size_t k = 0; k < 3; ++k) {
+      const size_t operand = node.operands[std::min(k, node.operands.size() - 1)];
+      step.operands[k] = handle(operand);
+      step.pitch[k] = static_cast<uint8_t>(values_[operand].size);
+    }
     for (size_t k = 0; k < node.operands.size(); ++k) {
       if (!is_still(node.operands[k])) continue;
       if (node.joined || takes_still(node.code, node.lane, k)) {
         step.still |= 1u << k;
+        step.pitch[k] = 0;
       } else {
         need_all(node.operands[k]);
       }

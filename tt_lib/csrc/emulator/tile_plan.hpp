@@ -40,6 +40,8 @@ struct TilePlan {
     bool in_place;   // even where that array is an input
     bool two;        // results, the other one:
     Ref second;
+    std::array<uint8_t, 3> pitch;  // bytes from one element of an operand to the next; 0: `still`
+    uint8_t size;                  // bytes of an element of the results
   };
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }

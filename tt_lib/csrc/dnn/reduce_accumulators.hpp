@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 #include "dnn/reduce_plan.hpp"
 
@@ -20,26 +21,32 @@ class Accumulators {
     }
   }
 
-  // The first page of a unit starts the accumulators, the others are combined into them.
-  // `next` are the pages of the next call, null where they are not known.
-  void take(const ReduceStage& stage, const std::byte* const* pages, const std::byte* const* next, bool first, int64_t count) {
+  // The pages of a hand-over, [page][input]: the first one of a unit starts the accumulators, the others are combined into them.
+  // `next`: those of the next hand-over, null where they are not known. `elements`: of each page.
+  void take(const ReduceStage& stage, const std::byte* const* pages, const std::byte* const* next, bool first,
+            std::span<const int64_t> elements) {
     const bool as_they_are = p_.identity || stage.received;
-    if (first) {
-      lanes_ = count;
-      if (!as_they_are) return k_.run_tiles(p_.prologue, pages, accumulator_.data(), static_cast<uint32_t>(count), next);
-      for (size_t v = 0; v < p_.k() && k_.values(); ++v)
-        std::memcpy(accumulator_[v], pages[v], static_cast<size_t>(count * p_.element_size(v)));
-      return;
-    }
     const size_t inputs = as_they_are ? p_.k() : p_.in.size();
-    std::copy_n(accumulator_.begin(), p_.k(), inputs_.begin());
-    std::copy_n(pages, inputs, inputs_.begin() + static_cast<ptrdiff_t>(p_.k()));
-    std::copy_n(next, inputs, next_.begin() + static_cast<ptrdiff_t>(p_.k()));
-    // Of several values the engine would set those aside which it overwrites.
-    const bool exchange = p_.k() > 1 && count == lanes_;
-    k_.run_tiles(as_they_are ? p_.combine : p_.step, inputs_.data(), exchange ? spare_.data() : accumulator_.data(),
-                 static_cast<uint32_t>(count), next_.data());
-    if (exchange) std::swap(accumulator_, spare_);
+    const std::vector<TileChain>& steps = stage.received ? p_.combines : p_.steps;
+    size_t i = 0;
+    if (first) {
+      start(as_they_are, pages, next, elements[0]);
+      ++i;
+    }
+    while (i < elements.size()) {
+      const int64_t count = elements[i];
+      size_t n = 1;
+      while (n < steps.size() && i + n < elements.size() && elements[i + n] == count) ++n;
+      std::copy_n(accumulator_.begin(), p_.k(), inputs_.begin());
+      std::copy_n(pages + i * inputs, n * inputs, inputs_.begin() + static_cast<ptrdiff_t>(p_.k()));
+      std::copy_n(next + i * inputs, n * inputs, next_.begin() + static_cast<ptrdiff_t>(p_.k()));
+      // Of several values the engine would set those aside which it overwrites.
+      const bool exchange = p_.k() > 1 && count == lanes_;
+      k_.run_tiles(steps[n - 1], inputs_.data(), exchange ? spare_.data() : accumulator_.data(), static_cast<uint32_t>(count),
+                   next_.data());
+      if (exchange) std::swap(accumulator_, spare_);
+      i += n;
+    }
   }
 
   void fold(const ReduceLayout& layout, const ReduceLayout::Unit& unit) {
@@ -54,6 +61,13 @@ class Accumulators {
 
  private:
   using Pages = std::array<std::byte*, kMaxReducedValues>;
+
+  void start(bool as_they_are, const std::byte* const* pages, const std::byte* const* next, int64_t count) {
+    lanes_ = count;
+    if (!as_they_are) return k_.run_tiles(p_.prologue, pages, accumulator_.data(), static_cast<uint32_t>(count), next);
+    for (size_t v = 0; v < p_.k() && k_.values(); ++v)
+      std::memcpy(accumulator_[v], pages[v], static_cast<size_t>(count * p_.element_size(v)));
+  }
 
   // Lanes [rows][width] of the accumulators -> [1][width].
   void fold_lanes(int64_t rows, int64_t width) {

@@ -105,6 +105,19 @@ void finish(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, bool 
   }
 }
 
+// Page `i` of a hand-over of the results of an elementwise round.
+void make(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, int64_t start, int64_t count, uint32_t i,
+          const std::byte* const* inputs, const std::byte* const* next) {
+  std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
+  for (size_t o = 0; o < round.out.size(); ++o) {
+    const Result& result = round.results[o];
+    outputs[o] = result.buffer == kNoBuffer ? k.new_page(round.out[o], i)
+                                            : k.new_page_for(round.out[o], i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
+                                                             static_cast<size_t>(size_of(result.type)), start, count);
+  }
+  k.run_tiles(round.prologue, inputs, outputs.data(), static_cast<uint32_t>(count), next);
+}
+
 // Of what rounds keep: the unit that a core has at hand for this one of the last stage.
 int64_t place_of(const ReducePlan& p, int64_t index, const ReduceArgs& a) { return p.in_parts() ? index : index - a.units[0].first; }
 
@@ -112,8 +125,8 @@ int64_t place_of(const ReducePlan& p, int64_t index, const ReduceArgs& a) { retu
 
 Kernel reduce_compute(Compute k, ReduceArgs a) {
   const ReducePlan& p = *a.plan;
-  std::vector<const std::byte*> pages, next;
-  std::array<std::byte*, emulator::kMaxCircularBuffers> outputs{};
+  std::vector<const std::byte*> pages, next;  // [page of a hand-over][input]
+  std::vector<int64_t> elements;
   for (size_t r = 0; r < p.rounds.size(); ++r) {
     const ReduceRoundPlan& round = p.rounds[r];
     if (r > 0 && p.rounds[r - 1].num_kept > 0) co_await k.cb_wait_front(p.rounds[r - 1].reduced, p.rounds[r - 1].reduced_pages);
@@ -128,8 +141,8 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
       const size_t num_inputs = stage.received ? round.k() : round.in.size();
       const auto cb_of = [&](size_t s) { return stage.received ? p.parts[s] : round.in[s].cb; };
       const auto feed_of = [&](size_t s) { return stage.received ? Feed::kStreamed : round.in[s].feed; };
-      pages.resize(num_inputs);
-      next.resize(num_inputs);
+      pages.resize(num_inputs * stage.block);
+      next.resize(num_inputs * stage.block);
       for (int64_t index = a.units[at].first; index < a.units[at].first + a.units[at].count; ++index) {
         const ReduceLayout::Unit unit = layout.unit(index);
         for (int64_t first = 0; first < layout.pages_per_unit(); first += stage.block) {
@@ -139,35 +152,31 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
           for (size_t o = 0; o < round.out.size() && !round.reduces; ++o) co_await k.cb_reserve_back(round.out[o], stage.block);
           const uint32_t count = stage.pages_from(first);
           co_await k.tile_regs_acquire();
+          elements.resize(count);
           for (uint32_t i = 0; i < count; ++i) {
-            const auto [start, elements] = layout.page(unit, first + i);
+            elements[i] = layout.page(unit, first + i).second;
             for (size_t s = 0; s < num_inputs; ++s) {
+              const std::byte *&page = pages[i * num_inputs + s], *&later = next[i * num_inputs + s];
+              later = nullptr;
               if (feed_of(s) == Feed::kOnce) {
                 const ReduceInput& input = round.in[s];
                 const uint32_t place =
                     input.is_reduced ? static_cast<uint32_t>(p.reduced_unit(index, a.units[0])) * input.places + input.place : 0;
-                pages[s] = k.page(input.cb, place);
-                next[s] = nullptr;
+                page = k.page(input.cb, place);
                 continue;
               }
-              const uint32_t page = i + (feed_of(s) == Feed::kResident ? done : 0);
-              pages[s] = k.page(cb_of(s), page);
-              next[s] = k.cb_pages_available_at_front(cb_of(s), page + 2) ? k.page(cb_of(s), page + 1) : nullptr;
+              const uint32_t at_front = i + (feed_of(s) == Feed::kResident ? done : 0);
+              page = k.page(cb_of(s), at_front);
+              if (k.cb_pages_available_at_front(cb_of(s), at_front + stage.block + 1)) later = k.page(cb_of(s), at_front + stage.block);
             }
-            if (round.reduces) {
-              accumulators.take(stage, pages.data(), next.data(), first + i == 0, elements);
-              continue;
+          }
+          if (round.reduces) {
+            accumulators.take(stage, pages.data(), next.data(), first == 0, elements);
+          } else {
+            for (uint32_t i = 0; i < count; ++i) {
+              const int64_t start = layout.page(unit, first + i).first;
+              make(k, p, round, start, elements[i], i, pages.data() + i * num_inputs, next.data() + i * num_inputs);
             }
-            for (size_t o = 0; o < round.out.size(); ++o) {
-              const Result& result = round.results[o];
-              if (result.buffer == kNoBuffer) {
-                outputs[o] = k.new_page(round.out[o], i);
-                continue;
-              }
-              outputs[o] = k.new_page_for(round.out[o], i, static_cast<Slot>(p.num_inputs + result.buffer), result.map,
-                                          static_cast<size_t>(size_of(result.type)), start, elements);
-            }
-            k.run_tiles(round.prologue, pages.data(), outputs.data(), static_cast<uint32_t>(elements), next.data());
           }
           k.tile_regs_release();
           for (size_t o = 0; o < round.out.size() && !round.reduces; ++o) k.cb_push_back(round.out[o], stage.block);

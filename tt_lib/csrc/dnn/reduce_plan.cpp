@@ -24,16 +24,43 @@ bool passes_on(const TileProgram& chain) {
   return true;
 }
 
-// k accumulators, then operands -> k accumulators.
-TileProgram step_of(const TileProgram& prologue, const TileProgram& combine) {
+// k accumulators, then the operands of each of the pages -> k accumulators.
+TileProgram step_of(const TileProgram& prologue, const TileProgram& combine, size_t pages) {
   ChainBuilder chain;
-  std::vector<uint16_t> values, operands;
-  for (size_t v = 0; v < combine.outputs.size(); ++v) values.push_back(chain.input(combine.inputs[v]));
-  for (const DataType type : prologue.inputs) operands.push_back(chain.input(type));
-  for (const uint16_t value : chain.append(prologue, operands)) values.push_back(value);
-  const std::vector<uint16_t> sums = chain.append(combine, values);
-  for (size_t v = 0; v < sums.size(); ++v) chain.output(sums[v], combine.outputs[v].type);
+  std::vector<uint16_t> accumulators;
+  for (size_t v = 0; v < combine.outputs.size(); ++v) accumulators.push_back(chain.input(combine.inputs[v]));
+  std::vector<std::vector<uint16_t>> operands(pages);
+  for (std::vector<uint16_t>& of_page : operands) {
+    for (const DataType type : prologue.inputs) of_page.push_back(chain.input(type));
+  }
+  for (const std::vector<uint16_t>& of_page : operands) {
+    for (const uint16_t value : chain.append(prologue, of_page)) accumulators.push_back(value);
+    accumulators = chain.append(combine, accumulators);
+  }
+  for (size_t v = 0; v < accumulators.size(); ++v) chain.output(accumulators[v], combine.outputs[v].type);
   return chain.finish();
+}
+
+// Chains for one page and, where a page takes few steps, for as many as are handed over at a time.
+std::vector<TileChain> steps_of(const TileProgram& prologue, const TileProgram& combine, int64_t block) {
+  constexpr size_t kFewOperations = 8;
+  const size_t inputs = std::max<size_t>(prologue.inputs.size(), 1), room = emulator::kMaxCircularBuffers - combine.outputs.size();
+  size_t most = std::min(static_cast<size_t>(std::min(block, kMostPages)), room / inputs);
+  if (prologue.ops.size() + combine.ops.size() > kFewOperations) most = 1;
+  std::vector<TileChain> steps;
+  for (size_t pages = 1; pages <= std::max<size_t>(most, 1); ++pages) steps.emplace_back(step_of(prologue, combine, pages));
+  return steps;
+}
+
+// Values as they are.
+TileProgram identity(const TileProgram& combine) {
+  TileProgram program;
+  for (size_t v = 0; v < combine.outputs.size(); ++v) {
+    program.inputs.push_back(combine.inputs[v]);
+    program.outputs.push_back({static_cast<uint16_t>(v), combine.inputs[v]});
+  }
+  program.num_registers = static_cast<uint16_t>(program.inputs.size());
+  return program;
 }
 
 const RoundResult* earlier(const std::vector<std::optional<RoundResult>>& values, size_t i) {
@@ -148,8 +175,10 @@ void prepare_rounds(ReducePlan& plan, const ReduceSpec& spec) {
     made.prologue = TileChain(round.prologue);
     if (!made.reduces) continue;
     made.combine = TileChain(round.combine);
-    made.step = TileChain(step_of(round.prologue, round.combine));
+    made.steps = steps_of(round.prologue, round.combine, plan.stages[0].block);
     made.identity = passes_on(round.prologue);
+    if (plan.in_parts())
+      made.combines = made.identity ? made.steps : steps_of(identity(round.combine), round.combine, plan.stages[1].block);
     if (!round.epilogue.outputs.empty()) made.epilogue = TileChain(round.epilogue);
     for (size_t v = 0; v < made.k(); ++v) {
       const auto fold = row_fold_opcode(round.combine, v);

@@ -41,7 +41,8 @@ struct ReduceInput {
 };
 
 struct ReduceRoundPlan {
-  TileChain prologue, combine, step, epilogue;  // step: the prologue of a page, combined with the accumulators
+  TileChain prologue, combine, epilogue;
+  std::vector<TileChain> steps, combines;       // [n - 1]: the accumulators with n pages of operands, by way of the prologue, or of values
   std::vector<emulator::TileOpcode> row_folds;  // of all values, if the engines reduce rows of each by themselves
   bool reduces = true;
   bool identity = false;  // the prologue passes its operands on

@@ -79,7 +79,8 @@ class Machine {
                                 step.imm2,
                                 ask(a),
                                 step.still,
-                                step.two ? at_[step.second] : nullptr};
+                                step.two ? at_[step.second] : nullptr,
+                                step.asks_twice ? ask(a) : nullptr};
       if (pages_.runs != nullptr && std::any_of(step.operands.begin(), step.operands.end(), [&](auto ref) { return stays_in_runs(ref); })) {
         by_runs(step, whole);
       } else {
@@ -170,6 +171,7 @@ class Machine {
       s.c = part(2, whole.c, r);
       if (step.two) s.second = result(whole.second, r);
       s.ahead = static_cast<const std::byte*>(whole.ahead) + r * length * step.size;
+      s.ahead_too = nullptr;
       for (size_t k = 0; k < runs.size(); ++k) {
         if (runs[k] != nullptr && (k == 0 || runs[k] != runs[k - 1])) prefetch(run_ahead(runs[k]->at, r, count), length * step.pitch[k]);
       }

@@ -350,7 +350,8 @@ class Planner {
                         node.second != kNone,
                         handle(node.second != kNone ? node.second : node.result),
                         {},
-                        static_cast<uint8_t>(size)};
+                        static_cast<uint8_t>(size),
+                        node.joined && node.operands.size() == 3};
     step.in_place = is_final && same_width;
     for (size_t k = 0; k < 3; ++k) {
       const size_t operand = node.operands[std::min(k, node.operands.size() - 1)];

@@ -42,6 +42,7 @@ struct TilePlan {
     Ref second;
     std::array<uint8_t, 3> pitch;  // bytes from one element of an operand to the next; 0: `still`
     uint8_t size;                  // bytes of an element of the results
+    bool asks_twice;               // for pages of the next run
   };
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }

@@ -25,9 +25,10 @@ struct StepArguments {
   DataType type;  // of the result
   uint64_t imm;
   uint64_t imm2;
-  const void* ahead;       // as many bytes as an operand has: what the host's caches are asked for meanwhile
-  uint32_t still = 0;      // bit i: only the first kLanePadding elements of operand i are there, for all (see takes_still)
-  void* second = nullptr;  // another result
+  const void* ahead;                // as many bytes as an operand has: what the host's caches are asked for meanwhile
+  uint32_t still = 0;               // bit i: only the first kLanePadding elements of operand i are there, for all (see takes_still)
+  void* second = nullptr;           // another result
+  const void* ahead_too = nullptr;  // for a step of two operations, which has three operands
 };
 
 using StepFunction = void (*)(const StepArguments&);

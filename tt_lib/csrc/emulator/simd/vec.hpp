@@ -147,9 +147,11 @@ TT_INLINE void map3(const StepArguments& s, F f) {
   const Operand<T> a(s.a, s, 0), b(s.b, s, 1), c(s.c, s, 2);
   auto* dst = static_cast<T*>(s.dst);
   const void* const ahead = s.ahead;
+  const void* const ahead_too = s.ahead_too != nullptr ? s.ahead_too : ahead;
 #pragma GCC unroll 4
   for (size_t i = 0, n = padded(s.n); i < n; i += w) {
     prefetch(ahead, i * sizeof(T));
+    prefetch(ahead_too, i * sizeof(T));
     store<Vec<T, w>>(dst + i, f(load<Vec<T, w>>(a.from(i)), load<Vec<T, w>>(b.from(i)), load<Vec<T, w>>(c.from(i))));
   }
 }

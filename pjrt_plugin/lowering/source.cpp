@@ -152,6 +152,7 @@ std::optional<Source> reverse(const Source& source, std::span<const int64_t> dim
       dim.high = size - dim.low;
       dim.low = low;
       if (coordinates <= 0) dim.low = dim.high = 0;
+      if (!dim.padded()) dim.high = -1;
     }
     if (coordinates > 0) out.map.offset += (coordinates - 1) * dim.stride;
     dim.stride = -dim.stride;
@@ -178,6 +179,7 @@ std::optional<Source> pad(const Source& source, std::span<const int64_t> low, st
     }
     const int64_t end = count == 0 ? first : std::min(low[d] + spread, size);
     dim = {size, dim.stride, std::min(first, size), std::max(std::min(first, size), end), step};
+    if (!dim.padded()) dim.high = -1;  // nothing but cut off
   }
   if (out.map.is_padded()) out.pad = std::move(value);
   return out;

@@ -248,8 +248,7 @@ AccessMap AccessMap::coalesced() const {
     if (!result.dims.empty()) {
       Dim& last = result.dims.back();
       if (!last.padded() && !dim.padded() && last.stride == dim.stride * dim.size) {
-        last.size *= dim.size;
-        last.stride = dim.stride;
+        last = {last.size * dim.size, dim.stride};
         continue;
       }
     }

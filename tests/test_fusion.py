@@ -205,6 +205,7 @@ CASES = [
     ("sums_of_integers_that_are_taken_away", lambda x: x - x.sum(0), (np.arange(150000, dtype=np.int32).reshape(300, 500),), 2),
     ("sums_read_in_another_order", lambda x: x * x.sum(0)[:, None], (f32(500, 500),), 2),
     ("layer_statistics", statistics, (f32(64, 100, 48),), 1),
+    ("norms_of_many_short_rows", lambda x: jnp.sqrt((x * x).sum(-1)), (f32(200000, 3),), 1),
     ("weight_norms", norms, (f32(300, 400), f32(300, 400), f32(300, 400)), 1),
     (
         "integer_and_float_sums",

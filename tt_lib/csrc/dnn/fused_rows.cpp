@@ -81,6 +81,7 @@ RowShape choose_shape(const RowSpec& spec, const ChipSpec& chip) {
   if (shape.pages_per_row > 1) return shape;
   for (int64_t pages = kMaxPagesPerUnit; pages > 1; pages /= 2) {
     shape.rows_per_unit = pages * shape.rows_per_page;
+    if (shape.rows_per_unit > static_cast<int64_t>(kTileElements)) continue;  // what a row has once fills a page at the most
     if (row_l1_bytes(spec, shape, 1) <= kHostCache && shape.units() >= num_compute_cores(chip)) return shape;
   }
   shape.rows_per_unit = shape.rows_per_page;

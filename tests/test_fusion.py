@@ -638,6 +638,21 @@ def test_programs_that_only_move_data_are_counted():
     assert "  1 program, of which 0 only move data\n" in made.as_text()
 
 
+def test_an_index_that_is_made_beside_what_it_places_is_there_before():
+    def function(c, xs):
+        def step(turn, carry):
+            c, stacked = carry
+            at = 2 - turn  # one program makes it and the scalar that goes there
+            c = -0.9 * c
+            return c, lax.dynamic_update_slice(stacked, c[None], (at,))
+
+        return lax.fori_loop(0, 3, step, (c, xs))
+
+    args = np.float32(1.5), f32(3)
+    _, got = compiled(function, args)
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-6)
+
+
 def test_an_array_that_a_loop_reads_and_writes_is_not_copied_in_every_turn():
     def function(x, c):
         def turn(i, s):

@@ -143,6 +143,8 @@ std::optional<Place> place_of(const Sequence& steps, size_t at) {
   }
   if ((run_at(maker)->elementwise == nullptr && run_at(maker)->product == nullptr) || mentions(*run_at(maker), write.slots.back()))
     return std::nullopt;
+  const auto makes = [&](StorageId storage) { return writes(*run_at(maker), storage); };
+  if (std::any_of(write.slots.begin() + 1, write.slots.end(), makes)) return std::nullopt;  // an index: it must be there before
   // What reads an array after it was copied would keep the copy from taking over its memory: the whole array would be copied in every turn.
   const auto all_between = [&](const RunStep& moved) {
     for (size_t i = maker + 1; i < at; ++i) {

@@ -31,10 +31,11 @@ def library_path() -> str:
 
 def initialize() -> None:
     """Registers the platform "tt" with JAX. JAX calls this; other platforms are not touched."""
-    from jax_tt import _lowerings  # needs all of JAX, which imports this package to find the platform
+    from jax_tt import _callbacks, _lowerings  # need all of JAX, which imports this package to find the platform
 
     _jax_internals.register(PLATFORM, library_path())
     _lowerings.register(PLATFORM)
+    _callbacks.register(PLATFORM, _library("libtt.so"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,7 +126,11 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     loops_ =
         std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
     for_each_run(plan_.steps, [&](RunStep& run) {
-      run.program = metal::log_program(std::move(run.program), chip, placement(run));
+      if (run.program->host_function()) {
+        calls_host_ = true;
+      } else {
+        run.program = metal::log_program(std::move(run.program), chip, placement(run));
+      }
       seconds += kLaunchSeconds + run.program->flops / kFlopsPerSecond;
       for (const metal::SlotSpec& slot : run.program->slots()) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
     });
@@ -173,6 +177,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     list(plan_.steps, 1, out);
     return out;
   }
+
+  bool calls_host() const override { return calls_host_; }
 
   Cost cost() const override {
     std::call_once(estimated_, [this] { cost_ = estimate_sequence(plan_.steps); });
@@ -291,7 +297,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   std::string fingerprint_;
   std::vector<ir::Type> parameters_, results_;
   Frame template_;
-  bool loops_ = false;
+  bool loops_ = false, calls_host_ = false;
   bool small_ = false;
   mutable std::once_flag estimated_;
   mutable Cost cost_;

@@ -57,6 +57,7 @@ class Executable {
   virtual std::string text() const = 0;                                // the kernel programs, for people
   virtual Cost cost() const = 0;                                       // estimates on first use
   virtual MemoryUse memory() const = 0;
+  virtual bool calls_host() const { return false; }  // functions of this process, which live as long as whoever compiled the program
 
   // Enqueues one run. `arguments[i]` has the bytes of parameters()[i]; `may_donate[i]` says that the caller gives it up.
   // Arguments whose producer failed fail the run, and so its outputs, with the same error.

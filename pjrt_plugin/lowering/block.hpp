@@ -78,7 +78,8 @@ class BlockLowering {
   Context& context;
   PlanBuilder& builder;
   Graph graph;
-  Loop* loop;  // null: the block is no body of a loop
+  Loop* loop;             // null: the block is no body of a loop
+  int effects_level = 0;  // where the last call with side effects is
 
  private:
   void lower(const ir::Operation& operation);
@@ -102,6 +103,7 @@ bool lower_contraction(BlockLowering& block, const ir::Operation& operation);
 bool lower_window(BlockLowering& block, const ir::Operation& operation);
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation);
 bool lower_numeric(BlockLowering& block, const ir::Operation& operation);
+bool lower_host_call(BlockLowering& block, const ir::Operation& operation);
 bool lower_linalg(BlockLowering& block, const ir::Operation& operation);
 
 }  // namespace tt::lowering

@@ -17,7 +17,7 @@ class CompileCache {
  public:
   using Compiled = std::shared_ptr<const executable::Executable>;
 
-  // What `compile` makes of the key, if it is not there yet; an exception is passed on and not kept.
+  // What `compile` makes of the key, if it is not there yet; an exception is passed on and not kept, nor is a program that calls the host.
   Compiled get(const std::string& key, const std::function<Compiled()>& compile);
   size_t size() const;
 

@@ -184,6 +184,7 @@ void execute(Execute& args) {
   Arguments arguments(program, args);
   arguments.bind(device, {args.options->non_donatable_inputs, args.options->num_non_donatable_inputs});
   executable::Execution execution = arguments.run(*device.card);
+  if (const auto failure = execution.done.error()) throw *failure;  // it has run already: whoever called hears of it at once
   const auto results = program.results();
   for (size_t i = 0; i < results.size(); ++i) {
     auto* buffer = new Buffer;

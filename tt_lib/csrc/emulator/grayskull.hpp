@@ -25,6 +25,7 @@ struct ChipSpec {
   int dram_channels;
   int64_t dram_channel_bytes;
   double dram_bytes_per_second;  // per channel, sustained
+  double pcie_bytes_per_second;  // to and from the host, raw
   int num_circular_buffers;
   int num_semaphores;
   int dst_tiles;  // per half in SyncHalf mode, 16-bit tiles
@@ -38,8 +39,8 @@ inline constexpr int kMaxSemaphores = 8;
 inline constexpr int kDstTiles = 16;
 
 inline constexpr std::array<ChipSpec, 2> kChips = {{
-    {"e150", 1.2e9, {12, 10}, {12, 9}, 107904, 940672, 8, int64_t{1} << 30, 12e9 * 0.92, 32, 8, 8},
-    {"e75", 1.0e9, {12, 8}, {11, 8}, 107904, 940672, 8, int64_t{1} << 30, 12e9 * 0.92, 32, 8, 8},
+    {"e150", 1.2e9, {12, 10}, {12, 9}, 107904, 940672, 8, int64_t{1} << 30, 12e9 * 0.92, 32e9, 32, 8, 8},
+    {"e75", 1.0e9, {12, 8}, {11, 8}, 107904, 940672, 8, int64_t{1} << 30, 12e9 * 0.92, 32e9, 32, 8, 8},
 }};
 
 constexpr int64_t num_compute_cores(const ChipSpec& chip) { return int64_t{chip.compute_grid.x} * chip.compute_grid.y; }

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "metal/allocator.hpp"
@@ -165,22 +166,37 @@ MemoryStats Device::memory_stats() const {
   return {dram.in_use(), dram.peak(), dram.capacity(), dram.allocations(), dram.largest_free()};
 }
 
+namespace {
+
+thread_local const Device* calling_host = nullptr;  // runs a host function on this thread
+
+Event run_now(const std::function<void()>& work) {
+  Event event;
+  try {
+    work();
+  } catch (const Error& error) {
+    event = Event::pending();
+    event.fail(error);
+  } catch (const std::exception& error) {
+    event = Event::pending();
+    event.fail(Error(ErrorCategory::kInternal, error.what()));
+  }
+  return event;
+}
+
+}  // namespace
+
 Event Device::enqueue(std::function<void()> work, bool small) {
   std::unique_lock lock(impl_->mutex);
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[enqueue] device ", id(), " is closed");
+  if (calling_host == this) {  // the queue waits for what this thread does
+    lock.unlock();
+    return run_now(work);
+  }
   if (small && impl_->queue.empty() && !impl_->busy) {
     impl_->busy = true;
     lock.unlock();
-    Event event;
-    try {
-      work();
-    } catch (const Error& error) {
-      event = Event::pending();
-      event.fail(error);
-    } catch (const std::exception& error) {
-      event = Event::pending();
-      event.fail(Error(ErrorCategory::kInternal, error.what()));
-    }
+    Event event = run_now(work);
     lock.lock();
     impl_->busy = false;
     if (!impl_->queue.empty() || impl_->waiters > 0) impl_->changed.notify_all();
@@ -210,6 +226,15 @@ void Device::close() {
 bool Device::is_closed() const { return impl_->closed; }
 
 void Device::run(const Program& program, std::byte* const* buffers) {
+  if (program.host_function()) {
+    struct Calling {
+      const Device* before;
+      explicit Calling(const Device* device) : before(std::exchange(calling_host, device)) {}
+      ~Calling() { calling_host = before; }
+    } const calling(this);
+    program.host_function()(buffers);
+    return program.count_run();
+  }
   constexpr size_t kInlineSlots = 64;
   std::array<emulator::BoundBuffer, kInlineSlots> few;
   std::vector<emulator::BoundBuffer> many;
@@ -224,7 +249,23 @@ void Device::run(const Program& program, std::byte* const* buffers) {
   program.count_run();
 }
 
+namespace {
+
+// The host's own time is not the card's; what it reads and writes goes over PCIe.
+emulator::RunReport estimate_host_call(const Program& program, const emulator::ChipSpec& chip) {
+  emulator::RunReport report;
+  for (const SlotSpec& slot : program.slots()) {
+    (slot.is_output ? report.dram_write_bytes : report.dram_read_bytes) += static_cast<uint64_t>(slot.bytes);
+  }
+  const auto bytes = static_cast<double>(report.dram_read_bytes + report.dram_write_bytes);
+  report.cycles = static_cast<uint64_t>(bytes / chip.pcie_bytes_per_second * chip.clock_hz);
+  return report;
+}
+
+}  // namespace
+
 emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip, std::span<const emulator::BufferType> placement) {
+  if (program.host_function()) return estimate_host_call(program, chip);
   emulator::Scheduler scheduler(chip, 1);
   std::vector<emulator::BoundBuffer> bound;
   for (const SlotSpec& slot : program.slots()) bound.push_back({nullptr, slot.bytes});

@@ -54,7 +54,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void close();   // waits, then refuses further work with InvalidArgument; safe to call twice
   bool is_closed() const;
 
-  // Runs a program for its values; only from work on the queue. `buffers[i]` is bound to slot i.
+  // Runs a program for its values; only from work on the queue. `buffers[i]` is bound to slot i. What a host function enqueues runs at
+  // once.
   void run(const Program& program, std::byte* const* buffers);
 
  private:

@@ -31,6 +31,9 @@ struct CircularBufferConfig {
   std::string content;  // for listings: "in0", "partials"
 };
 
+// What the host does for a program instead of cores: reads and writes the buffers of its slots; what it throws fails the run.
+using HostFunction = std::function<void(std::byte* const* buffers)>;
+
 class Program {
  public:
   explicit Program(std::string name) : name_(std::move(name)) {}
@@ -46,7 +49,8 @@ class Program {
   // A kernel on all cores, its arguments per core. `description` is one line for listings.
   template <class Context, class Args>
   void add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description = {});
-  void add_note(std::string line) { notes_.push_back(std::move(line)); }  // for listings: tile ops, maps
+  void set_host_function(HostFunction function) { host_function_ = std::move(function); }  // then there are no cores
+  void add_note(std::string line) { notes_.push_back(std::move(line)); }                   // for listings: tile ops, maps
   template <class T>
   const T* keep(T value);  // data that kernels point to, owned by the program
 
@@ -59,6 +63,7 @@ class Program {
   std::span<const SlotSpec> slots() const { return slots_; }
   std::span<const CoreCoord> cores() const { return cores_; }
   std::span<const CircularBufferConfig> circular_buffers() const { return circular_buffers_; }
+  const HostFunction& host_function() const { return host_function_; }  // empty: cores run the program
   int64_t l1_bytes() const;
   emulator::LaunchPlan plan() const;  // refers to this program
   std::string text() const;           // name, cores, slots, CBs, kernels, notes
@@ -84,6 +89,7 @@ class Program {
   std::vector<uint32_t> semaphores_;
   std::vector<CoreCoord> cores_;
   std::vector<KernelGroup> kernels_;
+  HostFunction host_function_;
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const void>> kept_;
   mutable int64_t runs_ = 0;

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jax_tt._jax_internals import callback, core, debugging, ir, mlir
+from jax_tt._jax_internals import callback, checkify, core, debugging, ir, mlir
 
 TARGET = "tt_python_callback"
 _HANDLER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_char), ctypes.c_size_t)
@@ -99,8 +99,12 @@ def register(platform: str, library: str) -> None:
         return _emit(ctx, function, token, operands, operand_avals, result_avals, options["has_side_effect"], options.get("sharding"))
 
     setattr(callback, "emit_python_callback", emit)  # noqa: B010
-    mlir.register_lowering(debugging.debug_callback_p, debugging.debug_callback_lowering, platform=platform, cacheable=False)
-    mlir.register_lowering(debugging.debug_print_p, debugging.debug_print_lowering_rule, platform=platform, cacheable=False)
+    for primitive, rule in (
+        (checkify.check_p, checkify.check_lowering_rule),
+        (debugging.debug_callback_p, debugging.debug_callback_lowering),
+        (debugging.debug_print_p, debugging.debug_print_lowering_rule),
+    ):
+        mlir.register_lowering(primitive, rule, platform=platform, cacheable=False)
 
 
 def _emit(

@@ -4,12 +4,12 @@ import dataclasses
 import functools
 import warnings
 
-from jax._src import callback, core, debugging, stages, xla_bridge
+from jax._src import callback, checkify, core, debugging, stages, xla_bridge
 from jax._src.interpreters import mlir
 from jax._src.lax import ann, linalg
 from jax._src.lib.mlir import ir
 
-__all__ = ["ann", "callback", "core", "debugging", "ir", "linalg", "mlir", "register"]
+__all__ = ["ann", "callback", "checkify", "core", "debugging", "ir", "linalg", "mlir", "register"]
 
 
 def register(platform: str, library_path: str) -> None:

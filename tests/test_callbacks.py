@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from jax import lax
-from jax.experimental import io_callback
+from jax.experimental import checkify, io_callback
 
 TT = jax.devices("tt")[0]
 
@@ -140,6 +140,19 @@ def test_a_callback_may_use_the_card_itself():
 
     got = jax.jit(lambda x: jax.pure_callback(function, like(x), x) + 1)(x)
     np.testing.assert_array_equal(np.asarray(got), [1, 3, 5])
+
+
+def test_checks_fail_with_their_message():
+    def f(x):
+        checkify.check(x > 0, "x must be positive, is {x}", x=x)
+        return jnp.log(x)
+
+    good, bad = on_card(np.float32(2), np.float32(-2))
+    error, _ = jax.jit(checkify.checkify(f))(good)
+    error.throw()
+    error, _ = jax.jit(checkify.checkify(f))(bad)
+    with pytest.raises(checkify.JaxRuntimeError, match="x must be positive, is -2.0"):
+        error.throw()
 
 
 def test_derivatives_and_batches():

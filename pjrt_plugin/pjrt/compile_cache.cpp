@@ -23,7 +23,7 @@ CompileCache::Compiled CompileCache::get(const std::string& key, const std::func
   try {
     Compiled compiled = compile();
     promise.set_value(compiled);
-    if (compiled->calls_host()) forget(key);
+    if (compiled != nullptr && compiled->calls_host()) forget(key);
     return compiled;
   } catch (...) {
     promise.set_exception(std::current_exception());

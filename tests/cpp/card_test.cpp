@@ -199,6 +199,14 @@ TEST(cores_write_into_the_l1_of_another_and_count_up_its_semaphore) {
   const emulator::RunReport report = metal::estimate(all, emulator::find_chip("e150"));
   EXPECT(report.noc_bytes == 30 * 64);
   EXPECT(report.cycles > metal::estimate(gather(2, 1), emulator::find_chip("e150")).cycles);
+  metal::Program one_receives = gather(30, 29);  // the others run one after the other, wherever there is a thread
+  one_receives.set_receivers({{0, 0}});
+  std::fill_n(bench.out->data(), 4096, std::byte{0});
+  bench.run(one_receives);
+  EXPECT(std::equal(bench.in->data(), bench.in->data() + 30 * 64, bench.out->data()));
+  EXPECT(metal::estimate(one_receives, emulator::find_chip("e150")).cycles == report.cycles);
+  one_receives.set_receivers({{1, 0}});
+  EXPECT_ERROR(bench.run(one_receives), "core (0,0) is not part of the program, or not among the receivers it names");
   EXPECT_ERROR(bench.run(gather(30, 30)), "noc_async_write of 64 bytes to byte 0 of page 30 on core (0,0), whose CB 1 has 30 pages of 64");
 }
 

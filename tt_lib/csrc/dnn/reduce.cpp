@@ -116,6 +116,8 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
     check(joins <= cores.size(), "[", spec.name, "] ", joins, " cores to join what ", cores.size(), " reduce");
     plan.joining.assign(cores.rbegin(), cores.rbegin() + static_cast<ptrdiff_t>(joins));
     assign_joins(plan, cores, args);
+    const bool waits = std::any_of(plan.rounds.begin(), plan.rounds.end(), [](const ReduceRoundPlan& round) { return round.waits; });
+    if (!waits) program.set_receivers(plan.joining);  // nobody else hears of anything
   }
   const ReducePlan* kept = program.keep(std::move(plan));
   for (ReduceArgs& each : args) each.plan = kept;

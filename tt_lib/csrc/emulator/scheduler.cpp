@@ -91,7 +91,8 @@ Core* Run::find(CoreCoord coord) const {
   const size_t at = static_cast<size_t>(coord.y) * static_cast<size_t>(grid_width) + coord.x;
   Core* core = coord.x < grid_width && at < core_at.size() ? core_at[at] : nullptr;
   if (core == nullptr)
-    fail(ErrorCategory::kUndefinedBehavior, "[", program, "] core (", coord.x, ",", coord.y, ") is not part of the program");
+    fail(ErrorCategory::kUndefinedBehavior, "[", program, "] core (", coord.x, ",", coord.y,
+         ") is not part of the program, or not among the receivers it names");
   return core;
 }
 
@@ -123,23 +124,14 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
   std::exception_ptr failure;
   std::atomic<bool> failed = false;
   auto task = [&](int thread) {
-    Core& core = *thread_cores_[static_cast<size_t>(thread)];
-    HostThread& host = *threads_[static_cast<size_t>(thread)];
-    core.thread = &host;
-    const auto aligned = (reinterpret_cast<uintptr_t>(host.l1.get()) + 63) / 64 * 64;
     for (size_t i; !failed && (i = next.fetch_add(1, std::memory_order_relaxed)) < plan.cores.size();) {
       try {
-        configure(core, plan, run, plan.cores[i], i, reinterpret_cast<std::byte*>(aligned));
-        if (!drain(core)) {
-          Core* const stuck = &core;
-          throw deadlock_error(plan.name, {&stuck, 1});
-        }
+        run_alone(plan, run, i, static_cast<size_t>(thread));
       } catch (...) {
         std::lock_guard lock(mutex);
         if (!failed) failure = std::current_exception();
         failed = true;
       }
-      core.destroy_kernels();
     }
   };
   if (plan.cores.size() == 1) {
@@ -150,29 +142,52 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
   if (failure) std::rethrow_exception(failure);
 }
 
-std::vector<Core*> Scheduler::prepare_all(const LaunchPlan& plan, Run& run) {
+// A core to the end of its kernels, in the thread's own L1.
+void Scheduler::run_alone(const LaunchPlan& plan, Run& run, size_t index, size_t thread) {
+  Core& core = *thread_cores_[thread];
+  core.thread = threads_[thread].get();
+  const auto aligned = (reinterpret_cast<uintptr_t>(core.thread->l1.get()) + 63) / 64 * 64;
+  try {
+    configure(core, plan, run, plan.cores[index], index, reinterpret_cast<std::byte*>(aligned));
+    if (!drain(core)) {
+      Core* const stuck = &core;
+      throw deadlock_error(plan.name, {&stuck, 1});
+    }
+  } catch (...) {
+    core.destroy_kernels();
+    throw;
+  }
+  core.destroy_kernels();
+}
+
+std::vector<Core*> Scheduler::prepare(const LaunchPlan& plan, Run& run, std::span<const size_t> indices) {
   std::vector<Core*> cores;
   run.core_at.assign(grid_cores_.size(), nullptr);
-  for (CoreCoord coord : plan.cores) {
+  for (const size_t i : indices) {
+    const CoreCoord coord = plan.cores[i];
     const size_t at = static_cast<size_t>(coord.y) * chip_.compute_grid.x + coord.x;
     if (grid_cores_[at] == nullptr) grid_cores_[at] = std::make_unique<Core>();
     run.core_at[at] = grid_cores_[at].get();
     cores.push_back(grid_cores_[at].get());
   }
   for (size_t i = 0; i < cores.size(); ++i) {
-    Core& core = *cores[i];
-    core.parking.store(kReady);
-    configure(core, plan, run, plan.cores[i], i, /*l1=*/nullptr);
+    cores[i]->parking.store(kReady);
+    configure(*cores[i], plan, run, plan.cores[indices[i]], indices[i], /*l1=*/nullptr);
   }
   return cores;
 }
 
-namespace {
-
-// The ready queue of cores that run together.
+// The ready queue of cores that run together, and those that run alone when none of them is ready.
 class Together {
  public:
-  Together(Run& run, std::vector<Core*> cores, size_t threads) : run_(run), cores_(std::move(cores)), ready_(threads) {
+  Together(Scheduler& scheduler, const LaunchPlan& plan, Run& run, std::vector<Core*> cores, std::vector<size_t> alone)
+      : scheduler_(scheduler),
+        plan_(plan),
+        run_(run),
+        cores_(std::move(cores)),
+        alone_(std::move(alone)),
+        ready_(scheduler.threads_.size()) {
+    const size_t threads = ready_.size();
     for (size_t i = 0; i < cores_.size(); ++i) {
       cores_[i]->home = i * threads / cores_.size();
       ready_[cores_[i]->home].push_back(cores_[i]);
@@ -184,11 +199,15 @@ class Together {
     };
   }
 
-  void work(HostThread& thread, size_t index) {
-    while (Core* core = take(index)) {
-      core->thread = &thread;
+  void work(size_t thread) {
+    while (const auto next = take(thread)) {
       try {
-        step(*core);
+        if (next->core != nullptr) {
+          next->core->thread = scheduler_.threads_[thread].get();
+          step(*next->core);
+        } else {
+          scheduler_.run_alone(plan_, run_, next->index, thread);
+        }
       } catch (...) {
         std::lock_guard lock(mutex_);
         if (!failure_) failure_ = std::current_exception();
@@ -207,6 +226,11 @@ class Together {
   }
 
  private:
+  struct Next {
+    Core* core;    // null: the core of the plan that runs alone
+    size_t index;  // of that
+  };
+
   void step(Core& core) {
     core.parking.store(kRunning);
     for (;;) {
@@ -239,29 +263,35 @@ class Together {
     changed_.notify_one();
   }
 
-  // The next ready core; null when none is ready and none is running (all done, or deadlock), or after a failure.
-  Core* take(size_t index) {
+  // The next core; none when none is left that could run and none is running (all done, or deadlock), or after a failure.
+  std::optional<Next> take(size_t index) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return num_ready_ > 0 || running_ == 0 || failure_; });
-    if (failure_ || num_ready_ == 0) {
+    const auto some = [&] { return num_ready_ > 0 || next_alone_ < alone_.size(); };
+    changed_.wait(lock, [&] { return some() || running_ == 0 || failure_; });
+    if (failure_ || !some()) {
       changed_.notify_all();
-      return nullptr;
+      return std::nullopt;
     }
+    ++running_;
+    if (num_ready_ == 0) return Next{nullptr, alone_[next_alone_++]};
     while (ready_[index].empty()) index = (index + 1) % ready_.size();
     Core* core = ready_[index].front();
     ready_[index].pop_front();
     --num_ready_;
-    ++running_;
-    return core;
+    return Next{core, 0};
   }
 
   void release() {
     std::lock_guard lock(mutex_);
-    if (--running_ == 0 && num_ready_ == 0) changed_.notify_all();
+    if (--running_ == 0 && num_ready_ == 0 && next_alone_ == alone_.size()) changed_.notify_all();
   }
 
+  Scheduler& scheduler_;
+  const LaunchPlan& plan_;
   Run& run_;
   std::vector<Core*> cores_;
+  std::vector<size_t> alone_;
+  size_t next_alone_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::deque<Core*>> ready_;  // by the thread where a core's pages are likely in the cache
@@ -271,11 +301,15 @@ class Together {
   std::exception_ptr failure_;
 };
 
-}  // namespace
-
 void Scheduler::run_together(const LaunchPlan& plan, Run& run) {
-  Together together(run, prepare_all(plan, run), threads_.size());
-  pool_.run([&](int thread) { together.work(*threads_[static_cast<size_t>(thread)], static_cast<size_t>(thread)); });
+  std::vector<size_t> in_flight, alone;
+  for (size_t i = 0; i < plan.cores.size(); ++i) {
+    const bool receives =
+        plan.receivers.empty() || std::find(plan.receivers.begin(), plan.receivers.end(), plan.cores[i]) != plan.receivers.end();
+    (receives ? in_flight : alone).push_back(i);
+  }
+  Together together(*this, plan, run, prepare(plan, run, in_flight), std::move(alone));
+  pool_.run([&](int thread) { together.work(static_cast<size_t>(thread)); });
   together.finish();
 }
 

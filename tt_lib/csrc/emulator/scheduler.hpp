@@ -31,7 +31,9 @@ struct LaunchPlan {
   std::span<const CoreCoord> cores;
   std::span<const CircularBufferSpec> circular_buffers;
   std::span<const uint32_t> semaphores;  // initial values
-  bool cores_communicate = false;        // by multicast or semaphore: all cores must be in flight together
+  bool cores_communicate = false;        // by multicast or semaphore
+  // Cores that others send to, or that wait for them: they must be in flight together, the others may run whenever. None: all cores.
+  std::span<const CoreCoord> receivers;
   std::string_view name;
   std::function<void(Core&, size_t)> start;
 };
@@ -93,7 +95,10 @@ class Scheduler {
  private:
   void run_independent(const LaunchPlan& plan, Run& run);
   void run_together(const LaunchPlan& plan, Run& run);
-  std::vector<Core*> prepare_all(const LaunchPlan& plan, Run& run);
+  void run_alone(const LaunchPlan& plan, Run& run, size_t index, size_t thread);
+  std::vector<Core*> prepare(const LaunchPlan& plan, Run& run, std::span<const size_t> indices);  // those of the plan's cores
+
+  friend class Together;
 
   const ChipSpec& chip_;
   ThreadPool pool_;

@@ -1,6 +1,7 @@
 // TimingOnly mode: the same kernels without tile data, one thread, always the kernel with the earliest clock; deterministic.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <queue>
 #include <tuple>
@@ -85,7 +86,9 @@ RunReport Scheduler::run_timing(const LaunchPlan& plan, const BoundBuffer* buffe
   run.placement = placement;
   run.dram_free.assign(static_cast<size_t>(chip_.dram_channels), 0);
   run.l1_free.assign(static_cast<size_t>(num_compute_cores(chip_)), 0);
-  const std::vector<Core*> cores = prepare_all(plan, run);
+  std::vector<size_t> all(plan.cores.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  const std::vector<Core*> cores = prepare(plan, run, all);
   std::vector<size_t> index_of(run.core_at.size());
   for (size_t i = 0; i < cores.size(); ++i) index_of[static_cast<size_t>(cores[i]->coord.y) * chip_.compute_grid.x + cores[i]->coord.x] = i;
   ClockQueue queue;

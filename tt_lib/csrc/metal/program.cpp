@@ -77,6 +77,7 @@ emulator::LaunchPlan Program::plan() const {
   plan.circular_buffers = cb_specs_;
   plan.semaphores = semaphores_;
   plan.cores_communicate = !semaphores_.empty();
+  plan.receivers = receivers_;
   plan.name = name_;
   plan.start = [this](emulator::Core& core, size_t index) {
     for (const KernelGroup& group : kernels_) {

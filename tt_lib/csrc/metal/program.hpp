@@ -46,6 +46,9 @@ class Program {
   // Which cores run the program; argument i of every kernel belongs to core i.
   void set_cores(std::vector<CoreCoord> cores) { cores_ = std::move(cores); }
 
+  // Of programs with semaphores: the cores that others send to or that wait, where these are few. The others need not run at the same time.
+  void set_receivers(std::vector<CoreCoord> cores) { receivers_ = std::move(cores); }
+
   // A kernel on all cores, its arguments per core. `description` is one line for listings.
   template <class Context, class Args>
   void add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description = {});
@@ -87,7 +90,7 @@ class Program {
   std::vector<CircularBufferConfig> circular_buffers_;
   std::vector<emulator::CircularBufferSpec> cb_specs_;
   std::vector<uint32_t> semaphores_;
-  std::vector<CoreCoord> cores_;
+  std::vector<CoreCoord> cores_, receivers_;
   std::vector<KernelGroup> kernels_;
   HostFunction host_function_;
   std::vector<std::string> notes_;

@@ -80,7 +80,7 @@ TEST(chains_have_the_same_bits_run_by_run) {
           for (const Bytes& run : apart[i]) tables[i].push_back(run.data());
           if (i == 1) std::reverse(tables[i].begin(), tables[i].end());
         }
-        const TileRuns runs[] = {{tables[0].data(), length}, {tables[1].data(), length}, {}};
+        const TileRuns runs[] = {{tables[0].data(), length, tables[0].size()}, {tables[1].data(), length, tables[1].size()}, {}};
         const std::byte* rest[] = {nullptr, nullptr, inputs[2].data()};
         std::byte* out[] = {got[0].data(), got[1].data(), got[2].data()};
         chain.run_by_run(rest, runs, out, kElements, scratch);
@@ -94,7 +94,7 @@ TEST(a_page_in_runs_is_in_one_piece_again_when_it_is_written) {
   emulator::CircularBuffer cb;
   cb.configure(0, 2, 256, nullptr, false);
   const std::byte far[64]{};
-  const std::byte** runs = cb.bind_runs_back(0, 4, 16);
+  const std::byte** runs = cb.bind_runs_back(0, 4, 16, 64);
   for (size_t r = 0; r < 4; ++r) runs[r] = far;
   cb.back(1);
   cb.push(2, 0);
@@ -105,7 +105,7 @@ TEST(a_page_in_runs_is_in_one_piece_again_when_it_is_written) {
   cb.push(1, 0);
   EXPECT(cb.front(0) == far && cb.front_runs(0).at == nullptr);
   cb.release();
-  EXPECT_ERROR(cb.bind_runs_back(0, 33, 16), "33 runs do not fit a page of 256 bytes");
+  EXPECT_ERROR(cb.bind_runs_back(0, 33, 16, 64), "33 runs do not fit a page of 256 bytes");
 }
 
 // Copies an operand under a map, and the sum of it with another one; against the elements gathered one after the other.

@@ -79,14 +79,11 @@ Kernel eltwise_reader(Dataflow k, Args a) {
         if (stream.repeats) continue;
         co_await k.cb_reserve_back(stream.cb, plan.block);
         const uint32_t run = part.runs.empty() ? 0 : part.runs[s];
-        for (uint32_t i = 0; i < pages; ++i) {
-          const int64_t start = (page + i) * kPage, count = part.page_elements(page + i);
-          if (run > 0) {
-            operands.read_runs(k, s, start, count, stream.cb, i, run);
-          } else {
-            operands.read(k, s, start, count, stream.cb, i);
-          }
+        if (run > 0) {
+          operands.read_runs(k, s, page * kPage, std::min(pages * kPage, part.elements - page * kPage), stream.cb, 0, run);
+          continue;
         }
+        for (uint32_t i = 0; i < pages; ++i) operands.read(k, s, (page + i) * kPage, part.page_elements(page + i), stream.cb, i);
       }
       co_await k.noc_async_read_barrier();
       for (const Stream& stream : plan.streams) {

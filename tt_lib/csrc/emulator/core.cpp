@@ -123,16 +123,18 @@ void CircularBuffer::bind_back(uint32_t i, const std::byte* view, SharedBlock* o
   owners_[at] = owner;
 }
 
-const std::byte** CircularBuffer::bind_runs_back(uint32_t i, uint32_t count, uint32_t length) {
+const std::byte** CircularBuffer::bind_runs_back(uint32_t i, uint32_t count, uint32_t length, uint32_t per_page) {
   check(count * sizeof(std::byte*) <= page_size_, "[circular buffer] ", count, " runs do not fit a page of ", page_size_, " bytes");
   auto* const table = reinterpret_cast<const std::byte**>(back(i));
   if (!has_runs_) {
     runs_.assign(num_pages_, {});
     has_runs_ = true;
   }
-  const uint32_t at = back_slot(i);
-  views_[at] = nullptr;
-  runs_[at] = {table, length};
+  for (uint32_t first = 0; first < count; first += per_page, ++i) {
+    const uint32_t at = back_slot(i);
+    views_[at] = nullptr;
+    runs_[at] = {table + first, length, count - first};
+  }
   return table;
 }
 

@@ -56,8 +56,9 @@ class CircularBuffer {
   std::byte* received(uint32_t slot);  // the storage of a page by its place in the ring, to be written by other cores; it lasts for the run
   // Takes over one reference of `owner`, which is released with this page: of pages that share a block, the last needs one.
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);
-  // The page is a view of runs of `length` elements; where the addresses of `count` runs go: the page's own storage.
-  const std::byte** bind_runs_back(uint32_t i, uint32_t count, uint32_t length);
+  // Page `i`, and the following where there are more than `per_page`, are views of `count` runs of `length` elements. Where their addresses
+  // go: the own storage of page `i`.
+  const std::byte** bind_runs_back(uint32_t i, uint32_t count, uint32_t length, uint32_t per_page);
   void share_back(uint32_t first, uint32_t pages, CircularBuffer& other) const;  // binds the same pages of `other` to what is bound here
 
   void push(uint32_t n, uint64_t clock);

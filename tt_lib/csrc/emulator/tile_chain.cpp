@@ -26,10 +26,10 @@ bool overlap(const std::byte* a, size_t a_bytes, const std::byte* b, size_t b_by
 
 // The host does not see coming what lies between gaps: run r says where one follows that is to be asked for, beyond the last one as if the
 // runs went on.
-const std::byte* run_ahead(const std::byte* const* runs, size_t r, size_t count) {
+const std::byte* run_ahead(const TileRuns& runs, size_t r) {
   constexpr size_t kRunsAhead = 16;
-  if (r + kRunsAhead < count) return runs[r + kRunsAhead];
-  return runs[r] + (count > 1 ? runs[1] - runs[0] : 0) * std::ptrdiff_t{kRunsAhead};
+  if (r + kRunsAhead < runs.known) return runs.at[r + kRunsAhead];
+  return runs.at[r] + (runs.known > 1 ? runs.at[1] - runs.at[0] : 0) * std::ptrdiff_t{kRunsAhead};
 }
 
 void prefetch(const std::byte* from, size_t bytes) {
@@ -120,7 +120,7 @@ class Machine {
       const TileRuns& runs = pages_.runs[i];
       const size_t count = pages_.n / runs.length;
       for (size_t r = 0; r < count; ++r) {
-        prefetch(run_ahead(runs.at, r, count), runs.length * input.size);
+        prefetch(run_ahead(runs, r), runs.length * input.size);
         input.load(runs.at[r], at_[i] + r * runs.length * input.lane, runs.length);
       }
       return;
@@ -173,7 +173,7 @@ class Machine {
       s.ahead = static_cast<const std::byte*>(whole.ahead) + r * length * step.size;
       s.ahead_too = nullptr;
       for (size_t k = 0; k < runs.size(); ++k) {
-        if (runs[k] != nullptr && (k == 0 || runs[k] != runs[k - 1])) prefetch(run_ahead(runs[k]->at, r, count), length * step.pitch[k]);
+        if (runs[k] != nullptr && (k == 0 || runs[k] != runs[k - 1])) prefetch(run_ahead(*runs[k], r), length * step.pitch[k]);
       }
       step.step(s);
     }

@@ -28,6 +28,7 @@ class TileScratch {
 struct TileRuns {
   const std::byte* const* at = nullptr;  // none: the input lies in one piece
   size_t length = 0;                     // elements of a run
+  size_t known = 0;                      // runs in the table, which may go on where the page ends
 };
 
 // Immutable; copies share the steps, and any number of threads may run them.

@@ -101,9 +101,15 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
 
 void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                                    uint32_t run) {
-  if (!values() || count % run != 0) return noc_async_read_mapped(slot, map, element, start, count, cb, index);
+  constexpr auto kPage = static_cast<int64_t>(emulator::kTileElements);
+  if (!values() || count % run != 0) {
+    for (int64_t first = 0; first < count; first += kPage) {
+      noc_async_read_mapped(slot, map, element, start + first, std::min(kPage, count - first), cb, index++);
+    }
+    return;
+  }
   find_runs(map, element, core().run->buffers[slot].data, start, count, run,
-            buffer(cb).bind_runs_back(index, static_cast<uint32_t>(count) / run, run));
+            buffer(cb).bind_runs_back(index, static_cast<uint32_t>(count) / run, run, static_cast<uint32_t>(kPage) / run));
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {

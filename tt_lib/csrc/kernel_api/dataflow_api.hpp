@@ -24,7 +24,8 @@ class Dataflow : public KernelContext {
   // Elements [start, start + count) of a map's iteration space; `pad` is one element for what the map leaves unbacked.
   void noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                              const std::byte* pad = nullptr);
-  // The same for a consumer that takes pages as page_runs has them: runs of `run` elements, as find_runs names them, are not copied.
+  // The same for a consumer that takes pages as page_runs has them: runs of `run` elements, as find_runs names them, are not copied. More
+  // elements than a page has go to the following pages, which must be pushed and popped together.
   void noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                            uint32_t run);
   // Page `index` from the front of a CB -> DRAM.

@@ -99,6 +99,18 @@ def test_prints_that_nobody_waits_for_are_kept(capsys):
     assert capsys.readouterr().out.splitlines() == ["x = 3.0", "turn 0", "turn 1", "more"]
 
 
+def test_conditions_of_counted_loops_are_asked_when_they_print(capsys):
+    def goes_on(c):
+        jax.debug.print("asked {}", c[0])
+        return c[0] < 2
+
+    (x,) = on_card(np.ones(3, np.float32))
+    got = jax.jit(lambda x: lax.while_loop(goes_on, lambda c: (c[0] + 1, c[1] * 2), (0, x)))(x)
+    jax.effects_barrier()
+    np.testing.assert_array_equal(np.asarray(got[1]), [4, 4, 4])
+    assert capsys.readouterr().out.splitlines() == ["asked 0", "asked 1", "asked 2"]
+
+
 def test_a_pure_call_that_nobody_reads_is_not_made():
     calls = []
     (x,) = on_card(np.float32(3))

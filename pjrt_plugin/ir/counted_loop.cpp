@@ -58,6 +58,7 @@ CountedLoop::CountedLoop(const Operation& loop, const KnownInteger& known) : loo
 std::optional<CountedLoop> CountedLoop::of(const Operation& loop, const KnownInteger& known) {
   CountedLoop counted(loop, known);
   const Block& condition = loop.region(0);
+  if (has_effect(condition)) return std::nullopt;  // which must happen in every turn
   const Operation* test = condition.terminator().operand(0)->definer();
   if (test == nullptr || test->op() != Op::kCompare || test->text(Attr::kComparisonDirection) != "LT") return std::nullopt;
   const auto i = argument_of(condition, test->operand(0));

@@ -117,6 +117,16 @@ void copy_block(const Block& from, Block& to, ValueMap& map) {
 
 }  // namespace
 
+bool has_effect(const Operation& operation) {
+  if (info(operation.op()).op_class == OpClass::kEffect) return true;
+  if (operation.op() == Op::kCustomCall && operation.flag(Attr::kHasSideEffect)) return true;
+  return std::any_of(operation.regions().begin(), operation.regions().end(), [](const auto& region) { return has_effect(*region); });
+}
+
+bool has_effect(const Block& block) {
+  return std::any_of(block.operations().begin(), block.operations().end(), [](const auto& operation) { return has_effect(*operation); });
+}
+
 std::vector<Value*> inline_block(const Block& from, std::span<Value* const> arguments, Block& to) {
   ValueMap map;
   for (size_t i = 0; i < arguments.size(); ++i) map[from.arguments()[i].get()] = arguments[i];

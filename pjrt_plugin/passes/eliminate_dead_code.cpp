@@ -9,22 +9,13 @@ namespace {
 
 using Read = std::unordered_set<const ir::Value*>;
 
-bool has_effect(const ir::Operation& operation) {
-  if (ir::info(operation.op()).op_class == ir::OpClass::kEffect) return true;
-  if (operation.op() == ir::Op::kCustomCall && operation.flag(ir::Attr::kHasSideEffect)) return true;
-  return std::any_of(operation.regions().begin(), operation.regions().end(), [](const auto& region) {
-    const auto& inner = region->operations();
-    return std::any_of(inner.begin(), inner.end(), [](const auto& each) { return has_effect(*each); });
-  });
-}
-
 void sweep(ir::Block& block, Read& read) {
   auto& operations = block.operations();
   for (size_t i = operations.size(); i-- > 0;) {
     ir::Operation& operation = *operations[i];
     const bool is_read = std::any_of(operation.results().begin(), operation.results().end(),
                                      [&](const auto& result) { return read.contains(result.get()); });
-    if (!is_read && operation.op() != ir::Op::kReturn && !has_effect(operation)) {
+    if (!is_read && operation.op() != ir::Op::kReturn && !ir::has_effect(operation)) {
       operations[i] = nullptr;
       continue;
     }

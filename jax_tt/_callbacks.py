@@ -79,11 +79,19 @@ def _handler(number, addresses, message, size) -> int:
     try:
         _functions[number].call(addresses)
     except BaseException:
-        text = ("error in a callback: " + traceback.format_exc()).encode()
-        kept = text if len(text) < size else text[: size // 2] + b"\n...\n" + text[-(size // 2 - 8) :]
-        ctypes.memmove(message, kept, len(kept))
+        text = _shortened("error in a callback: " + traceback.format_exc(), size - 1)
+        ctypes.memmove(message, text, len(text))
         return 1
     return 0
+
+
+def _shortened(text: str, size: int) -> bytes:
+    """At most `size` bytes of UTF-8, with what stands in the middle left out."""
+    whole = text.encode(errors="replace")
+    if len(whole) <= size:
+        return whole
+    half = size // 2 - 4
+    return b"\n...\n".join(part.decode(errors="ignore").encode() for part in (whole[:half], whole[-half:]))
 
 
 def register(platform: str, library: str) -> None:

@@ -7,9 +7,12 @@ os.environ["JAX_PLATFORMS"] = ""
 import numpy as np
 import pytest
 
+from tests import fused
+
 
 @pytest.fixture(autouse=True)
 def same_numbers(request):
     """Every test draws the same numbers, whatever ran before it in this process."""
-    if hasattr(request.module, "RNG"):
-        request.module.RNG = np.random.default_rng(0)
+    for module in (request.module, fused):
+        if hasattr(module, "RNG"):
+            module.RNG = np.random.default_rng(0)

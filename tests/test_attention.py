@@ -9,7 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from tests.test_fusion import bf16, close, compiled, f32, gradient, programs
+from tests.fused import bf16, close, compiled, f32, programs
+from tests.test_fusion import gradient
 
 dot_product_attention = jax.nn.dot_product_attention
 

@@ -136,9 +136,10 @@ struct Module {
   Function& main() const;                           // fails with InvalidArgument when absent
 };
 
-// Copies the operations of `from` (all but its terminator) to the end of `to`, its arguments replaced by `arguments`;
 bool has_effect(const Operation& operation);  // it, or one in its regions, does more than to make its results
 bool has_effect(const Block& block);
+
+// Copies the operations of `from` (all but its terminator) to the end of `to`, its arguments replaced by `arguments`;
 std::vector<Value*> inline_block(const Block& from, std::span<Value* const> arguments, Block& to);  // returns what it returned
 
 std::string print(const Module& module);                        // StableHLO text as MLIR's pretty printer writes it

@@ -69,6 +69,8 @@ class Machine {
         if (free) at_[step.dst] = pages_.outputs[o];
       }
       const std::byte* const a = at_[step.operands[0]];
+      const bool in_runs =
+          pages_.runs != nullptr && std::any_of(step.operands.begin(), step.operands.end(), [&](auto ref) { return stays_in_runs(ref); });
       const StepArguments whole{at_[step.dst],
                                 a,
                                 at_[step.operands[1]],
@@ -80,8 +82,8 @@ class Machine {
                                 ask(a),
                                 step.still,
                                 step.two ? at_[step.second] : nullptr,
-                                step.asks_twice ? ask(a) : nullptr};
-      if (pages_.runs != nullptr && std::any_of(step.operands.begin(), step.operands.end(), [&](auto ref) { return stays_in_runs(ref); })) {
+                                step.asks_twice && !in_runs ? ask(a) : nullptr};
+      if (in_runs) {
         by_runs(step, whole);
       } else {
         step.step(whole);
@@ -171,7 +173,6 @@ class Machine {
       s.c = part(2, whole.c, r);
       if (step.two) s.second = result(whole.second, r);
       s.ahead = static_cast<const std::byte*>(whole.ahead) + r * length * step.size;
-      s.ahead_too = nullptr;
       for (size_t k = 0; k < runs.size(); ++k) {
         if (runs[k] != nullptr && (k == 0 || runs[k] != runs[k - 1])) prefetch(run_ahead(*runs[k], r), length * step.pitch[k]);
       }

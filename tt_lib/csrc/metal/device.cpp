@@ -211,6 +211,10 @@ Event Device::enqueue(std::function<void()> work, bool small) {
 }
 
 void Device::finish() {
+  if (calling_host == this) {
+    fail(ErrorCategory::kInvalidArgument, "[finish] a function that a program of device ", id(),
+         " calls waits for that program: return first");
+  }
   std::unique_lock lock(impl_->mutex);
   ++impl_->waiters;
   impl_->changed.wait(lock, [&] { return impl_->queue.empty() && !impl_->busy; });

@@ -50,7 +50,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // The queue: work runs in order, one at a time; an Error that it throws fails the event. When the queue is empty and `small`,
   // the work runs on the calling thread before enqueue returns.
   Event enqueue(std::function<void()> work, bool small = false);
-  void finish();  // waits until the queue is empty
+  void finish();  // waits until the queue is empty; refused in a host function
   void close();   // waits, then refuses further work with InvalidArgument; safe to call twice
   bool is_closed() const;
 

@@ -200,14 +200,28 @@ TEST(cores_write_into_the_l1_of_another_and_count_up_its_semaphore) {
   EXPECT(report.noc_bytes == 30 * 64);
   EXPECT(report.cycles > metal::estimate(gather(2, 1), emulator::find_chip("e150")).cycles);
   metal::Program one_receives = gather(30, 29);  // the others run one after the other, wherever there is a thread
-  one_receives.set_receivers({{0, 0}});
+  const emulator::CoreCoord first{0, 0}, second{1, 0};
+  one_receives.set_receivers({&first, 1});
   std::fill_n(bench.out->data(), 4096, std::byte{0});
   bench.run(one_receives);
   EXPECT(std::equal(bench.in->data(), bench.in->data() + 30 * 64, bench.out->data()));
   EXPECT(metal::estimate(one_receives, emulator::find_chip("e150")).cycles == report.cycles);
-  one_receives.set_receivers({{1, 0}});
+  one_receives.set_receivers({&second, 1});
   EXPECT_ERROR(bench.run(one_receives), "core (0,0) is not part of the program, or not among the receivers it names");
   EXPECT_ERROR(bench.run(gather(30, 30)), "noc_async_write of 64 bytes to byte 0 of page 30 on core (0,0), whose CB 1 has 30 pages of 64");
+}
+
+TEST(a_host_function_must_not_wait_for_its_own_program) {
+  Bench bench;
+  metal::Program program("host");
+  program.add_input("in", 4096);
+  program.add_output("out", 4096);
+  program.set_host_function([&](std::byte* const* buffers) { std::copy_n(buffers[0], 4096, buffers[1]); });
+  bench.in->data()[7] = std::byte{42};
+  bench.run(program);
+  EXPECT(bench.out->data()[7] == std::byte{42});
+  program.set_host_function([&](std::byte* const*) { bench.device->finish(); });
+  EXPECT_ERROR(bench.run(program), "waits for that program: return first");
 }
 
 // Core 1 multicasts a page to all cores of two rows, itself among them, which store what came.

@@ -116,12 +116,12 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
     check(joins <= cores.size(), "[", spec.name, "] ", joins, " cores to join what ", cores.size(), " reduce");
     plan.joining.assign(cores.rbegin(), cores.rbegin() + static_cast<ptrdiff_t>(joins));
     assign_joins(plan, cores, args);
-    const bool waits = std::any_of(plan.rounds.begin(), plan.rounds.end(), [](const ReduceRoundPlan& round) { return round.waits; });
-    if (!waits) program.set_receivers(plan.joining);  // nobody else hears of anything
   }
   const ReducePlan* kept = program.keep(std::move(plan));
   for (ReduceArgs& each : args) each.plan = kept;
   program.set_cores(cores);
+  const bool waits = std::any_of(kept->rounds.begin(), kept->rounds.end(), [](const ReduceRoundPlan& round) { return round.waits; });
+  if (kept->in_parts() && !waits) program.set_receivers(kept->joining);  // nobody else hears of anything
   program.add_kernel<Dataflow, ReduceArgs>(Role::kReader, "reduce_reader", reduce_reader, args);
   program.add_kernel<Compute, ReduceArgs>(Role::kCompute, "reduce_compute", reduce_compute, args);
   program.add_kernel<Dataflow, ReduceArgs>(Role::kWriter, "reduce_writer", reduce_writer, args);

@@ -180,13 +180,8 @@ std::vector<Core*> Scheduler::prepare(const LaunchPlan& plan, Run& run, std::spa
 // The ready queue of cores that run together, and those that run alone when none of them is ready.
 class Together {
  public:
-  Together(Scheduler& scheduler, const LaunchPlan& plan, Run& run, std::vector<Core*> cores, std::vector<size_t> alone)
-      : scheduler_(scheduler),
-        plan_(plan),
-        run_(run),
-        cores_(std::move(cores)),
-        alone_(std::move(alone)),
-        ready_(scheduler.threads_.size()) {
+  Together(Scheduler& scheduler, const LaunchPlan& plan, Run& run, std::vector<Core*> cores)
+      : scheduler_(scheduler), plan_(plan), run_(run), cores_(std::move(cores)), ready_(scheduler.threads_.size()) {
     const size_t threads = ready_.size();
     for (size_t i = 0; i < cores_.size(); ++i) {
       cores_[i]->home = i * threads / cores_.size();
@@ -266,14 +261,14 @@ class Together {
   // The next core; none when none is left that could run and none is running (all done, or deadlock), or after a failure.
   std::optional<Next> take(size_t index) {
     std::unique_lock lock(mutex_);
-    const auto some = [&] { return num_ready_ > 0 || next_alone_ < alone_.size(); };
+    const auto some = [&] { return num_ready_ > 0 || next_alone_ < plan_.senders.size(); };
     changed_.wait(lock, [&] { return some() || running_ == 0 || failure_; });
     if (failure_ || !some()) {
       changed_.notify_all();
       return std::nullopt;
     }
     ++running_;
-    if (num_ready_ == 0) return Next{nullptr, alone_[next_alone_++]};
+    if (num_ready_ == 0) return Next{nullptr, plan_.senders[next_alone_++]};
     while (ready_[index].empty()) index = (index + 1) % ready_.size();
     Core* core = ready_[index].front();
     ready_[index].pop_front();
@@ -283,15 +278,14 @@ class Together {
 
   void release() {
     std::lock_guard lock(mutex_);
-    if (--running_ == 0 && num_ready_ == 0 && next_alone_ == alone_.size()) changed_.notify_all();
+    if (--running_ == 0 && num_ready_ == 0 && next_alone_ == plan_.senders.size()) changed_.notify_all();
   }
 
   Scheduler& scheduler_;
   const LaunchPlan& plan_;
   Run& run_;
   std::vector<Core*> cores_;
-  std::vector<size_t> alone_;
-  size_t next_alone_ = 0;
+  size_t next_alone_ = 0;  // of the senders
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::deque<Core*>> ready_;  // by the thread where a core's pages are likely in the cache
@@ -302,13 +296,7 @@ class Together {
 };
 
 void Scheduler::run_together(const LaunchPlan& plan, Run& run) {
-  std::vector<size_t> in_flight, alone;
-  for (size_t i = 0; i < plan.cores.size(); ++i) {
-    const bool receives =
-        plan.receivers.empty() || std::find(plan.receivers.begin(), plan.receivers.end(), plan.cores[i]) != plan.receivers.end();
-    (receives ? in_flight : alone).push_back(i);
-  }
-  Together together(*this, plan, run, prepare(plan, run, in_flight), std::move(alone));
+  Together together(*this, plan, run, prepare(plan, run, plan.receivers));
   pool_.run([&](int thread) { together.work(static_cast<size_t>(thread)); });
   together.finish();
 }

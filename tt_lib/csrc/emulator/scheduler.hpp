@@ -32,8 +32,8 @@ struct LaunchPlan {
   std::span<const CircularBufferSpec> circular_buffers;
   std::span<const uint32_t> semaphores;  // initial values
   bool cores_communicate = false;        // by multicast or semaphore
-  // Cores that others send to, or that wait for them: they must be in flight together, the others may run whenever. None: all cores.
-  std::span<const CoreCoord> receivers;
+  // Indices of the cores that others send to or that wait: they must be in flight together; and of the others, which may run whenever.
+  std::span<const size_t> receivers, senders;
   std::string_view name;
   std::function<void(Core&, size_t)> start;
 };

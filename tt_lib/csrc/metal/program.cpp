@@ -2,6 +2,7 @@
 #include "metal/program.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.hpp"
 
@@ -29,6 +30,21 @@ Cb Program::add_circular_buffer(uint32_t num_pages, uint32_t page_size, std::str
 uint8_t Program::add_semaphore(uint32_t initial) {
   semaphores_.push_back(initial);
   return static_cast<uint8_t>(semaphores_.size() - 1);
+}
+
+void Program::set_cores(std::vector<CoreCoord> cores) {
+  cores_ = std::move(cores);
+  senders_.clear();
+  receivers_.resize(cores_.size());
+  std::iota(receivers_.begin(), receivers_.end(), size_t{0});
+}
+
+void Program::set_receivers(std::span<const CoreCoord> cores) {
+  receivers_.clear();
+  senders_.clear();
+  for (size_t i = 0; i < cores_.size(); ++i) {
+    (std::find(cores.begin(), cores.end(), cores_[i]) != cores.end() ? receivers_ : senders_).push_back(i);
+  }
 }
 
 int64_t Program::l1_bytes() const {
@@ -78,6 +94,7 @@ emulator::LaunchPlan Program::plan() const {
   plan.semaphores = semaphores_;
   plan.cores_communicate = !semaphores_.empty();
   plan.receivers = receivers_;
+  plan.senders = senders_;
   plan.name = name_;
   plan.start = [this](emulator::Core& core, size_t index) {
     for (const KernelGroup& group : kernels_) {

@@ -44,10 +44,11 @@ class Program {
   uint8_t add_semaphore(uint32_t initial);
 
   // Which cores run the program; argument i of every kernel belongs to core i.
-  void set_cores(std::vector<CoreCoord> cores) { cores_ = std::move(cores); }
+  void set_cores(std::vector<CoreCoord> cores);
 
   // Of programs with semaphores: the cores that others send to or that wait, where these are few. The others need not run at the same time.
-  void set_receivers(std::vector<CoreCoord> cores) { receivers_ = std::move(cores); }
+  // After set_cores.
+  void set_receivers(std::span<const CoreCoord> cores);
 
   // A kernel on all cores, its arguments per core. `description` is one line for listings.
   template <class Context, class Args>
@@ -90,7 +91,8 @@ class Program {
   std::vector<CircularBufferConfig> circular_buffers_;
   std::vector<emulator::CircularBufferSpec> cb_specs_;
   std::vector<uint32_t> semaphores_;
-  std::vector<CoreCoord> cores_, receivers_;
+  std::vector<CoreCoord> cores_;
+  std::vector<size_t> receivers_, senders_;  // indices of cores
   std::vector<KernelGroup> kernels_;
   HostFunction host_function_;
   std::vector<std::string> notes_;

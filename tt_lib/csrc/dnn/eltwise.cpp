@@ -7,6 +7,8 @@
 
 #include "base/error.hpp"
 #include "dnn/text.hpp"
+#include "dnn/turned_space.hpp"
+#include "emulator/cycles.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -28,6 +30,7 @@ struct Part {
   int64_t first_page;  // among those of all parts
   std::vector<Operand> operands;
   std::vector<Sink> sinks;
+  uint32_t turned = 0;              // operands and results whose pages are transposed
   std::vector<uint32_t> runs = {};  // one per operand if any is taken run by run, else none; 0: page by page
 
   int64_t pages() const { return div_up(elements, kPage); }
@@ -133,6 +136,7 @@ Kernel eltwise_compute(Compute k, Args a) {
         } else {
           k.run_tiles(plan.chain, inputs.data(), outputs.data(), static_cast<uint32_t>(elements));
         }
+        if (!k.values()) k.charge(static_cast<uint64_t>(part.turned * emulator::cycles::kTransposeTile));  // transpose_wh_tile
       }
       k.tile_regs_release();
       for (const Cb cb : plan.sink_cbs) k.cb_push_back(cb, plan.block);
@@ -215,6 +219,12 @@ int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
       made.sinks.back().result.map = result.map.coalesced();
       plan.dynamic_sinks |= !result.indices.empty();
     }
+    std::vector<AccessMap*> maps;
+    for (Operand& operand : made.operands) maps.push_back(&operand.map);
+    for (Sink& sink : made.sinks) maps.push_back(&sink.result.map);
+    walk_in_tiles(maps);
+    made.turned =
+        static_cast<uint32_t>(std::count_if(maps.begin(), maps.end(), [](const AccessMap* map) { return map->turned().has_value(); }));
     pages += made.pages();
     plan.parts.push_back(std::move(made));
   }

@@ -74,11 +74,10 @@ class Operands {
  public:
   Operands(Dataflow& k, const std::vector<Operand>& operands);                                  // peeks the dynamic indices
   void read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index) const;  // as read_operand does
+  const AccessMap& map(size_t s) const { return operands_[s].indices.empty() ? operands_[s].map : moved_[s]; }
   void read_runs(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index, uint32_t run) const;  // noc_async_read_runs
 
  private:
-  const AccessMap& map(size_t s) const { return operands_[s].indices.empty() ? operands_[s].map : moved_[s]; }
-
   const std::vector<Operand>& operands_;
   std::vector<AccessMap> moved_;  // one per operand if any has an index
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "dnn/text.hpp"
+#include "emulator/cycles.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -18,8 +19,17 @@ struct Plan {
   Result result;
   Slot out_slot;
   Cb in = 0, carry = 0, out = 0;
+  bool turned_in = false, turned_out = false;  // steps follow each other in memory: blocks are transposed
 
   int64_t lanes_of(int64_t page) const { return std::min(width, lanes - page * width); }
+  // transpose_wh_tile of a block's tiles, in cycles.
+  uint64_t transposing(int64_t step) const {
+    const int64_t tiles = div_up(steps_from(step) * width, static_cast<int64_t>(kTileElements));
+    return static_cast<uint64_t>((turned_in + turned_out) * static_cast<double>(tiles) * emulator::cycles::kTransposeTile);
+  }
+  Dataflow::TurnedBlock block_at(int64_t step, int64_t page) const {
+    return {step, static_cast<int64_t>(steps_from(step)), page * width, lanes_of(page)};
+  }
   uint32_t steps_from(int64_t step) const { return static_cast<uint32_t>(std::min<int64_t>(block, length - step)); }
 };
 
@@ -31,11 +41,16 @@ struct Args {
 Kernel scan_reader(Dataflow k, Args a) {
   const Plan& p = *a.plan;
   const Operands operands(k, p.operands);
+  const auto element = static_cast<size_t>(size_of(p.result.type));
   for (int64_t page = a.pages.first; page < a.pages.first + a.pages.count; ++page) {
     for (int64_t step = 0; step < p.length; step += p.block) {
       co_await k.cb_reserve_back(p.in, p.block);
-      for (uint32_t i = 0; i < p.steps_from(step); ++i) {
-        operands.read(k, 0, (step + i) * p.lanes + page * p.width, p.lanes_of(page), p.in, i);
+      if (p.turned_in) {
+        k.noc_async_read_turned(static_cast<Slot>(p.operands[0].buffer), operands.map(0), element, p.block_at(step, page), p.in);
+      } else {
+        for (uint32_t i = 0; i < p.steps_from(step); ++i) {
+          operands.read(k, 0, (step + i) * p.lanes + page * p.width, p.lanes_of(page), p.in, i);
+        }
       }
       co_await k.noc_async_read_barrier();
       k.cb_push_back(p.in, p.block);
@@ -68,6 +83,7 @@ Kernel scan_compute(Compute k, Args a) {
         before = sum;
       }
       if (carry != nullptr) std::copy_n(before, lanes * element, carry);
+      if (!k.values()) k.charge(p.transposing(step));
       k.tile_regs_release();
       k.cb_push_back(p.out, p.block);
       k.cb_pop_front(p.in, p.block);
@@ -81,8 +97,12 @@ Kernel scan_writer(Dataflow k, Args a) {
   for (int64_t page = a.pages.first; page < a.pages.first + a.pages.count; ++page) {
     for (int64_t step = 0; step < p.length; step += p.block) {
       co_await k.cb_wait_front(p.out, p.block);
-      for (uint32_t i = 0; i < p.steps_from(step); ++i) {
-        k.noc_async_write_mapped(p.out, i, p.out_slot, p.result.map, element, (step + i) * p.lanes + page * p.width, p.lanes_of(page));
+      if (p.turned_out) {
+        k.noc_async_write_turned(p.out, p.out_slot, p.result.map, element, p.block_at(step, page));
+      } else {
+        for (uint32_t i = 0; i < p.steps_from(step); ++i) {
+          k.noc_async_write_mapped(p.out, i, p.out_slot, p.result.map, element, (step + i) * p.lanes + page * p.width, p.lanes_of(page));
+        }
       }
       co_await k.noc_async_write_barrier();
       k.cb_pop_front(p.out, p.block);
@@ -110,6 +130,9 @@ Program scan(const ScanSpec& spec, const ChipSpec& chip) {
             spec.result,    static_cast<Slot>(spec.input_bytes.size())};
   plan.operands[0].map = spec.operand.map.coalesced();
   plan.result.map = spec.result.map.coalesced();
+  const auto is_turned = [](const AccessMap& map) { return map.dims.size() == 2 && map.turned().has_value(); };
+  plan.turned_in = spec.operand.buffer != kNoBuffer && is_turned(plan.operands[0].map);
+  plan.turned_out = is_turned(plan.result.map);
   const auto page_bytes = static_cast<uint32_t>(page_elements * size_of(type));
   plan.in = program.add_circular_buffer(2 * plan.block, page_bytes, "in");
   plan.carry = program.add_circular_buffer(1, page_bytes, "carry");

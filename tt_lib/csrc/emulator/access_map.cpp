@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "emulator/fpu.hpp"
 
 namespace tt::emulator {
 namespace {
@@ -34,10 +35,11 @@ void place_row(T* destination, int64_t stride, const T* source, int64_t n) {
   }
 }
 
-template <class T>
+// A row that comes soon. Rows may compete for few sets of the first cache: the second is asked.
+template <int kWrite, class T>
 void prefetch(const T* from, int64_t n) {
   const auto* bytes = reinterpret_cast<const std::byte*>(from);
-  for (int64_t i = 0; i < n * static_cast<int64_t>(sizeof(T)); i += 64) __builtin_prefetch(bytes + i);
+  for (int64_t i = 0; i < n * static_cast<int64_t>(sizeof(T)); i += 64) __builtin_prefetch(bytes + i, kWrite, 2);
 }
 
 // A position in the iteration space: the index along every dimension but the innermost, and whether all of these are unpadded.
@@ -118,29 +120,59 @@ void gather_padded_row(const AccessMap::Dim& inner, const T* source, bool inside
   std::fill_n(destination + high, n - high, pad);
 }
 
-// Without padding: rows that follow each other along the second innermost dimension are a loop of their own.
-template <class T>
-void gather_rows(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
-  constexpr int64_t kRowsAhead = 16;
-  const AccessMap::Dim &inner = map.dims.back(), &outer = map.dims[map.dims.size() - 2];
+// Without padding: calls action(source offset, elements, how far ahead a row lies that comes soon) for each row. Rows that follow each
+// other along the second innermost dimension are a loop of their own.
+template <class Action>
+void each_row(const AccessMap& map, int64_t start, int64_t count, const Action& action) {
+  constexpr int64_t kRowsAhead = 16, kFewRows = 32;
+  static constexpr AccessMap::Dim kNone{1, 0};
+  const AccessMap::Dim &inner = map.dims.back(), &outer = map.dims.size() > 1 ? map.dims[map.dims.size() - 2] : kNone;
+  const bool few = map.dims.size() > 2 && outer.size <= kFewRows;  // the row is of those that follow
+  const int64_t ahead = few ? map.dims[map.dims.size() - 3].stride : kRowsAhead * outer.stride;
   Odometer row(map, start / inner.size);
   int64_t column = start % inner.size;
   int64_t rows = outer.size - start / inner.size % outer.size;  // up to the end of `outer`
   while (true) {
-    const T* from = source + row.offset() + column * inner.stride;
+    int64_t at = row.offset() + column * inner.stride;
     const int64_t taken = std::min(rows, div_up(column + count, inner.size));
     for (int64_t r = 0; r < taken; ++r) {
       const int64_t n = std::min(inner.size - column, count);
-      if (inner.stride == 1) prefetch(from + kRowsAhead * outer.stride, n);
-      copy_row(destination, from, inner.stride, n);
-      from += outer.stride - column * inner.stride;
-      destination += n;
+      action(at, n, ahead);
+      at += outer.stride - column * inner.stride;
       count -= n;
       column = 0;
     }
     if (count == 0) return;
     row.advance(taken);
     rows = outer.size;
+  }
+}
+
+template <class T>
+void gather_rows(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
+  const int64_t stride = map.dims.back().stride;
+  each_row(map, start, count, [&](int64_t at, int64_t n, int64_t ahead) {
+    if (stride == 1) prefetch<0>(source + at + ahead, n);
+    copy_row(destination, source + at, stride, n);
+    destination += n;
+  });
+}
+
+// The turned blocks that [start, start + count) is made of; none if it is not made of whole ones.
+std::optional<AccessMap::Turned> whole_turned(const AccessMap& map, int64_t start, int64_t count) {
+  std::optional<AccessMap::Turned> turned = map.turned();
+  if (turned && (start % (turned->rows * turned->columns) != 0 || count % (turned->rows * turned->columns) != 0)) turned.reset();
+  return turned;
+}
+
+// Calls action(source offset, elements before it) for each of the turned blocks.
+template <class Action>
+void each_turned(const AccessMap& map, const AccessMap::Turned& turned, int64_t start, int64_t count, const Action& action) {
+  const int64_t block = turned.rows * turned.columns;
+  Odometer row(map, start / turned.columns);
+  for (int64_t i = 0; i < count; i += block) {
+    action(row.offset(), i);
+    if (i + block < count) row.advance(turned.rows);
   }
 }
 
@@ -156,6 +188,13 @@ void gather_typed(const AccessMap& map, const T* source, int64_t start, int64_t 
   const bool inner_padded = inner.padded();
   const bool padded = map.is_padded();
   if (map.dims.size() == 1 && !inner_padded) return copy_row(destination, source + map.offset + start * inner.stride, inner.stride, count);
+  if (const auto turned = padded ? std::nullopt : whole_turned(map, start, count)) {
+    return each_turned(map, *turned, start, count, [&](int64_t offset, int64_t before) {
+      transpose(sizeof(T), reinterpret_cast<const std::byte*>(source + offset), inner.stride,
+                reinterpret_cast<std::byte*>(destination + before), turned->columns, static_cast<size_t>(turned->rows),
+                static_cast<size_t>(turned->columns), turned->columns * inner.stride);
+    });
+  }
   if (!padded) return gather_rows(map, source, start, count, destination);
   Odometer row(map, start / inner.size);
   int64_t column = start % inner.size;
@@ -176,16 +215,18 @@ void scatter_typed(const AccessMap& map, const T* source, int64_t start, int64_t
     return;
   }
   const AccessMap::Dim& inner = map.dims.back();
-  Odometer row(map, start / inner.size);
-  int64_t column = start % inner.size;
-  while (count > 0) {
-    const int64_t n = std::min(inner.size - column, count);
-    place_row(destination + row.offset() + column * inner.stride, inner.stride, source, n);
-    source += n;
-    count -= n;
-    column = 0;
-    if (count > 0) row.advance();
+  if (const auto turned = whole_turned(map, start, count)) {
+    return each_turned(map, *turned, start, count, [&](int64_t offset, int64_t before) {
+      transpose(sizeof(T), reinterpret_cast<const std::byte*>(source + before), turned->columns,
+                reinterpret_cast<std::byte*>(destination + offset), inner.stride, static_cast<size_t>(turned->columns),
+                static_cast<size_t>(turned->rows), turned->rows * turned->columns);
+    });
   }
+  each_row(map, start, count, [&](int64_t at, int64_t n, int64_t ahead) {
+    if (inner.stride == 1) prefetch<1>(destination + at + ahead, n);
+    place_row(destination + at, inner.stride, source, n);
+    source += n;
+  });
 }
 
 template <class Action>
@@ -238,6 +279,13 @@ int64_t AccessMap::run_length() const {
     run *= dims[i].size;
   }
   return run;
+}
+
+std::optional<AccessMap::Turned> AccessMap::turned() const {
+  if (dims.size() < 2 || is_padded()) return std::nullopt;
+  const Dim &inner = dims.back(), &outer = dims[dims.size() - 2];
+  if (outer.stride != 1 || outer.size == 1 || inner.stride == 0 || inner.stride == 1) return std::nullopt;
+  return Turned{outer.size, inner.size};
 }
 
 AccessMap AccessMap::coalesced() const {
@@ -312,6 +360,7 @@ int64_t source_element(const AccessMap& map, int64_t i) {
 
 int64_t count_runs(const AccessMap& map, int64_t start, int64_t count) {
   if (count <= 0) return 0;
+  if (const auto turned = whole_turned(map, start, count)) return count / turned->rows;
   const int64_t run = map.run_length();
   return (start + count - 1) / run - start / run + 1;
 }

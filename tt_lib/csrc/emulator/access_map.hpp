@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,6 +35,12 @@ struct AccessMap {
   bool is_padded() const;
   bool is_contiguous() const;   // element i is source element offset + i
   int64_t run_length() const;   // longest n such that every aligned run of n elements is contiguous in the source
+  // Elements along the second innermost and the innermost dimension, where the source is contiguous along the former: blocks of so many
+  // are transposed. None where the map is padded.
+  struct Turned {
+    int64_t rows, columns;
+  };
+  std::optional<Turned> turned() const;
   AccessMap coalesced() const;  // the same function with as few dimensions as possible
   bool operator==(const AccessMap&) const = default;
 };
@@ -55,7 +62,8 @@ void scatter_mapped(const AccessMap& map, size_t element, const std::byte* sourc
 // The source element of element i; for padding one that is near.
 int64_t source_element(const AccessMap& map, int64_t i);
 
-// Number of contiguous source runs that [start, start + count) falls into: what the NoC must transfer one by one.
+// Number of contiguous source runs that [start, start + count) falls into: what the NoC must transfer one by one. Of whole turned blocks
+// these are their columns.
 int64_t count_runs(const AccessMap& map, int64_t start, int64_t count);
 
 }  // namespace tt::emulator

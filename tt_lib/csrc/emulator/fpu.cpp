@@ -68,6 +68,12 @@ void untilize_rows(size_t element, const std::byte* tile, std::span<std::byte* c
   }
 }
 
+void transpose(size_t element, const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride,
+               size_t rows, size_t cols, int64_t next) {
+  check(is_element_size(element), "[transpose] of elements of ", element, " bytes");
+  engine().transpose(element, source, source_stride, destination, destination_stride, rows, cols, next);
+}
+
 void fold_rows(TileOpcode opcode, const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results) {
   const FoldFunction fold = engine().fold_rows[static_cast<size_t>(opcode)];
   check(fold != nullptr, "[fold_rows] of ", info(opcode).name);

@@ -54,6 +54,10 @@ void untilize(size_t element, const std::byte* tile, std::byte* destination, int
 // The same to rows that lie anywhere: `columns` elements of row i of the tile go to rows[i].
 void untilize_rows(size_t element, const std::byte* tile, std::span<std::byte* const> rows, size_t columns);
 
+// destination[r * destination_stride + c] = source[c * source_stride + r], rows x cols of them; `next` as above.
+void transpose(size_t element, const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride,
+               size_t rows, size_t cols, int64_t next);
+
 // results[r] = row[0] . ... . row[length - 1] of each of `count` rows, for kAdd, kMul, kMax or kMin of f32; `side_by_side` of them in every
 // page. The order of combination depends on `length` alone (simd/rows.cpp).
 void fold_rows(TileOpcode opcode, const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "emulator/cycles.hpp"
+#include "emulator/fpu.hpp"
 #include "emulator/scheduler.hpp"
 
 namespace tt {
@@ -38,7 +39,8 @@ void Dataflow::transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transa
 // Run by run, where each lies; of many runs some follow each other in the place of all.
 void Dataflow::transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write) {
   constexpr int64_t kMostPlaces = 16;
-  const int64_t run = map.run_length(), runs = count_runs(map, start, count), places = std::min(runs, kMostPlaces);
+  const int64_t runs = count_runs(map, start, count), places = std::min(runs, kMostPlaces);
+  const int64_t run = runs * map.run_length() < count ? 1 : map.run_length();  // columns of turned blocks begin with their first row
   for (int64_t i = 0; i < places; ++i) {
     const auto share = [&](int64_t all) { return all * (i + 1) / places - all * i / places; };
     const int64_t at = source_element(map, i == 0 ? start : (start / run + i) * run);
@@ -110,6 +112,33 @@ void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t eleme
   }
   find_runs(map, element, core().run->buffers[slot].data, start, count, run,
             buffer(cb).bind_runs_back(index, static_cast<uint32_t>(count) / run, run, static_cast<uint32_t>(kPage) / run));
+}
+
+// Where the block lies; in TimingOnly its columns are transferred one by one.
+std::byte* Dataflow::transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write) {
+  const auto size = static_cast<int64_t>(element);
+  const int64_t offset = (map.offset + block.row + block.column * map.dims[1].stride) * size;
+  if (values()) return core().run->buffers[slot].data + offset;
+  transfer(slot, offset, block.rows * block.columns * size, block.columns, write);
+  return nullptr;
+}
+
+void Dataflow::noc_async_read_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, Cb cb) {
+  const std::byte* source = transfer_turned(slot, map, element, block, /*write=*/false);
+  if (source == nullptr) return;
+  std::byte* const first = new_page(cb, 0);
+  for (int64_t r = 1; r < block.rows; ++r) new_page(cb, static_cast<uint32_t>(r));
+  const auto page = static_cast<int64_t>(get_page_size(cb) / element), stride = map.dims[1].stride;
+  emulator::transpose(element, source, stride, first, page, static_cast<size_t>(block.rows), static_cast<size_t>(block.columns),
+                      block.rows);
+}
+
+void Dataflow::noc_async_write_turned(Cb cb, Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block) {
+  std::byte* destination = transfer_turned(slot, map, element, block, /*write=*/true);
+  if (destination == nullptr) return;
+  const auto elements = static_cast<int64_t>(get_page_size(cb) / element), stride = map.dims[1].stride;
+  emulator::transpose(element, page(cb, 0), elements, destination, stride, static_cast<size_t>(block.columns),
+                      static_cast<size_t>(block.rows), elements * block.rows);
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {

@@ -28,9 +28,16 @@ class Dataflow : public KernelContext {
   // elements than a page has go to the following pages, which must be pushed and popped together.
   void noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                            uint32_t run);
+  // A block of rows and columns of a map of two dimensions that is turned (AccessMap::turned), transposed on the way: row i is the start of
+  // page i from the back. The pages are pushed and popped together.
+  struct TurnedBlock {
+    int64_t row, rows, column, columns;
+  };
+  void noc_async_read_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, Cb cb);
   // Page `index` from the front of a CB -> DRAM.
   void noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size);
   void noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count);
+  void noc_async_write_turned(Cb cb, Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block);
 
   // A page of a CB in the L1 of some core, from `offset` on. That core has the whole ring to itself until a semaphore says what has come.
   struct L1Address {
@@ -93,6 +100,7 @@ class Dataflow : public KernelContext {
   void check_range(Slot slot, int64_t offset, int64_t size, const char* call) const;
   void multicast(uint64_t bytes, CoreCoord start, CoreCoord end);
   void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
+  std::byte* transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write);
   void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write);
 };
 

@@ -63,6 +63,8 @@ struct Engine {
                  int64_t next) = nullptr;
   void (*untilize)(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
                    size_t cols, int64_t next) = nullptr;
+  void (*transpose)(size_t element, const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride,
+                    size_t rows, size_t cols, int64_t next) = nullptr;
 };
 
 bool host_supports(Simd simd);

@@ -133,6 +133,44 @@ void untilize(size_t element, const std::byte* tile, std::byte* destination, int
   }
 }
 
+// Whole faces go by vectors.
+template <class T>
+void transpose_as(const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride, size_t rows,
+                  size_t cols, int64_t next) {
+  const auto* from = reinterpret_cast<const Packed<T>*>(source);
+  auto* to = reinterpret_cast<Packed<T>*>(destination);
+  for (size_t c0 = 0; c0 < cols; c0 += kFace) {
+    const size_t width = std::min(cols - c0, kFace);
+    for (size_t r0 = 0; r0 < rows; r0 += kFace) {
+      const size_t height = std::min(rows - r0, kFace);
+      const auto* block = from + static_cast<int64_t>(c0) * source_stride + static_cast<int64_t>(r0);
+      auto* turned = to + static_cast<int64_t>(r0) * destination_stride + static_cast<int64_t>(c0);
+      for (size_t c = 0; c < width; ++c) ask<T>(block + static_cast<int64_t>(c) * source_stride, next);
+      if (height == kFace && width == kFace) {
+        transpose_face<T>(block, source_stride, turned, destination_stride);
+        continue;
+      }
+      for (size_t r = 0; r < height; ++r) {
+        for (size_t c = 0; c < width; ++c) {
+          turned[static_cast<int64_t>(r) * destination_stride + static_cast<int64_t>(c)] =
+              block[static_cast<int64_t>(c) * source_stride + static_cast<int64_t>(r)];
+        }
+      }
+    }
+  }
+}
+
+void transpose(size_t element, const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride,
+               size_t rows, size_t cols, int64_t next) {
+  switch (element) {
+    case 1: return transpose_as<uint8_t>(source, source_stride, destination, destination_stride, rows, cols, next);
+    case 2: return transpose_as<uint16_t>(source, source_stride, destination, destination_stride, rows, cols, next);
+    case 4: return transpose_as<uint32_t>(source, source_stride, destination, destination_stride, rows, cols, next);
+    case 8: return transpose_as<uint64_t>(source, source_stride, destination, destination_stride, rows, cols, next);
+    default: return transpose_as<Wide>(source, source_stride, destination, destination_stride, rows, cols, next);
+  }
+}
+
 void interleave(const uint16_t* tile, uint16_t* interleaved) {
   for (size_t pair = 0; pair < kTile * kTile / (2 * kFace); ++pair) {
     const uint16_t* even = tile + pair * 2 * kFace;
@@ -188,6 +226,7 @@ void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride
 void install_layout(Engine& engine) {
   engine.tilize = tilize;
   engine.untilize = untilize;
+  engine.transpose = transpose;
   engine.interleave = interleave;
   engine.tilize_pairs = tilize_pairs;
 }

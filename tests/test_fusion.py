@@ -217,6 +217,38 @@ def test_fused_agrees_with_unfused_and_with_cpu(name, function, args, remaining)
     assert programs(fused) <= programs(unfused)
 
 
+SINGLE_ROWS = [  # name, function, arguments, tolerance
+    ("vectors", lambda x, y: x @ y, (f32(5000), f32(5000)), 1e-5),
+    ("vectors_of_bfloat16", lambda x, y: x @ y, (bf16(5000), bf16(5000)), 1e-2),
+    (
+        "vectors_of_bytes",
+        lambda x, y: jnp.dot(x, y, preferred_element_type=jnp.int32),
+        (np.arange(-99, 99, dtype=np.int8), np.arange(99, -99, -1, dtype=np.int8)),
+        0,
+    ),
+    ("vectors_of_complex_numbers", lambda x, y: jnp.abs(jnp.vdot(x + 1j * y, y - 2j * x)), (f32(70), f32(70)), 1e-5),
+    ("rows_and_a_vector", lambda x, y: x @ y, (f32(33, 700), f32(700)), 1e-5),
+    ("a_vector_and_rows", lambda x, y: jnp.einsum("k,mk->m", x, y), (f32(700), f32(33, 700)), 1e-5),
+    ("batches_of_vectors", lambda x, y: jnp.einsum("bhd,bhd->hb", x, y), (f32(4, 6, 50), f32(4, 6, 50)), 1e-5),
+    ("batches_of_rows", lambda x, y: jnp.einsum("bmk,bk->bm", x, y), (f32(3, 40, 50), f32(3, 50)), 1e-5),
+    ("matrices", lambda x, y: jnp.einsum("ab,ba->", x, y), (f32(40, 50), f32(50, 40)), 1e-5),
+    ("rows_of_length_one", lambda x, y: jnp.einsum("mk,nk->mn", x, y), (f32(40, 1), f32(1, 1)), 1e-5),
+    ("gradients", jax.grad(lambda x, y: jnp.tanh(x @ y).sum(), (0, 1)), (f32(33, 70), f32(70)), 1e-5),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "args", "tolerance"), SINGLE_ROWS, ids=[c[0] for c in SINGLE_ROWS])
+def test_products_of_single_rows_are_sums(name, function, args, tolerance):
+    made, got = compiled(function, args)
+    _, apart = compiled(function, args, jax_tt_no="reduce_dots")
+    expected = jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0]))
+    close(got, expected, tolerance)
+    close(got, apart, tolerance)
+    if name != "gradients":
+        assert "matmul" not in made.as_text()
+        assert programs(made) == (2 if "complex" in name else 1)
+
+
 @pytest.mark.parametrize("make", [f32, bf16])
 def test_a_product_has_the_same_bits_with_its_operands_exchanged(make):
     args = make(70, 130), make(130, 50)

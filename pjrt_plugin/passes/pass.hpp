@@ -26,6 +26,7 @@ void eliminate_common_subexpressions(ir::Module& module);
 void hoist_products(ir::Module& module);       // of slices, out of loops over all of them
 void join_products(ir::Module& module);        // with an operand in common, where only loops read them
 void fold_transposes(ir::Module& module);      // into the products before them
+void reduce_dots(ir::Module& module);          // products of single rows, and of rows and vectors
 void transpose_stacks(ir::Module& module);     // of loops, that only a transpose reads
 void eliminate_dead_code(ir::Module& module);  // operations without effect whose results nobody reads
 

@@ -19,6 +19,7 @@ constexpr Pass kPipeline[] = {
     {"hoist_products", hoist_products},
     {"join_products", join_products},
     {"fold_transposes", fold_transposes},
+    {"reduce_dots", reduce_dots},
     {"transpose_stacks", transpose_stacks},
     {"eliminate_dead_code", eliminate_dead_code},
     {"assign_layouts", nullptr},

@@ -40,6 +40,19 @@ def random(function):
     return lambda k: function(jax.random.wrap_key_data(k))
 
 
+# Multiples of the divisors and their neighbours, and the ends of the range.
+DIVISORS = (1, -1, 2, 3, -7, 10, 255, 65536, 1000003, 2**31 - 1, -(2**31))
+DIVIDENDS = np.unique([np.clip(m * d + e, -(2**31), 2**31 - 1) for d in DIVISORS for m in range(-3, 4) for e in (-1, 0, 1)]).astype(
+    np.int32
+)
+
+
+def quotients(x):
+    signed = [f(x, jnp.full_like(x, d)) for d in DIVISORS for f in (lax.div, lax.rem, jnp.floor_divide, jnp.mod)]
+    unsigned = [f(x.astype(jnp.uint32), jnp.uint32(d % 2**32) + 0 * x.astype(jnp.uint32)) for d in DIVISORS for f in (lax.div, lax.rem)]
+    return signed, unsigned, [lax.div(x, jnp.roll(x, n) | 1) for n in range(5)], [lax.rem(x, jnp.roll(x, n) | 1) for n in range(5)]
+
+
 EXACT, CLOSE, SUMS = 1e-6, 1e-5, 1e-3
 
 # name, function, arguments, tolerance (relative and absolute)
@@ -54,6 +67,21 @@ CASES = [
     ("transposed_and_padded", lambda x, y: jnp.pad(x, ((0, 0), (1, 31))).T - y, (f32(64, 64), f32(96, 64)), EXACT),
     ("transposed_many_sizes", lambda x: [x[:n, :m].T * 2 for n in (15, 16, 100, 112) for m in (8, 48, 1000)], (f32(112, 1000),), EXACT),
     ("integers", lambda x: (x // 3, x % 3, x << 2, -x, x * x), (i32(-100, 100, 77),), EXACT),
+    ("integer_quotients", quotients, (DIVIDENDS,), 0),
+    ("repeated", lambda x: [jnp.repeat(x, n, axis=a) for n in (2, 3, 4, 17) for a in (0, 1)], (f32(20, 33),), EXACT),
+    ("repeated_types", lambda x: [jnp.repeat(x.astype(d), 2, 1) for d in (jnp.int8, jnp.float16, jnp.complex64)], (f32(20, 33),), EXACT),
+    (
+        "iotas",
+        lambda x: [lax.broadcasted_iota(d, (40, 300), a) for d in (jnp.int32, jnp.float32, jnp.uint8) for a in (0, 1)],
+        (f32(1),),
+        EXACT,
+    ),
+    (
+        "iotas_in_views",
+        lambda x: (jnp.pad(jnp.arange(-9, 900.0)[::-2], 7, constant_values=-3) + x, jnp.tril(x * jnp.ones((40, 50)))),
+        (f32(1),),
+        EXACT,
+    ),
     ("complex", lambda x: jnp.abs((x + 1j * x) * (2 - 1j)), (f32(33),), EXACT),
     ("empty", lambda x: x.sum(0), (f32(0, 5),), EXACT),
     ("sum_all", lambda x: x.sum(), (f32(100, 37),), CLOSE),

@@ -1,4 +1,5 @@
-// Operands and results that are contiguous along another dimension than the innermost: moved by transposed blocks.
+// Operands and results that are contiguous along another dimension than the innermost are moved by transposed blocks; elements that repeat,
+// by rows.
 #include "data_program.hpp"
 #include "dnn/chain_builder.hpp"
 #include "dnn/eltwise.hpp"
@@ -36,6 +37,43 @@ TEST(blocks_are_transposed_on_every_engine) {
             std::copy_n(source.begin() + static_cast<std::ptrdiff_t>((c * from_stride + r) * element), element,
                         expected.begin() + static_cast<std::ptrdiff_t>((r * to_stride + c) * element));
           }
+        }
+        EXPECT(got == expected);
+      }
+    }
+  }
+}
+
+TEST(elements_are_repeated_on_every_engine) {
+  for (const Simd simd : host_simds()) {
+    for (const size_t element : {1, 2, 4, 8, 16}) {
+      for (const size_t times : {1, 2, 3, 4, 7, 100}) {
+        constexpr size_t kCount = 53;
+        const Bytes elements = some_bytes(kCount * element, 4);
+        Bytes got(kCount * times * element), expected;
+        engine(simd).repeat(element, elements.data(), kCount, times, got.data());
+        for (size_t i = 0; i < kCount * times; ++i) {
+          const auto from = elements.begin() + static_cast<std::ptrdiff_t>(i / times * element);
+          expected.insert(expected.end(), from, from + static_cast<std::ptrdiff_t>(element));
+        }
+        EXPECT(got == expected);
+      }
+    }
+  }
+}
+
+TEST(maps_that_repeat_elements_gather_them_row_by_row) {
+  const AccessMap maps[] = {{{{300, 1}, {7, 0}}, 2}, {{{5, 90}, {40, 1}, {2, 0}}, 0}, {{{9, 0}, {30, 1}, {4, 0}}, 1}};
+  for (const AccessMap& map : maps) {
+    const int64_t times = map.dims.back().size;
+    for (const size_t element : {1, 2, 4, 8, 16}) {
+      const Bytes source = some_bytes(1000 * element, 5);
+      for (const auto& [start, count] : {std::pair{int64_t{0}, map.size()}, {3 * times, 50 * times}, {1, 60}}) {
+        Bytes got(static_cast<size_t>(count) * element), expected;
+        emulator::gather_mapped(map, element, source.data(), start, count, got.data(), nullptr);
+        for (int64_t i = start; i < start + count; ++i) {
+          const auto from = source.begin() + static_cast<std::ptrdiff_t>(place(map, i) * element);
+          expected.insert(expected.end(), from, from + static_cast<std::ptrdiff_t>(element));
         }
         EXPECT(got == expected);
       }

@@ -30,8 +30,24 @@ int64_t peek_index(Dataflow& k, const DynamicIndex& index) {
   }
 }
 
-// The source index of each element of the iteration space in [start, start + count); -1 where the map is padded.
-void source_indices(const AccessMap& map, int64_t start, int64_t count, int64_t* out) {
+// first, first + stride ... as elements of a type.
+template <class T>
+void write_progression(int64_t first, int64_t stride, int64_t n, T* to) {
+  constexpr int64_t kMost = int64_t{1} << 30, kAtOnce = 16;
+  int64_t i = 0;
+  if (std::abs(first) < kMost && std::abs(first + (n - 1) * stride) < kMost) {
+    const auto step = static_cast<int32_t>(stride);
+    for (; i + kAtOnce <= n; i += kAtOnce) {
+      const auto base = static_cast<int32_t>(first + i * stride);
+      for (int32_t j = 0; j < kAtOnce; ++j) to[i + j] = static_cast<T>(base + j * step);
+    }
+  }
+  for (; i < n; ++i) to[i] = static_cast<T>(first + i * stride);
+}
+
+// The source indices of elements [start, start + count) of the iteration space as elements of a type; `pad` where the map is padded.
+template <class T>
+void write_indices(const AccessMap& map, int64_t start, int64_t count, T pad, T* out) {
   const size_t rank = map.dims.size();
   Dims at(rank);
   int64_t rest = start;
@@ -39,8 +55,12 @@ void source_indices(const AccessMap& map, int64_t start, int64_t count, int64_t*
     at[d] = rest % map.dims[d].size;
     rest /= map.dims[d].size;
   }
-  int64_t i = 0;
-  while (i < count) {
+  if (rank == 0) {
+    std::fill_n(out, count, static_cast<T>(map.offset));
+    return;
+  }
+  const AccessMap::Dim& inner = map.dims[rank - 1];
+  for (int64_t i = 0; i < count;) {
     // All but the innermost dimension are fixed for one run.
     int64_t base = map.offset;
     bool backed = true;
@@ -50,19 +70,14 @@ void source_indices(const AccessMap& map, int64_t start, int64_t count, int64_t*
       backed &= from_low >= 0 && at[d] < dim.limit() && from_low % dim.step == 0;
       base += from_low / dim.step * dim.stride;
     }
-    if (rank == 0) {
-      out[i++] = base;
-      continue;
-    }
-    const AccessMap::Dim& inner = map.dims[rank - 1];
     const int64_t run = std::min(count - i, inner.size - at[rank - 1]);
     if (backed && !inner.padded()) {
-      for (int64_t j = 0; j < run; ++j) out[i + j] = base + (at[rank - 1] + j) * inner.stride;
+      write_progression(base + at[rank - 1] * inner.stride, inner.stride, run, out + i);
     } else {
       for (int64_t j = 0; j < run; ++j) {
         const int64_t from_low = at[rank - 1] + j - inner.low;
         const bool here = backed && from_low >= 0 && at[rank - 1] + j < inner.limit() && from_low % inner.step == 0;
-        out[i + j] = here ? base + from_low / inner.step * inner.stride : -1;
+        out[i + j] = here ? static_cast<T>(base + from_low / inner.step * inner.stride) : pad;
       }
     }
     i += run;
@@ -71,6 +86,29 @@ void source_indices(const AccessMap& map, int64_t start, int64_t count, int64_t*
       if (++at[d] < map.dims[d].size) break;
       at[d] = 0;
     }
+  }
+}
+
+// An iota under a view: straight into the page for the common types, else by way of 64-bit integers.
+void write_iota(const Operand& operand, const AccessMap& map, int64_t start, int64_t count, std::byte* page) {
+  const auto element = static_cast<size_t>(size_of(operand.type));
+  const auto as = [&](auto pad) {
+    using T = decltype(pad);
+    if (!operand.pad.empty()) std::memcpy(&pad, operand.pad.data(), element);
+    write_indices(map, start, count, pad, reinterpret_cast<T*>(page));
+  };
+  switch (operand.type) {
+    case DataType::kS32: return as(int32_t{});
+    case DataType::kU32: return as(uint32_t{});
+    case DataType::kF32: return as(float{});
+    default: break;
+  }
+  int64_t values[kTileElements];
+  write_indices<int64_t>(map, start, count, -1, values);
+  emulator::convert_elements(DataType::kS64, reinterpret_cast<const std::byte*>(values), operand.type, page, static_cast<size_t>(count));
+  if (operand.pad.empty()) return;
+  for (int64_t i = 0; i < count; ++i) {
+    if (values[i] < 0) std::memcpy(page + static_cast<size_t>(i) * element, operand.pad.data(), element);
   }
 }
 
@@ -102,14 +140,7 @@ void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int
   }
   k.spend(static_cast<uint64_t>(count));  // one store each
   if (!k.values()) return;
-  int64_t values[kTileElements];
-  source_indices(map, start, count, values);
-  std::byte* page = k.new_page(cb, index);
-  emulator::convert_elements(DataType::kS64, reinterpret_cast<const std::byte*>(values), operand.type, page, static_cast<size_t>(count));
-  if (operand.pad.empty()) return;
-  for (int64_t i = 0; i < count; ++i) {
-    if (values[i] < 0) std::memcpy(page + static_cast<size_t>(i) * element, operand.pad.data(), element);
-  }
+  write_iota(operand, map, start, count, k.new_page(cb, index));
 }
 
 Operands::Operands(Dataflow& k, const std::vector<Operand>& operands) : operands_(operands) {

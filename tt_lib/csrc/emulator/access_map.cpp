@@ -20,7 +20,8 @@ void copy_row(T* destination, const T* source, int64_t stride, int64_t n) {
   if (stride == 1) {
     std::memcpy(destination, source, static_cast<size_t>(n) * sizeof(T));
   } else if (stride == 0) {
-    std::fill_n(destination, n, *source);
+    repeat_elements(sizeof(T), reinterpret_cast<const std::byte*>(source), 1, static_cast<size_t>(n),
+                    reinterpret_cast<std::byte*>(destination));
   } else {
     for (int64_t i = 0; i < n; ++i) destination[i] = source[i * stride];
   }
@@ -148,9 +149,26 @@ void each_row(const AccessMap& map, int64_t start, int64_t count, const Action& 
   }
 }
 
+// Rows that repeat one element each, and follow each other in the source.
+template <class T>
+void gather_repeated(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
+  const int64_t times = map.dims.back().size, rows = map.dims[map.dims.size() - 2].size;
+  Odometer row(map, start / times);
+  for (int64_t left = count / times, taken = std::min(left, rows - start / times % rows); left > 0; taken = std::min(left, rows)) {
+    repeat_elements(sizeof(T), reinterpret_cast<const std::byte*>(source + row.offset()), static_cast<size_t>(taken),
+                    static_cast<size_t>(times), reinterpret_cast<std::byte*>(destination));
+    destination += taken * times;
+    left -= taken;
+    if (left > 0) row.advance(taken);
+  }
+}
+
 template <class T>
 void gather_rows(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination) {
-  const int64_t stride = map.dims.back().stride;
+  const int64_t stride = map.dims.back().stride, size = map.dims.back().size;
+  if (stride == 0 && map.dims[map.dims.size() - 2].stride == 1 && start % size == 0 && count % size == 0) {
+    return gather_repeated(map, source, start, count, destination);
+  }
   each_row(map, start, count, [&](int64_t at, int64_t n, int64_t ahead) {
     if (stride == 1) prefetch<0>(source + at + ahead, n);
     copy_row(destination, source + at, stride, n);

@@ -81,8 +81,8 @@ void fold_rows(TileOpcode opcode, const std::byte* const* pages, size_t side_by_
 }
 
 void repeat_elements(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to) {
-  check(element == 4 || element == 8, "[repeat_elements] of ", element, " bytes");
-  (element == 4 ? engine().repeat32 : engine().repeat64)(elements, count, times, to);
+  check(is_element_size(element), "[repeat_elements] of ", element, " bytes");
+  engine().repeat(element, elements, count, times, to);
 }
 
 }  // namespace tt::emulator

@@ -61,7 +61,7 @@ void transpose(size_t element, const std::byte* source, int64_t source_stride, s
 // results[r] = row[0] . ... . row[length - 1] of each of `count` rows, for kAdd, kMul, kMax or kMin of f32; `side_by_side` of them in every
 // page. The order of combination depends on `length` alone (simd/rows.cpp).
 void fold_rows(TileOpcode opcode, const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);
-// Each of `count` elements of 4 or 8 bytes, `times` times.
+// Each of `count` elements `times` times.
 void repeat_elements(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
 
 }  // namespace tt::emulator

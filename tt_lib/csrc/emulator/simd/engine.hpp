@@ -39,7 +39,7 @@ using StoreFunction = void (*)(const void* reg, std::byte* destination, size_t n
 using RoundFunction = void (*)(void* reg, size_t n);
 // `side_by_side` rows in each page, `count` in all.
 using FoldFunction = void (*)(const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);
-using RepeatFunction = void (*)(const std::byte* elements, size_t count, size_t times, std::byte* to);
+using RepeatFunction = void (*)(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
 using MatmulFunction = void (*)(const MatmulBlock& block);
 
 struct Engine {
@@ -55,7 +55,7 @@ struct Engine {
   // Rounds of Threefry: four times b += a, a = rotate_left32(a) ^ b, by the bytes of imm from the low one; dst = a, second = b.
   StepFunction rotate_rounds = nullptr;
   JoinFunction joined = nullptr;
-  RepeatFunction repeat32 = nullptr, repeat64 = nullptr;  // elements of 4 and 8 bytes
+  RepeatFunction repeat = nullptr;
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
                        int64_t next) = nullptr;

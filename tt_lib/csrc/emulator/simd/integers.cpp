@@ -47,7 +47,14 @@ struct IntegerSteps {
   // The bits an array element has.
   TT_INLINE static U width_mask(const StepArguments& s) { return static_cast<U>(~U{0}) >> (kBits - info(s.type).bits); }
 
+  // 32-bit quotients are exact in f64, which vectors divide: two quotients that are not equal differ by more than its rounding.
   TT_INLINE static T divide(T a, T b) {
+    if constexpr (kBits == 32) {
+      const bool minus_one = kSigned && b == static_cast<T>(-1);
+      const T safe = b == 0 || minus_one ? T{1} : b;
+      const T quotient = static_cast<T>(static_cast<double>(a) / static_cast<double>(safe));
+      return b == 0 ? static_cast<T>(~T{0}) : minus_one ? static_cast<T>(-static_cast<U>(a)) : quotient;
+    }
     if (b == 0) return static_cast<T>(~T{0});
     if constexpr (kSigned) {
       if (b == -1) return static_cast<T>(-static_cast<U>(a));
@@ -55,11 +62,39 @@ struct IntegerSteps {
     return a / b;
   }
   TT_INLINE static T remainder(T a, T b) {
+    if constexpr (kBits == 32) {
+      const T rest = static_cast<T>(static_cast<U>(a) - static_cast<U>(divide(a, b)) * static_cast<U>(b));
+      return b == 0 ? a : rest;
+    }
     if (b == 0) return a;
     if constexpr (kSigned) {
       if (b == -1) return 0;
     }
     return a % b;
+  }
+  // Quotients by one divisor are products: half more than the dividend stays off the next integer by more than the product's rounding.
+  template <class F>
+  TT_INLINE static bool by_one_divisor(const StepArguments& s, F f) {
+    if constexpr (kBits == 32) {
+      const T b = *static_cast<const T*>(s.b);
+      if ((s.still & 2) == 0 || b == 0 || (kSigned && b == static_cast<T>(-1))) return false;
+      const double inverse = 1 / static_cast<double>(b);
+      loop1(s, [=](T a) {
+        const double half = kSigned && a < 0 ? -0.5 : 0.5;
+        return f(a, b, static_cast<T>((static_cast<double>(a) + half) * inverse));
+      });
+      return true;
+    }
+    return false;
+  }
+  static void divide_step(const StepArguments& s) {
+    if (by_one_divisor(s, [](T, T, T quotient) { return quotient; })) return;
+    loop2(s, [](T a, T b) { return divide(a, b); });
+  }
+  static void remainder_step(const StepArguments& s) {
+    const auto rest = [](T a, T b, T quotient) { return static_cast<T>(static_cast<U>(a) - static_cast<U>(quotient) * static_cast<U>(b)); };
+    if (by_one_divisor(s, rest)) return;
+    loop2(s, [](T a, T b) { return remainder(a, b); });
   }
   TT_INLINE static T power(T base, T exponent) {
     if constexpr (kSigned) {
@@ -150,8 +185,8 @@ struct IntegerSteps {
       {TileOpcode::kAdd, [](const StepArguments& s) { loop2(s, [](T a, T b) { return static_cast<U>(a) + static_cast<U>(b); }); }},
       {TileOpcode::kSub, [](const StepArguments& s) { loop2(s, [](T a, T b) { return static_cast<U>(a) - static_cast<U>(b); }); }},
       {TileOpcode::kMul, [](const StepArguments& s) { loop2(s, [](T a, T b) { return static_cast<U>(a) * static_cast<U>(b); }); }},
-      {TileOpcode::kDiv, [](const StepArguments& s) { loop2(s, [](T a, T b) { return divide(a, b); }); }},
-      {TileOpcode::kRem, [](const StepArguments& s) { loop2(s, [](T a, T b) { return remainder(a, b); }); }},
+      {TileOpcode::kDiv, divide_step},
+      {TileOpcode::kRem, remainder_step},
       {TileOpcode::kMax, [](const StepArguments& s) { loop2(s, [](T a, T b) { return a > b ? a : b; }); }},
       {TileOpcode::kMin, [](const StepArguments& s) { loop2(s, [](T a, T b) { return a < b ? a : b; }); }},
       {TileOpcode::kPow, [](const StepArguments& s) { loop2(s, [](T a, T b) { return power(a, b); }); }},

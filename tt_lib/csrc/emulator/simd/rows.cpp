@@ -130,13 +130,34 @@ void fold_rows(const std::byte* const* pages, size_t side_by_side, size_t count,
   }
 }
 
+template <class T, size_t kTimes>
+void repeat_few(const T* from, size_t count, T* to) {
+  for (size_t e = 0; e < count; ++e) {
+    for (size_t i = 0; i < kTimes; ++i) to[e * kTimes + i] = from[e];
+  }
+}
+
 template <class T>
-void repeat(const std::byte* elements, size_t count, size_t times, std::byte* to) {
+void repeat_as(const std::byte* elements, size_t count, size_t times, std::byte* to) {
   const auto* from = reinterpret_cast<const T*>(elements);
   auto* out = reinterpret_cast<T*>(to);
+  if constexpr (sizeof(T) <= 8) {
+    if (times == 2) return repeat_few<T, 2>(from, count, out);
+    if (times == 4) return repeat_few<T, 4>(from, count, out);
+  }
   for (size_t e = 0; e < count; ++e, out += times) {
     const T value = from[e];
     for (size_t i = 0; i < times; ++i) out[i] = value;
+  }
+}
+
+void repeat(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to) {
+  switch (element) {
+    case 1: return repeat_as<uint8_t>(elements, count, times, to);
+    case 2: return repeat_as<uint16_t>(elements, count, times, to);
+    case 4: return repeat_as<uint32_t>(elements, count, times, to);
+    case 8: return repeat_as<uint64_t>(elements, count, times, to);
+    default: return repeat_as<unsigned __int128>(elements, count, times, to);
   }
 }
 
@@ -147,8 +168,7 @@ void install_rows(Engine& engine) {
   engine.fold_rows[static_cast<size_t>(TileOpcode::kMul)] = fold_rows<Multiply>;
   engine.fold_rows[static_cast<size_t>(TileOpcode::kMax)] = fold_rows<Maximum>;
   engine.fold_rows[static_cast<size_t>(TileOpcode::kMin)] = fold_rows<Minimum>;
-  engine.repeat32 = repeat<uint32_t>;
-  engine.repeat64 = repeat<uint64_t>;
+  engine.repeat = repeat;
 }
 
 }  // namespace tt::emulator::TT_SIMD

@@ -363,3 +363,10 @@ def test_rows_of_nan_and_infinity_keep_them():
 def test_an_unknown_compiler_option_is_refused():
     with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option: 'fast'; tt knows jax_tt_no"):
         jax.jit(lambda x: x + 1, compiler_options={"fast": "yes"})(jax.device_put(np.float32(1), jax.devices("tt")[0]))
+
+
+def test_an_element_of_an_iota_is_a_constant():
+    function, x = lambda x: x * jnp.arange(8.0)[3] + jnp.arange(8.0)[0], f32(300)
+    made, got = compiled(function, (x,))
+    close(got, x * np.float32(3), 1e-6)
+    assert "index" not in made.as_text()

@@ -14,7 +14,24 @@ using emulator::TileOp;
 using emulator::TileOpcode;
 using ir::Op;
 
+namespace {
+
+// One element of an iota, seen everywhere, is a constant.
+std::optional<Splat> constant_of(const Ref& ref) {
+  const auto* source = std::get_if<Source>(&ref);
+  const auto fixed = [](const AccessMap::Dim& dim) { return (dim.stride == 0 || dim.size == 1) && !dim.padded(); };
+  if (source == nullptr || source->storage != kNoStorage || !source->indices.empty() || source->map.size() == 0 ||
+      !std::all_of(source->map.dims.begin(), source->map.dims.end(), fixed))
+    return std::nullopt;
+  Splat splat{source->type, {}};
+  emulator::convert_elements(DataType::kS64, reinterpret_cast<const std::byte*>(&source->map.offset), splat.type, splat.bits.data(), 1);
+  return splat;
+}
+
+}  // namespace
+
 void BlockLowering::set(const ir::Value* value, Ref ref) {
+  if (const std::optional<Splat> splat = constant_of(ref)) ref = *splat;
   if (const auto* id = producer(ref)) {
     const auto found = context.uses.find(value);
     graph.add_uses(*id, (found == context.uses.end() ? 0 : found->second) - 1);

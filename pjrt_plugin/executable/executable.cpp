@@ -339,6 +339,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .fuse_reductions = selection.has("fuse_reductions"),
                                .hoist_tiles = selection.has("hoist_tiles"),
                                .l1_intermediates = selection.has("l1_intermediates"),
+                               .fuse_turns = selection.has("fuse_turns"),
                                .fuse_writes = selection.has("fuse_writes"),
                                .fuse_rows = selection.has("fuse_rows"),
                                .skip_fills = selection.has("skip_fills"),

@@ -7,6 +7,7 @@
 #include "ir/counted_loop.hpp"
 #include "lowering/block.hpp"
 #include "lowering/chain.hpp"
+#include "lowering/recurrence.hpp"
 
 namespace tt::lowering {
 
@@ -96,6 +97,7 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
   if (lower_scalar_loop(block, operation)) return;
   const ir::Block &condition = operation.region(0), &body = operation.region(1);
   const auto known = counted(block, operation);
+  if (known && block.context.fusions.fuse_turns && lower_recurrence(block, operation, *known)) return;
   int level = prepare_captured(block, operation);
   const size_t count = operation.operands().size();
   std::vector<StorageId> carried(count, kNoStorage);

@@ -108,6 +108,7 @@ struct Fusions {
   bool fuse_reductions = true;   // reductions with the elementwise operations that read them
   bool hoist_tiles = true;       // second operands of products that are the same in every turn of a loop: made tiles before it
   bool l1_intermediates = true;  // temporaries in L1 where they fit beside the circular buffers of the programs
+  bool fuse_turns = true;        // of loops over elementwise work
   bool fuse_writes = true;       // what is written into a slice or in another order, into the programs that make it
   bool fuse_rows = true;         // folds of rows, what is spread along them, and elementwise operations around them
   bool skip_fills = true;        // of arrays of which a loop writes every element and reads none

@@ -31,6 +31,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_parts", nullptr},
     {"fuse_reductions", nullptr},
     {"fuse_rows", nullptr},
+    {"fuse_turns", nullptr},
     {"fuse_writes", nullptr},
     {"hoist_tiles", nullptr},
     {"l1_intermediates", nullptr},

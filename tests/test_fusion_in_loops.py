@@ -83,8 +83,8 @@ def test_products_that_leave_a_loop_and_share_an_operand_are_joined(make, revers
         return lax.scan(step, carry, xs, reverse=reverse)
 
     args = make(9, 30, 40), [make(30, n) for n in widths], *(make(40, n) for n in widths)
-    made, got = compiled(function, args)
-    apart, expected = compiled(function, args, jax_tt_no="join_products")
+    made, got = compiled(function, args, jax_tt_no="fuse_turns")
+    apart, expected = compiled(function, args, jax_tt_no="fuse_turns,join_products")
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         assert a.tobytes() == b.tobytes()
     close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5 if make is f32 else 5e-2)
@@ -158,11 +158,14 @@ def test_products_of_what_the_loop_changes_stay():
 
 
 def test_a_loop_whose_turns_are_known_asks_for_no_condition():
-    made, got = compiled(lambda x: lax.fori_loop(3, 12, lambda i, c: c * x + i, x), (f32(50),))
+    def loop(turns):
+        return lambda x: lax.fori_loop(3, 3 + turns, lambda i, c: c * x + i, x)
+
+    made, _ = compiled(loop(9), (f32(50),), jax_tt_no="fuse_turns")
     assert "until" not in made.as_text() and "do (9 times)" in made.as_text()
-    once, _ = compiled(lambda x: lax.fori_loop(3, 4, lambda i, c: c * x + i, x), (f32(50),))
+    once, _ = compiled(loop(1), (f32(50),), jax_tt_no="fuse_turns")
     assert made.cost_analysis()["cycles"] > 5 * once.cost_analysis()["cycles"]
-    _, none = compiled(lambda x: lax.fori_loop(3, 2, lambda i, c: c * x + i, x), (np.ones(50, np.float32),))
+    _, none = compiled(loop(-1), (np.ones(50, np.float32),))
     np.testing.assert_array_equal(none, 1)
 
 
@@ -209,9 +212,9 @@ def test_stacked_results_of_a_scan_are_written_by_what_makes_them():
         return lax.scan(step, c, xs)
 
     args = f32(9, 70), f32(70)
-    made, got = compiled(function, args)
+    made, got = compiled(function, args, jax_tt_no="fuse_turns")
     close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-5)
-    _, apart = compiled(function, args, jax_tt_no="fuse_writes")
+    _, apart = compiled(function, args, jax_tt_no="fuse_turns,fuse_writes")
     close(got, apart, 0)
     assert body(made).count("program write_view") == 1  # of the carry as it was: nobody makes it here
 

@@ -370,3 +370,12 @@ def test_an_element_of_an_iota_is_a_constant():
     made, got = compiled(function, (x,))
     close(got, x * np.float32(3), 1e-6)
     assert "index" not in made.as_text()
+
+
+@pytest.mark.parametrize("shape,groups", [((4, 8, 8, 16), 4), ((2, 6, 6, 12), 3), ((3, 50, 16), 16), ((5, 24), 2)])
+def test_statistics_of_groups_of_channels(shape, groups):
+    model = nn.GroupNorm(groups)
+    args = {"params": {"scale": f32(shape[-1]), "bias": f32(shape[-1])}}, f32(*shape)
+    for function in (model.apply, jax.grad(lambda p, x: (model.apply(p, x) ** 2).mean(), (0, 1))):
+        _, got = compiled(function, args)
+        close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5)

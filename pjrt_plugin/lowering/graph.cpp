@@ -102,8 +102,7 @@ Source Graph::as_source(const Ref& ref, DataType type, std::span<const int64_t> 
   if (const auto* spread = std::get_if<Spread>(&ref)) {
     store(spread->node);
     std::optional<Source> view = reshape(stored(ref), dims);
-    check(view.has_value(), "[graph] a value spread along rows is no view of what is stored");
-    return *view;
+    return view ? *view : Source::dense(dense(ref, type, dims), type, dims);  // a dimension of rows and times is written out
   }
   if (const auto* source = std::get_if<Source>(&ref)) return *source;
   if (const auto* id = std::get_if<NodeId>(&ref)) return Source::dense(store(*id), type, dims);

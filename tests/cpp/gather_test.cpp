@@ -84,6 +84,12 @@ TEST(gather_of_columns_and_windows) {
   columns.start_index_map = {1};
   columns.slice_sizes = {40, 1};
   expect_gather<float, int32_t>(columns);
+  columns.operand_dims = {300, 11};  // more rows than cores
+  columns.slice_sizes = {300, 1};
+  expect_gather<float, int32_t>(columns);
+  columns.indices_dims = {30, 60};
+  columns.index_vector_dim = 2;
+  expect_gather<float, int32_t>(columns);
 
   dnn::GatherSpec windows{
       .type = DataType::kS16, .operand_dims = {9, 8, 7}, .index_type = DataType::kS32, .indices_dims = {2, 5, 3}, .index_vector_dim = 1};

@@ -205,6 +205,23 @@ TEST(scatter_of_two_operands_at_once) {
   EXPECT(out[1] == bytes_of(oracle<int32_t>(spec, b, indices, v, [](int32_t x, int32_t y) { return x + y; })));
 }
 
+TEST(scatter_of_many_rows_from_a_matrix_of_indices) {
+  dnn::ScatterSpec spec{.types = {},
+                        .operand_dims = {200, 24},
+                        .index_type = DataType::kS32,
+                        .indices_dims = {70, 40},
+                        .update_dims = {70, 40, 24},
+                        .region = {}};
+  spec.update_window_dims = {2};
+  spec.inserted_window_dims = {0};
+  spec.scatter_dims_to_operand_dims = {0};
+  spec.index_vector_dim = 2;
+  expect_all_regions<float>(spec, DataType::kF32);
+  spec.update_window_dims = {0};  // turned: updates of one window lie apart
+  spec.update_dims = {24, 70, 40};
+  expect_all_regions<float>(spec, DataType::kF32);
+}
+
 TEST(scatter_into_a_scalar) {
   dnn::ScatterSpec spec{.types = {DataType::kF32},
                         .operand_dims = {},

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "base/error.hpp"
+#include "emulator/simd/engine.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -53,27 +55,33 @@ struct Cell {
 };
 
 template <size_t kBytes>
-void copy_vectors_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const int64_t* to,
-                        int64_t count) {
+void copy_vectors_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const BatchOffsets& to,
+                        size_t count) {
   const auto* in = reinterpret_cast<const Cell<kBytes>*>(source);
   auto* out = reinterpret_cast<Cell<kBytes>*>(result);
   for_each_position(part.dims, part.from, part.to, [&](int64_t f, int64_t t) {
-    for (int64_t i = 0; i < count; ++i) out[to[i] + t] = in[from[i] + f];
+    if (to.is_dense()) {
+      constexpr auto kSize = static_cast<size_t>(std::countr_zero(kBytes));
+      emulator::engine().gather[kSize](reinterpret_cast<const std::byte*>(in + f), from, count,
+                                       reinterpret_cast<std::byte*>(out + to[0] + t));
+    } else {
+      for (size_t i = 0; i < count; ++i) out[to[i] + t] = in[from[i] + f];
+    }
   });
 }
 
 constexpr size_t kMostAhead = 4096;
 
 template <size_t kBytes>
-void copy_window_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const int64_t* to,
-                       int64_t count) {
+void copy_window_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const BatchOffsets& to,
+                       size_t count) {
   const auto* in = reinterpret_cast<const Cell<kBytes>*>(source);
   auto* out = reinterpret_cast<Cell<kBytes>*>(result);
   const WindowDim inner = part.dims.back();
   const std::span outer(part.dims.data(), part.dims.size() - 1);
   const bool dense = inner.from == 1 && inner.to == 1;
   const size_t ahead = dense ? std::min(static_cast<size_t>(inner.size) * kBytes, kMostAhead) : 0;
-  for (int64_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     if (i + 1 < count) {  // the next vector is anywhere: the host cannot foresee it
       const auto* next = reinterpret_cast<const std::byte*>(in + from[i + 1] + part.from);
       for (size_t at = 0; at < ahead; at += 64) __builtin_prefetch(next + at);
@@ -88,7 +96,7 @@ void copy_window_inner(const Part& part, const std::byte* source, std::byte* res
   }
 }
 
-using Copy = void (*)(const Part&, const std::byte*, std::byte*, const int64_t*, const int64_t*, int64_t);
+using Copy = void (*)(const Part&, const std::byte*, std::byte*, const int64_t*, const BatchOffsets&, size_t);
 
 template <size_t kBytes>
 Copy copy_of(bool vectors_inner) {
@@ -109,21 +117,22 @@ Copy choose_copy(size_t element, bool vectors_inner) {
 void gather_range(const Plan& plan, const Args& a, const std::byte* source, const std::byte* indices, std::byte* result) {
   const Part part = slice_window(plan, a.slice);
   const Copy copy = choose_copy(plan.element, plan.vectors_innermost || part.dims.empty());
-  std::array<int64_t, kIndexBatch> from, to, component;
+  const emulator::OffsetsFunction add_offsets = emulator::engine().add_offsets[static_cast<size_t>(plan.indices.type)];
+  std::array<int64_t, kIndexBatch> from;
+  BatchOffsets to(plan.batch_dims, plan.to_strides);
   const int64_t end = a.vectors.first + a.vectors.count;
   for (int64_t first = a.vectors.first; first < end; first += kIndexBatch) {
     const int64_t count = std::min(kIndexBatch, end - first);
     strided_offsets(plan.batch_dims, plan.from_strides, first, count, from.data());
-    strided_offsets(plan.batch_dims, plan.to_strides, first, count, to.data());
+    to.start_at(first, count);
     for (size_t c = 0; c < plan.components.size(); ++c) {
       const auto [stride, limit] = plan.components[c];
-      plan.indices.load(indices, static_cast<int64_t>(c), first, count, component.data());
-      for (int64_t i = 0; i < count; ++i) {
-        const auto at = static_cast<size_t>(i);
-        from[at] += std::clamp<int64_t>(component[at], 0, limit) * stride;
-      }
+      plan.indices.for_each_run(indices, static_cast<int64_t>(c), first, count,
+                                [&](const std::byte* values, int64_t step, int64_t i, int64_t n) {
+                                  add_offsets(values, step, static_cast<size_t>(n), limit, stride, from.data() + i);
+                                });
     }
-    copy(part, source, result, from.data(), to.data(), count);
+    copy(part, source, result, from.data(), to, static_cast<size_t>(count));
   }
 }
 
@@ -158,6 +167,7 @@ void validate(const GatherSpec& spec) {
     require(spec.slice_sizes[d] >= 0 && spec.slice_sizes[d] <= spec.operand_dims[d], "[", spec.name, "] slice sizes ",
             Text(spec.slice_sizes), " exceed the operand ", Text(spec.operand_dims));
   }
+  index_vectors(spec).validate();
   const auto components = static_cast<int64_t>(spec.start_index_map.size());
   require(index_vectors(spec).components() == components, "[", spec.name, "] start indices ", Text(spec.indices_dims), " have ",
           index_vectors(spec).components(), " components, start_index_map names ", components);
@@ -217,18 +227,19 @@ Program gather(const GatherSpec& spec, const ChipSpec& chip) {
     }
   }
   plan.window = coalesce(window);
+  coalesce(plan.batch_dims, {&plan.from_strides, &plan.to_strides});
 
   Program program(spec.name);
   program.add_input("operand", volume(spec.operand_dims) * size_of(spec.type));
   program.add_input("indices", volume(spec.indices_dims) * size_of(spec.index_type));
   program.add_output("result", volume(result_dims) * size_of(spec.type));
 
-  // Over index vectors, or over the window's rows when there are few vectors.
+  // Over index vectors, or over the window's rows when there are few vectors, or when a row of the result has elements of many vectors.
   const int64_t vectors = volume(plan.batch_dims), elements = window_elements(plan.window);
   const int64_t rows = plan.window.empty() ? 1 : plan.window[0].size;
   constexpr int64_t kMinElements = 2048;  // per core
   const int64_t cores = num_compute_cores(chip);
-  const bool by_rows = vectors < cores && rows > vectors;
+  const bool by_rows = (vectors < cores && rows > vectors) || (plan.vectors_innermost && rows >= cores);
   const int64_t per_row = by_rows ? vectors * elements / std::max<int64_t>(rows, 1) : elements;
   const std::vector<WorkRange> ranges = split_work(by_rows ? rows : vectors, div_up(kMinElements, std::max<int64_t>(per_row, 1)), cores);
 

@@ -2,50 +2,10 @@
 #include "dnn/gather_index.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
 
 #include "base/error.hpp"
 
 namespace tt::dnn {
-namespace {
-
-template <class T>
-int64_t widen(T value) {
-  if constexpr (std::is_same_v<T, uint64_t>) {
-    return static_cast<int64_t>(std::min<uint64_t>(value, std::numeric_limits<int64_t>::max()));
-  } else {
-    return static_cast<int64_t>(value);
-  }
-}
-
-template <class T>
-void load_run(const std::byte* data, int64_t first, int64_t stride, int64_t count, int64_t* out) {
-  const T* values = reinterpret_cast<const T*>(data) + first;
-  for (int64_t i = 0; i < count; ++i) out[i] = widen(values[i * stride]);
-}
-
-using LoadRun = void (*)(const std::byte*, int64_t, int64_t, int64_t, int64_t*);
-
-LoadRun load_run_of(DataType type) {
-  switch (type) {
-    case DataType::kS2:
-    case DataType::kS4:
-    case DataType::kS8: return load_run<int8_t>;
-    case DataType::kS16: return load_run<int16_t>;
-    case DataType::kS32: return load_run<int32_t>;
-    case DataType::kS64: return load_run<int64_t>;
-    case DataType::kU2:
-    case DataType::kU4:
-    case DataType::kU8: return load_run<uint8_t>;
-    case DataType::kU16: return load_run<uint16_t>;
-    case DataType::kU32: return load_run<uint32_t>;
-    case DataType::kU64: return load_run<uint64_t>;
-    default: fail(ErrorCategory::kInvalidArgument, "[start indices] have type ", name(type), ", expected an integer type");
-  }
-}
-
-}  // namespace
 
 Dims IndexVectors::batch_dims() const {
   Dims batch = dims;
@@ -57,20 +17,21 @@ int64_t IndexVectors::components() const {
   return vector_dim < static_cast<int64_t>(dims.size()) ? dims[static_cast<size_t>(vector_dim)] : 1;
 }
 
-void IndexVectors::load(const std::byte* data, int64_t component, int64_t first, int64_t count, int64_t* out) const {
-  const LoadRun run = load_run_of(type);
-  const auto rank = static_cast<int64_t>(dims.size());
-  int64_t inner = 1;  // elements after the vector dimension
-  for (int64_t d = vector_dim + 1; d < rank; ++d) inner *= dims[static_cast<size_t>(d)];
-  if (inner == 1) return run(data, first * components() + component, components(), count, out);
-  while (count > 0) {
-    const int64_t at = first % inner;
-    const int64_t n = std::min(count, inner - at);
-    run(data, (first / inner * components() + component) * inner + at, 1, n, out);
-    first += n;
-    out += n;
-    count -= n;
+void IndexVectors::validate() const { require(is_integer(type), "[start indices] have type ", name(type), ", expected an integer type"); }
+
+void coalesce(Dims& dims, std::initializer_list<Dims*> strides) {
+  size_t kept = 0;
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d] == 1) continue;
+    const bool joins =
+        kept > 0 && std::all_of(strides.begin(), strides.end(), [&](const Dims* of) { return (*of)[kept - 1] == (*of)[d] * dims[d]; });
+    if (joins) --kept;
+    dims[kept] = joins ? dims[kept] * dims[d] : dims[d];
+    for (Dims* of : strides) (*of)[kept] = (*of)[d];
+    ++kept;
   }
+  dims.resize(kept);
+  for (Dims* of : strides) of->resize(kept);
 }
 
 void strided_offsets(std::span<const int64_t> dims, std::span<const int64_t> strides, int64_t first, int64_t count, int64_t* out) {

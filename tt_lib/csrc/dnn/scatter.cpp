@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "dnn/scatter_apply.hpp"
 #include "dnn/text.hpp"
+#include "emulator/simd/engine.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -77,61 +78,121 @@ struct ClippedWindow {
 class RangeUpdater {
  public:
   RangeUpdater(const Plan& plan, WorkRange range, const std::byte* indices, UpdateApplier& applier)
-      : plan_(plan), range_(range), indices_(indices), applier_(applier) {}
+      : plan_(plan),
+        range_(range),
+        indices_(indices),
+        applier_(applier),
+        update_(plan.batch_dims, plan.update_strides),
+        target_(plan.batch_dims, plan.target_strides) {
+    first_start_ = std::max<int64_t>(range.first - plan.window[plan.split].size + 1, 0);
+    end_start_ = range.first + range.count;
+    if (plan.split_component != kNone) end_start_ = std::min(end_start_, plan.components[plan.split_component].limit + 1);
+  }
 
   void run() {
     const int64_t total = volume(plan_.batch_dims);
+    const bool plain = plan_.split_component != kNone && plan_.components.size() == 1 && plan_.window[plan_.split].size == 1 &&
+                       plan_.batch_dims.size() <= 1 && plan_.target_strides == Dims(plan_.batch_dims.size(), 0);
     for (int64_t first = 0; first < total; first += kIndexBatch) {
-      resolve(first, std::min(kIndexBatch, total - first));
+      const int64_t batch = std::min(kIndexBatch, total - first);
+      if (plain) {
+        apply_plain(first, batch);
+        continue;
+      }
+      count_ = select(first, batch);
+      if (count_ == 0) continue;
+      resolve(first, batch);
       apply();
     }
   }
 
  private:
-  // Offsets and starts of one batch of windows; those that do not fit are dropped.
-  void resolve(int64_t first, int64_t count) {
-    strided_offsets(plan_.batch_dims, plan_.update_strides, first, count, update_.data());
-    strided_offsets(plan_.batch_dims, plan_.target_strides, first, count, target_.data());
-    strided_offsets(plan_.batch_dims, plan_.split_batch, first, count, start_.data());
-    std::fill_n(valid_.begin(), count, uint8_t{1});
-    for (size_t c = 0; c < plan_.components.size(); ++c) {
-      const auto [stride, limit] = plan_.components[c];
-      int64_t* values = c == plan_.split_component ? start_.data() : component_.data();
-      plan_.indices.load(indices_, static_cast<int64_t>(c), first, count, values);
-      for (int64_t i = 0; i < count; ++i) {
-        valid_[static_cast<size_t>(i)] &= static_cast<uint8_t>(values[i] >= 0 && values[i] <= limit);
-        target_[static_cast<size_t>(i)] += static_cast<int64_t>(static_cast<uint64_t>(values[i]) * static_cast<uint64_t>(stride));
-      }
+  using Values = std::array<int64_t, kIndexBatch>;
+
+  // Windows that one index places, as a whole on this core or not.
+  void apply_plain(int64_t first, int64_t batch) {
+    const auto type = static_cast<size_t>(plan_.indices.type);
+    const std::byte* starts = indices_ + first * size_of(plan_.indices.type);
+    const int64_t step = plan_.batch_dims.empty() ? 0 : plan_.update_strides[0];
+    const size_t found = emulator::engine().select[type](starts, static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
+    emulator::engine().place_windows[type](starts, positions_.data(), found, {first * step, 0}, step, plan_.components[0].stride,
+                                           offsets_.data());
+    clipped_.clip(plan_, 0, 1);
+    applier_.apply(clipped_.dims, {offsets_.data(), found});
+  }
+
+  // The windows of a batch that touch the range: their positions, and where they start in the split dimension.
+  size_t select(int64_t first, int64_t batch) {
+    if (plan_.split_component == kNone) {
+      strided_offsets(plan_.batch_dims, plan_.split_batch, first, batch, values_.data());
+    } else {
+      load(plan_.split_component, first, batch);
     }
-    count_ = static_cast<size_t>(count);
+    const size_t found = emulator::engine().select[static_cast<size_t>(DataType::kS64)](
+        reinterpret_cast<const std::byte*>(values_.data()), static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
+    for (size_t i = 0; i < found; ++i) start_[i] = values_[positions_[i]];
+    return found;
+  }
+
+  // All values of a component.
+  void load(size_t component, int64_t first, int64_t batch) {
+    const emulator::WidenFunction widen = emulator::engine().widen[static_cast<size_t>(plan_.indices.type)];
+    plan_.indices.for_each_run(indices_, static_cast<int64_t>(component), first, batch,
+                               [&](const std::byte* values, int64_t step, int64_t i, int64_t n) {
+                                 widen(values, step, static_cast<size_t>(n), values_.data() + i);
+                               });
+  }
+
+  // Offsets of the selected windows; those that do not lie inside the operand are dropped.
+  void resolve(int64_t first, int64_t batch) {
+    update_.start_at(first, batch);
+    target_.start_at(first, batch);
+    const int64_t stride = plan_.split_component == kNone ? 0 : plan_.components[plan_.split_component].stride;
+    for (size_t i = 0; i < count_; ++i) offsets_[i] = {update_[positions_[i]], target_[positions_[i]] + start_[i] * stride};
+    for (size_t c = 0; c < plan_.components.size(); ++c) {
+      if (c == plan_.split_component) continue;
+      const auto [component_stride, limit] = plan_.components[c];
+      load(c, first, batch);
+      size_t kept = 0;
+      for (size_t i = 0; i < count_; ++i) {
+        const int64_t value = values_[positions_[i]];
+        if (value < 0 || value > limit) continue;
+        offsets_[kept] = {offsets_[i].update, offsets_[i].target + value * component_stride};
+        start_[kept] = start_[i];
+        positions_[kept++] = positions_[i];
+      }
+      count_ = kept;
+    }
   }
 
   // Neighbours with the same clip go to the applier together.
   void apply() {
     const WindowDim& split = plan_.window[plan_.split];
-    size_t pending = 0;
+    size_t done = 0;
     for (size_t i = 0; i < count_; ++i) {
       const int64_t low = std::max<int64_t>(range_.first - start_[i], 0);
       const int64_t high = std::min(range_.first + range_.count - start_[i], split.size);
-      if (!valid_[i] || low >= high) continue;
       if (low != clipped_.low || high != clipped_.high) {
-        applier_.apply(clipped_.dims, {offsets_.data(), pending});
-        pending = 0;
+        applier_.apply(clipped_.dims, {offsets_.data() + done, i - done});
+        done = i;
         clipped_.clip(plan_, low, high);
       }
-      offsets_[pending++] = {update_[i] + low * split.from, target_[i] + low * split.to};
+      offsets_[i].update += low * split.from;
+      offsets_[i].target += low * split.to;
     }
-    applier_.apply(clipped_.dims, {offsets_.data(), pending});
+    applier_.apply(clipped_.dims, {offsets_.data() + done, count_ - done});
   }
 
   const Plan& plan_;
   WorkRange range_;
   const std::byte* indices_;
   UpdateApplier& applier_;
+  BatchOffsets update_, target_;
+  int64_t first_start_, end_start_;  // of the windows that touch the range
   ClippedWindow clipped_;
   size_t count_ = 0;
-  std::array<int64_t, kIndexBatch> update_, target_, start_, component_;
-  std::array<uint8_t, kIndexBatch> valid_;
+  Values start_, values_;
+  std::array<uint32_t, kIndexBatch + emulator::kLanePadding> positions_;
   std::array<WindowOffsets, kIndexBatch> offsets_;
 };
 
@@ -190,6 +251,7 @@ void validate(const ScatterSpec& spec) {
           " operands has a region from ", spec.region.inputs.size(), " to ", spec.region.outputs.size(), " elements, expected ", 2 * k,
           " to ", k);
   const IndexVectors vectors{spec.index_type, spec.indices_dims, spec.index_vector_dim};
+  vectors.validate();
   require(vectors.components() == static_cast<int64_t>(spec.scatter_dims_to_operand_dims.size()), "[", spec.name, "] indices ",
           Text(spec.indices_dims), " have ", vectors.components(), " components, scatter_dims_to_operand_dims names ",
           spec.scatter_dims_to_operand_dims.size());
@@ -268,6 +330,7 @@ Plan make_plan(const ScatterSpec& spec, const ChipSpec& chip) {
     plan.target_strides[static_cast<size_t>(dim)] = operand_strides[d];
     if (d == plan.split) plan.split_batch[static_cast<size_t>(dim)] = 1;
   }
+  coalesce(plan.batch_dims, {&plan.update_strides, &plan.target_strides, &plan.split_batch});
   return plan;
 }
 

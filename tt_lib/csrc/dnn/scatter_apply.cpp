@@ -17,71 +17,10 @@ using emulator::TileProgram;
 constexpr int64_t kDenseRun = 32;  // from here on the region runs on the arrays themselves
 constexpr size_t kSeenSlots = 4 * kTileElements;
 
-// Unsigned arithmetic wraps where signed would overflow.
-template <class T>
-struct ArithmeticOf {
-  using Type = T;
-};
-template <>
-struct ArithmeticOf<int32_t> {
-  using Type = uint32_t;
-};
-template <>
-struct ArithmeticOf<int64_t> {
-  using Type = uint64_t;
-};
-
-template <class T>
-T combined(Combine combine, T current, T update) {
-  using A = typename ArithmeticOf<T>::Type;
-  switch (combine) {
-    case Combine::kAdd: return static_cast<T>(static_cast<A>(current) + static_cast<A>(update));
-    case Combine::kMul: return static_cast<T>(static_cast<A>(current) * static_cast<A>(update));
-    case Combine::kMax: return std::max(current, update);
-    default: return std::min(current, update);
-  }
-}
-
-template <class T, Combine kCombine>
-void combine_windows(std::byte* target, const std::byte* update, std::span<const WindowDim> window,
-                     std::span<const WindowOffsets> offsets) {
-  T* out = reinterpret_cast<T*>(target);
-  const T* in = reinterpret_cast<const T*>(update);
-  if (window.empty()) {
-    for (const WindowOffsets& at : offsets) out[at.target] = combined(kCombine, out[at.target], in[at.update]);
-    return;
-  }
-  const WindowDim inner = window.back();
-  for (const WindowOffsets& at : offsets) {
-    for_each_position(window.first(window.size() - 1), at.update, at.target, [&](int64_t from, int64_t to) {
-      for (int64_t i = 0; i < inner.size; ++i) {
-        T& element = out[to + i * inner.to];
-        element = combined(kCombine, element, in[from + i * inner.from]);
-      }
-    });
-  }
-}
-
-using CombineWindows = void (*)(std::byte*, const std::byte*, std::span<const WindowDim>, std::span<const WindowOffsets>);
-
-template <class T>
-constexpr std::array<CombineWindows, 4> kLoops = {combine_windows<T, Combine::kAdd>, combine_windows<T, Combine::kMul>,
-                                                  combine_windows<T, Combine::kMax>, combine_windows<T, Combine::kMin>};
-
-// Null where only the region knows the answer: rounding of narrow floats, NaN in min and max.
-CombineWindows loop_of(Combine combine, DataType type) {
+emulator::CombineFunction loop_of(Combine combine, DataType type) {
+  constexpr std::array<TileOpcode, 4> kOpcodes = {TileOpcode::kAdd, TileOpcode::kMul, TileOpcode::kMax, TileOpcode::kMin};
   if (combine == Combine::kAssign || combine == Combine::kRegion) return nullptr;
-  const auto at = static_cast<size_t>(combine) - static_cast<size_t>(Combine::kAdd);
-  const bool arithmetic = combine == Combine::kAdd || combine == Combine::kMul;
-  switch (type) {
-    case DataType::kF32: return arithmetic ? kLoops<float>[at] : nullptr;
-    case DataType::kF64: return arithmetic ? kLoops<double>[at] : nullptr;
-    case DataType::kS32: return kLoops<int32_t>[at];
-    case DataType::kU32: return kLoops<uint32_t>[at];
-    case DataType::kS64: return kLoops<int64_t>[at];
-    case DataType::kU64: return kLoops<uint64_t>[at];
-    default: return nullptr;
-  }
+  return emulator::engine().combine_runs(kOpcodes[static_cast<size_t>(combine) - static_cast<size_t>(Combine::kAdd)], type);
 }
 
 template <class T>
@@ -133,6 +72,7 @@ UpdateApplier::UpdateApplier(const emulator::TileChain& region, Combine combine,
                              std::span<std::byte* const> targets, std::span<const std::byte* const> updates, emulator::HostThread& host)
     : region_(region),
       combine_(combine),
+      loop_(loop_of(combine, types[0])),
       types_(types),
       targets_(targets),
       updates_(updates),
@@ -141,11 +81,10 @@ UpdateApplier::UpdateApplier(const emulator::TileChain& region, Combine combine,
       outputs_(types.size()) {}
 
 void UpdateApplier::apply(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets) {
+  if (offsets.empty()) return;
   if (combine_ == Combine::kAssign) return assign(window, offsets);
+  if (loop_ != nullptr) return combine(window, offsets);
   const bool dense = !window.empty() && window.back().from == 1 && window.back().to == 1 && window.back().size >= kDenseRun;
-  if (!dense) {
-    if (const CombineWindows loop = loop_of(combine_, types_[0])) return loop(targets_[0], updates_[0], window, offsets);
-  }
   for (const WindowOffsets& at : offsets) {
     if (dense) {
       for_each_position(window.first(window.size() - 1), at.update, at.target,
@@ -155,6 +94,25 @@ void UpdateApplier::apply(std::span<const WindowDim> window, std::span<const Win
     }
   }
   flush_lanes();
+}
+
+// Runs of the windows, a batch at a time.
+void UpdateApplier::combine(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets) {
+  const bool dense = !window.empty() && window.back().from == 1 && window.back().to == 1;
+  const size_t run = dense ? static_cast<size_t>(window.back().size) : 1;
+  const std::span<const WindowDim> outer = dense ? window.first(window.size() - 1) : window;
+  if (outer.empty()) return loop_(updates_[0], targets_[0], offsets.data(), offsets.size(), run);
+  std::array<WindowOffsets, 64> runs;
+  size_t pending = 0;
+  for (const WindowOffsets& at : offsets) {
+    for_each_position(outer, at.update, at.target, [&](int64_t from, int64_t to) {
+      runs[pending++] = {from, to};
+      if (pending < runs.size()) return;
+      loop_(updates_[0], targets_[0], runs.data(), pending, run);
+      pending = 0;
+    });
+  }
+  if (pending > 0) loop_(updates_[0], targets_[0], runs.data(), pending, run);
 }
 
 void UpdateApplier::assign(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets) {
@@ -184,10 +142,8 @@ void UpdateApplier::run_region(int64_t update, int64_t target, int64_t count) {
   }
 }
 
-void UpdateApplier::reset_seen() { seen_.assign(kSeenSlots, -1); }
-
 void UpdateApplier::push_lane(int64_t update, int64_t target) {
-  if (seen_.empty()) reset_seen();
+  if (seen_.empty()) seen_.assign(kSeenSlots, -1);
   size_t slot = hash_of(target);
   for (; seen_[slot] != -1; slot = (slot + 1) % kSeenSlots) {
     if (seen_[slot] != target) continue;
@@ -196,6 +152,7 @@ void UpdateApplier::push_lane(int64_t update, int64_t target) {
     break;
   }
   seen_[slot] = target;
+  seen_slots_.push_back(slot);
   lane_updates_.push_back(update);
   lane_targets_.push_back(target);
   if (lane_targets_.size() == kTileElements) flush_lanes();
@@ -219,7 +176,8 @@ void UpdateApplier::flush_lanes() {
   for (size_t i = 0; i < k; ++i) copy_lanes(size_of(types_[i]), outputs_[i], targets_[i], nullptr, lane_targets_.data(), lanes);
   lane_updates_.clear();
   lane_targets_.clear();
-  reset_seen();
+  for (const size_t slot : seen_slots_) seen_[slot] = -1;
+  seen_slots_.clear();
 }
 
 }  // namespace tt::dnn

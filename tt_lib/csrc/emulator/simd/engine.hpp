@@ -8,6 +8,7 @@
 
 #include "base/data_type.hpp"
 #include "emulator/fpu.hpp"
+#include "emulator/order_key.hpp"
 #include "emulator/tile_program.hpp"
 
 namespace tt::emulator {
@@ -40,6 +41,25 @@ using RoundFunction = void (*)(void* reg, size_t n);
 // `side_by_side` rows in each page, `count` in all.
 using FoldFunction = void (*)(const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);
 using RepeatFunction = void (*)(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
+// The positions of the values in [max(low, 0), high), in order; there is room for kLanePadding more. Returns how many.
+using SelectFunction = size_t (*)(const std::byte* values, size_t n, int64_t low, int64_t high, uint32_t* positions);
+// offsets[i] += the value at i * step, clamped to [0, limit], times `scale`.
+using OffsetsFunction = void (*)(const std::byte* values, int64_t step, size_t n, int64_t limit, int64_t scale, int64_t* offsets);
+// out[i] = the value at i * step. Values beyond int64 saturate.
+using WidenFunction = void (*)(const std::byte* values, int64_t step, size_t n, int64_t* out);
+// out[i] = the element at offsets[i].
+using GatherFunction = void (*)(const std::byte* elements, const int64_t* offsets, size_t n, std::byte* out);
+// Where a window begins in two arrays, in elements.
+struct WindowOffsets {
+  int64_t update;
+  int64_t target;
+};
+// Where the windows at positions[i] begin that start at values[positions[i]]: out[i] = first + {position * update_step, value * scale}.
+using PlaceFunction = void (*)(const std::byte* values, const uint32_t* positions, size_t n, const WindowOffsets& first,
+                               int64_t update_step, int64_t scale, WindowOffsets* out);
+// Combines runs of updates with runs of the target, one window after the other.
+using CombineFunction = void (*)(const std::byte* updates, std::byte* target, const WindowOffsets* at, size_t count, size_t run);
+using OrderKeysFunction = void (*)(const OrderKey& key, const std::byte* elements, size_t n, std::byte* keys);
 using MatmulFunction = void (*)(const MatmulBlock& block);
 
 struct Engine {
@@ -56,6 +76,13 @@ struct Engine {
   StepFunction rotate_rounds = nullptr;
   JoinFunction joined = nullptr;
   RepeatFunction repeat = nullptr;
+  SelectFunction select[kNumDataTypes] = {};                                  // integers
+  OffsetsFunction add_offsets[kNumDataTypes] = {};                            // integers
+  GatherFunction gather[5] = {};                                              // elements of 1, 2, 4, 8 and 16 bytes
+  WidenFunction widen[kNumDataTypes] = {};                                    // integers
+  PlaceFunction place_windows[kNumDataTypes] = {};                            // integers
+  CombineFunction (*combine_runs)(TileOpcode code, DataType type) = nullptr;  // null where the result is rounded
+  OrderKeysFunction order_keys[4] = {};                                       // of elements of 1, 2, 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
                        int64_t next) = nullptr;

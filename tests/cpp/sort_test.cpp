@@ -108,6 +108,33 @@ void expect_sorted(DataType type, Dims dims, int64_t dimension, const std::vecto
     EXPECT(out[0] == bytes_of(sorted));
     if (!alone) EXPECT(out[1] == bytes_of(sources));
   }
+
+  // The start of each row, with the places in their rows beside it or alone.
+  for (const int64_t first : {int64_t{1}, n / 9, n / 4, n / 2}) {
+    if (first == 0 || first >= n) continue;
+    std::vector<T> starts;
+    std::vector<int32_t> places;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (static_cast<int64_t>(i) / inner % n >= first) continue;
+      starts.push_back(sorted[i]);
+      places.push_back(static_cast<int32_t>(sources[i] / inner % n));
+    }
+    spec.first = first;
+    spec.positions = {false, dnn::recognise_comparator(comparator).has_value()};
+    spec.unread = {};
+    std::vector<Bytes> operands = {inputs[0]};
+    if (!alone && !spec.positions[1]) {
+      for (int32_t& position : positions) position = static_cast<int32_t>(position / inner % n);
+      operands.push_back(bytes_of(positions));
+      for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i);
+    }
+    const auto both = run_program(dnn::sort(spec, e150()), operands, 2);
+    EXPECT(both[0] == bytes_of(starts));
+    if (alone) continue;
+    EXPECT(both[1] == bytes_of(places));
+    spec.unread = {true, false};
+    EXPECT(run_program(dnn::sort(spec, e150()), operands, 1)[0] == bytes_of(places));
+  }
 }
 
 std::vector<float> awkward_floats(size_t n) {
@@ -149,6 +176,14 @@ TEST(sort_of_floats_as_jax_orders_them) {
 TEST(sort_in_total_order_as_top_k_does) {
   expect_sorted<float>(DataType::kF32, {4, 700}, 1, awkward_floats(2800), plain(kFloatAndPosition, TileOpcode::kGtTotal),
                        [](float a, float b) { return total_key(a) > total_key(b); });
+}
+
+TEST(the_first_of_rows_that_ascend_or_repeat_are_found) {
+  const auto greater = [](float a, float b) { return total_key(a) > total_key(b); };
+  std::vector<float> ascending(20000), equal(20000, 2.5f);
+  std::iota(ascending.begin(), ascending.end(), -7000.0f);
+  expect_sorted<float>(DataType::kF32, {2, 10000}, 1, ascending, plain(kFloatAndPosition, TileOpcode::kGtTotal), greater);
+  expect_sorted<float>(DataType::kF32, {10000, 2}, 0, equal, plain(kFloatAndPosition, TileOpcode::kGtTotal), greater);
 }
 
 TEST(sort_of_integers_of_every_width) {
@@ -213,6 +248,8 @@ TEST(sort_refuses_what_does_not_fit) {
   EXPECT_ERROR(dnn::sort(spec, e150()), "dimension 1 is not a dimension of [4]");
   spec.types.push_back(DataType::kF32);
   EXPECT_ERROR(dnn::sort(spec, e150()), "has a comparator of 2 elements, expected 4");
+  spec = {.types = {DataType::kF32}, .dims = {4}, .dimension = 0, .comparator = plain({DataType::kF32}, TileOpcode::kLt), .first = 5};
+  EXPECT_ERROR(dnn::sort(spec, e150()), "the first 5 elements of rows of 4");
 }
 
 }  // namespace tt::test

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <memory>
 
 #include "base/error.hpp"
@@ -13,12 +14,18 @@ namespace tt::dnn {
 namespace {
 
 struct Plan {
-  std::vector<DataType> types;
+  struct Operand {
+    DataType type;
+    Slot from, to;  // kNoSlot: its position; unread
+  };
+  std::vector<Operand> operands;
   TileChain comparator;
   std::optional<KeyOrder> keys;
   int64_t n;      // elements of a row
+  int64_t first;  // of which so many are wanted
   int64_t inner;  // rows that interleave: elements of a row are this far apart
-  int64_t row_start(int64_t row) const { return row / inner * inner * n + row % inner; }
+  bool selects;   // the wanted ones are found without sorting the others
+  int64_t row_start(int64_t row, int64_t length) const { return row / inner * inner * length + row % inner; }
 };
 
 struct Args {
@@ -33,14 +40,16 @@ class RowSorter {
   RowSorter(Dataflow& k, const Plan& plan) : k_(k), plan_(plan) {}
 
   void run(WorkRange rows) {
-    const bool alone = plan_.keys && plan_.types.size() == 1 && plan_.inner == 1 && plan_.keys->size() == 1;
+    const Plan::Operand& only = plan_.operands[0];
+    const bool alone = plan_.keys && plan_.operands.size() == 1 && plan_.inner == 1 && plan_.keys->size() == 1 && plan_.first == plan_.n;
     const int64_t batch = plan_.keys ? 1 : std::max<int64_t>(1, kNetworkBatch / plan_.n);
-    if (!alone) order_ = std::make_unique_for_overwrite<uint32_t[]>(static_cast<size_t>(std::min(batch, rows.count) * plan_.n));
+    const int64_t length = plan_.selects ? plan_.first : plan_.n;
+    if (!alone) order_ = std::make_unique_for_overwrite<uint32_t[]>(static_cast<size_t>(std::min(batch, rows.count) * length));
     for (int64_t row = rows.first; row < rows.first + rows.count; row += batch) {
       const int64_t count = std::min(batch, rows.first + rows.count - row);
       if (alone) {
-        const int64_t offset = plan_.row_start(row) * size_of(plan_.types[0]);
-        radix_sort((*plan_.keys)[0], plan_.types[0], k_.dram(0) + offset, plan_.n, k_.dram(1) + offset, k_.host().staging);
+        const int64_t offset = plan_.row_start(row, plan_.n) * size_of(only.type);
+        radix_sort((*plan_.keys)[0], only.type, k_.dram(only.from) + offset, plan_.n, k_.dram(only.to) + offset, k_.host().staging);
       } else {
         sort_together(row, count);
       }
@@ -50,8 +59,10 @@ class RowSorter {
  private:
   std::vector<RowView> views(int64_t row) const {
     std::vector<RowView> out;
-    for (size_t i = 0; i < plan_.types.size(); ++i) {
-      out.push_back({plan_.types[i], k_.dram(static_cast<Slot>(i)) + plan_.row_start(row) * size_of(plan_.types[i]), plan_.inner});
+    for (const Plan::Operand& operand : plan_.operands) {
+      const bool there = operand.from != kNoSlot;
+      out.push_back(
+          {operand.type, there ? k_.dram(operand.from) + plan_.row_start(row, plan_.n) * size_of(operand.type) : nullptr, plan_.inner});
     }
     return out;
   }
@@ -59,15 +70,25 @@ class RowSorter {
   void sort_together(int64_t first, int64_t count) {
     std::vector<std::vector<RowView>> rows;
     for (int64_t r = 0; r < count; ++r) rows.push_back(views(first + r));
-    if (plan_.keys) {
+    if (plan_.selects) {
+      const SortKey& key = (*plan_.keys)[0];
+      select_order(key, rows[0][key.operand], plan_.n, plan_.first, order_.get());
+    } else if (plan_.keys) {
       radix_order(*plan_.keys, rows[0], plan_.n, order_.get(), k_.host().staging);
     } else {
       NetworkSorter(plan_.comparator, k_.host()).run(rows, plan_.n, order_.get());
     }
     for (int64_t r = 0; r < count; ++r) {
-      for (size_t i = 0; i < plan_.types.size(); ++i) {
-        std::byte* out = k_.dram(static_cast<Slot>(plan_.types.size() + i)) + plan_.row_start(first + r) * size_of(plan_.types[i]);
-        permute_row(rows[static_cast<size_t>(r)][i], order_.get() + r * plan_.n, plan_.n, out, plan_.inner);
+      const uint32_t* order = order_.get() + r * plan_.n;
+      for (size_t i = 0; i < plan_.operands.size(); ++i) {
+        const auto [type, from, to] = plan_.operands[i];
+        if (to == kNoSlot) continue;
+        std::byte* out = k_.dram(to) + plan_.row_start(first + r, plan_.first) * size_of(type);
+        if (from == kNoSlot) {
+          write_order(type, order, plan_.first, out, plan_.inner);
+        } else {
+          permute_row(rows[static_cast<size_t>(r)][i], order, plan_.first, out, plan_.inner);
+        }
       }
     }
   }
@@ -84,10 +105,15 @@ struct Cost {
 };
 
 Cost cost_of(const Plan& plan) {
-  constexpr double kRadixStep = 20;  // load, digit, count, store
+  constexpr double kRadixStep = 20;   // load, digit, count, store
+  constexpr double kCompareStep = 8;  // load, encode, compare
+  if (plan.selects) {                 // each is compared with the last one kept; of those that are kept for a while, the best ones stay
+    const double kept = static_cast<double>(plan.first) * std::log2(static_cast<double>(plan.n) / static_cast<double>(plan.first));
+    return {1, kCompareStep + 2 * kRadixStep * kept / static_cast<double>(plan.n)};
+  }
   if (plan.keys) {
     int64_t passes = 0;
-    for (const SortKey& key : *plan.keys) passes += 1 + size_of(plan.types[key.operand]);
+    for (const SortKey& key : *plan.keys) passes += 1 + size_of(plan.operands[key.operand].type);
     return {passes, kRadixStep};
   }
   const auto levels = static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(plan.n)));
@@ -102,15 +128,27 @@ Kernel sort_kernel(Dataflow k, Args a) {
   const Cost cost = cost_of(plan);
   constexpr int64_t kRowInL1 = 65536;  // elements: longer rows go to DRAM and back in every pass
   const int64_t trips = plan.n > kRowInL1 ? cost.passes : 1;
-  for (size_t i = 0; i < plan.types.size(); ++i) {
-    const int64_t bytes = elements * size_of(plan.types[i]) * trips;
-    const auto from = static_cast<Slot>(i), to = static_cast<Slot>(plan.types.size() + i);
-    k.charge({.from = from, .to = to, .read_bytes = bytes, .write_bytes = bytes, .transactions = plan.inner == 1 ? 1 : elements});
+  const int64_t wanted = a.rows.count * plan.first;
+  for (size_t i = 0; i < plan.operands.size(); ++i) {
+    const auto [type, from, to] = plan.operands[i];
+    const bool whole = !plan.selects || (*plan.keys)[0].operand == i;  // of the others, only what is wanted is brought
+    const int64_t back_and_forth = elements * (trips - 1);
+    k.charge({.from = from,
+              .to = to,
+              .read_bytes = from == kNoSlot ? 0 : ((whole ? elements : wanted) + back_and_forth) * size_of(type),
+              .write_bytes = to == kNoSlot ? 0 : (wanted + back_and_forth) * size_of(type),
+              .transactions = plan.inner == 1 && whole ? 1
+                              : whole                  ? elements
+                                                       : wanted});
   }
   k.charge({.riscv_cycles = static_cast<uint64_t>(static_cast<double>(elements * cost.passes) * cost.cycles)});
   if (k.values() && elements > 0) RowSorter(k, plan).run(a.rows);
   co_await k.noc_async_write_barrier();
 }
+
+bool is_set(const std::vector<bool>& flags, size_t i) { return i < flags.size() && flags[i]; }
+
+constexpr int64_t kSelectFrom = 4;  // where fewer than one element in four is wanted, the others are not sorted
 
 }  // namespace
 
@@ -123,15 +161,31 @@ Program sort(const SortSpec& spec, const ChipSpec& chip) {
   const auto d = static_cast<size_t>(spec.dimension);
   require(spec.dims[d] <= std::numeric_limits<uint32_t>::max(), "[", spec.name, "] rows of ", spec.dims[d],
           " elements, expected at most 2^32 - 1");
-  Plan plan{spec.types, TileChain(spec.comparator), recognise_comparator(spec.comparator), spec.dims[d],
-            volume(std::span(spec.dims).subspan(d + 1))};
-  const int64_t rows = plan.n == 0 ? 0 : volume(spec.dims) / plan.n;
+  Plan plan{{},           TileChain(spec.comparator),        recognise_comparator(spec.comparator),
+            spec.dims[d], spec.first.value_or(spec.dims[d]), volume(std::span(spec.dims).subspan(d + 1)),
+            false};
+  require(plan.first >= 0 && plan.first <= plan.n, "[", spec.name, "] the first ", plan.first, " elements of rows of ", plan.n);
+  plan.selects = plan.keys && plan.keys->size() == 1 && kSelectFrom * plan.first <= plan.n;
+  const int64_t rows = plan.first == 0 ? 0 : volume(spec.dims) / plan.n;
 
   Program program(spec.name);
-  for (size_t i = 0; i < k; ++i) program.add_input(cat("in", i), volume(spec.dims) * size_of(spec.types[i]));
-  for (size_t i = 0; i < k; ++i) program.add_output(cat("out", i), volume(spec.dims) * size_of(spec.types[i]));
-  program.add_note(
-      cat(rows, " rows of ", plan.n, " elements, ", plan.keys ? "by radix: " + describe(*plan.keys) : "by a network of comparators:"));
+  Slot slots = 0;
+  for (size_t i = 0; i < k; ++i) {
+    const bool is_position = is_set(spec.positions, i);
+    check(!is_position || (plan.keys && !is_key(*plan.keys, i)), "[sort] operand ", i, " is a key of the order and no position");
+    plan.operands.push_back({spec.types[i], is_position ? kNoSlot : slots++, kNoSlot});
+    if (!is_position) program.add_input(cat("in", i), volume(spec.dims) * size_of(spec.types[i]));
+  }
+  for (size_t i = 0; i < k; ++i) {
+    if (is_set(spec.unread, i)) continue;
+    plan.operands[i].to = slots++;
+    program.add_output(cat("out", i), rows * plan.first * size_of(spec.types[i]));
+  }
+  const std::string wanted = plan.first < plan.n ? cat("the first ", plan.first, " of ") : "";
+  const std::string how = !plan.keys     ? "by a network of comparators:"
+                          : plan.selects ? "by selection: " + describe(*plan.keys)
+                                         : "by radix: " + describe(*plan.keys);
+  program.add_note(cat(wanted, rows, " rows of ", plan.n, " elements, ", how));
   if (!plan.keys) {
     for (const std::string& line : lines(emulator::to_string(spec.comparator))) program.add_note(line);
   }

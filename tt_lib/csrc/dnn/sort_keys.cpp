@@ -159,6 +159,10 @@ std::optional<KeyOrder> recognise_comparator(const TileProgram& comparator) {
   return Interpreter(comparator).run();
 }
 
+bool is_key(const KeyOrder& order, size_t operand) {
+  return std::any_of(order.begin(), order.end(), [operand](const SortKey& key) { return key.operand == operand; });
+}
+
 std::string describe(const KeyOrder& order) {
   std::string out;
   for (const SortKey& key : order) {

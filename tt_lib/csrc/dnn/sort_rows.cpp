@@ -3,57 +3,23 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <type_traits>
 
 #include "base/error.hpp"
+#include "emulator/simd/engine.hpp"
 
 namespace tt::dnn {
 namespace {
 
 using emulator::kTileElements;
+using emulator::OrderEncoder;
+using emulator::OrderKey;
 
 constexpr int64_t kComparisonSortBelow = 256;  // elements: a histogram costs more than it saves
 constexpr int64_t kWideDigitsFrom = 16384;
-
-enum class Encoding : uint8_t { kUnsigned, kSigned, kFloat };
-
-// How an element of type `Key`'s width becomes a key whose unsigned order is the sort's order.
-template <class Key>
-struct Encoder {
-  Encoding encoding;
-  bool canonical;
-  Key flip;      // all ones when descending
-  Key infinity;  // bits of +infinity
-
-  static constexpr Key kSign = static_cast<Key>(Key{1} << (8 * sizeof(Key) - 1));
-
-  bool is_special(Key bits) const {  // has lost its bits when encoded
-    const Key magnitude = static_cast<Key>(bits & ~kSign);
-    return encoding == Encoding::kFloat && canonical && (magnitude > infinity || bits == kSign);
-  }
-
-  Key encode(Key bits) const {
-    if (encoding == Encoding::kSigned) bits = static_cast<Key>(bits ^ kSign);
-    if (encoding == Encoding::kFloat) {
-      if (canonical) {
-        const Key magnitude = static_cast<Key>(bits & ~kSign);
-        if (magnitude > infinity) bits = static_cast<Key>(~kSign);
-        if (magnitude == 0) bits = 0;
-      }
-      bits = static_cast<Key>(bits & kSign ? ~bits : bits | kSign);
-    }
-    return static_cast<Key>(bits ^ flip);
-  }
-
-  Key decode(Key key) const {
-    key = static_cast<Key>(key ^ flip);
-    if (encoding == Encoding::kSigned) return static_cast<Key>(key ^ kSign);
-    if (encoding == Encoding::kFloat) return static_cast<Key>(key & kSign ? key ^ kSign : ~key);
-    return key;
-  }
-};
 
 uint64_t infinity_of(DataType type) {
   switch (type) {
@@ -64,10 +30,10 @@ uint64_t infinity_of(DataType type) {
   }
 }
 
-template <class Key>
-Encoder<Key> encoder_of(const SortKey& key, DataType type) {
+OrderKey order_key(const SortKey& key, DataType type) {
+  using Encoding = OrderKey::Encoding;
   const Encoding encoding = is_float(type) ? Encoding::kFloat : is_signed(type) ? Encoding::kSigned : Encoding::kUnsigned;
-  return {encoding, key.canonical, static_cast<Key>(key.descending ? ~Key{0} : Key{0}), static_cast<Key>(infinity_of(type))};
+  return {encoding, key.canonical, key.descending, infinity_of(type)};
 }
 
 template <class Key>
@@ -117,7 +83,7 @@ T* reserve(std::vector<std::byte>& staging, int64_t count) {
 
 // A short row: keys made distinct by their present position.
 template <class Key>
-void order_few(const Encoder<Key>& encoder, const Key* data, int64_t stride, int64_t n, uint32_t* order) {
+void order_few(const OrderEncoder<Key>& encoder, const Key* data, int64_t stride, int64_t n, uint32_t* order) {
   using Packed = std::conditional_t<sizeof(Key) <= 4, uint64_t, unsigned __int128>;
   std::array<Packed, kComparisonSortBelow> packed;
   std::array<uint32_t, kComparisonSortBelow> before;
@@ -132,7 +98,7 @@ void order_few(const Encoder<Key>& encoder, const Key* data, int64_t stride, int
 // Reorders `order` stably by one key. The first key finds order[i] == i.
 template <class Key>
 void order_by(const SortKey& key, const RowView& row, int64_t n, uint32_t* order, std::vector<std::byte>& staging) {
-  const Encoder<Key> encoder = encoder_of<Key>(key, row.type);
+  const OrderEncoder<Key> encoder(order_key(key, row.type));
   const Key* data = reinterpret_cast<const Key*>(row.data);
   if (n < kComparisonSortBelow) return order_few(encoder, data, row.stride, n, order);
   Pair<Key>* pairs = reserve<Pair<Key>>(staging, 2 * n);
@@ -143,8 +109,8 @@ void order_by(const SortKey& key, const RowView& row, int64_t n, uint32_t* order
 
 // Puts the bits of zeros and NaNs back that share one key, in the order in which they came.
 template <class Key>
-void restore_specials(const Encoder<Key>& encoder, const Key* in, int64_t n, Key* out) {
-  for (const Key member : {Key{0}, static_cast<Key>(~Encoder<Key>::kSign)}) {
+void restore_specials(const OrderEncoder<Key>& encoder, const Key* in, int64_t n, Key* out) {
+  for (const Key member : {Key{0}, OrderEncoder<Key>::kNan}) {
     const Key shared = encoder.encode(member);
     int64_t at = std::partition_point(out, out + n, [&](Key bits) { return encoder.encode(bits) < shared; }) - out;
     for (int64_t i = 0; i < n; ++i) {
@@ -155,7 +121,7 @@ void restore_specials(const Encoder<Key>& encoder, const Key* in, int64_t n, Key
 
 template <class Key>
 void sort_alone(const SortKey& key, DataType type, const std::byte* in, int64_t n, std::byte* out, std::vector<std::byte>& staging) {
-  const Encoder<Key> encoder = encoder_of<Key>(key, type);
+  const OrderEncoder<Key> encoder(order_key(key, type));
   const Key* source = reinterpret_cast<const Key*>(in);
   Key* target = reinterpret_cast<Key*>(out);
   Key* keys = reserve<Key>(staging, 2 * n);
@@ -171,6 +137,91 @@ void sort_alone(const SortKey& key, DataType type, const std::byte* in, int64_t 
   }
   for (int64_t i = 0; i < n; ++i) target[i] = encoder.decode(keys[i]);
   if (special) restore_specials(encoder, source, n, target);
+}
+
+// Keeps the first `count` of the elements that it is shown, in a buffer that is cut to these whenever it is full.
+template <class Key>
+class Selector {
+ public:
+  Selector(const SortKey& key, DataType type, int64_t count)
+      : key_(order_key(key, type)), count_(static_cast<size_t>(count)), room_(2 * count_ + kSlack) {
+    found_.reserve(room_);
+  }
+
+  void show(const RowView& row, int64_t n) {
+    for (int64_t first = 0; first < n; first += kBlock) {
+      const auto block = static_cast<size_t>(std::min(kBlock, n - first));
+      encode(row, first, block);
+      const size_t worth = select(block);
+      for (size_t i = 0; i < worth; ++i) add(keys_[positions_[i]], static_cast<uint64_t>(first) + positions_[i]);
+    }
+  }
+
+  void finish(uint32_t* order) {
+    if (found_.size() > count_) cut();
+    std::sort(found_.begin(), found_.end());
+    for (size_t i = 0; i < count_; ++i) order[i] = static_cast<uint32_t>(found_[i]);
+  }
+
+ private:
+  using Packed = std::conditional_t<sizeof(Key) <= 4, uint64_t, unsigned __int128>;  // key and position, which makes it stable
+  static constexpr int64_t kBlock = 512;
+  static constexpr size_t kSlack = 64;
+
+  void encode(const RowView& row, int64_t first, size_t block) {
+    const Key* data = reinterpret_cast<const Key*>(row.data) + first * row.stride;
+    if (row.stride != 1) {
+      for (size_t i = 0; i < block; ++i) keys_[i] = data[static_cast<int64_t>(i) * row.stride];
+      data = keys_.data();
+    }
+    constexpr auto kSize = static_cast<size_t>(std::countr_zero(sizeof(Key)));
+    emulator::engine().order_keys[kSize](key_, reinterpret_cast<const std::byte*>(data), block, reinterpret_cast<std::byte*>(keys_.data()));
+  }
+
+  // The positions in the block of what comes before the last one kept: an equal key comes after it.
+  size_t select(size_t block) {
+    if constexpr (sizeof(Key) <= 4) {
+      constexpr DataType kType = sizeof(Key) == 1 ? DataType::kU8 : sizeof(Key) == 2 ? DataType::kU16 : DataType::kU32;
+      const int64_t end = is_cut_ ? static_cast<int64_t>(last_) : std::numeric_limits<int64_t>::max();
+      return emulator::engine().select[static_cast<size_t>(kType)](reinterpret_cast<const std::byte*>(keys_.data()), block, 0, end,
+                                                                   positions_.data());
+    } else {
+      size_t worth = 0;
+      for (size_t i = 0; i < block; ++i) {
+        positions_[worth] = static_cast<uint32_t>(i);
+        worth += !is_cut_ || keys_[i] < last_;
+      }
+      return worth;
+    }
+  }
+
+  void add(Key key, uint64_t at) {
+    if (is_cut_ && key >= last_) return;
+    found_.push_back(Packed{key} << 32 | at);
+    if (found_.size() == room_) cut();
+  }
+
+  void cut() {
+    std::nth_element(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(count_ - 1), found_.end());
+    found_.resize(count_);
+    last_ = static_cast<Key>(found_.back() >> 32);
+    is_cut_ = true;
+  }
+
+  OrderKey key_;
+  size_t count_, room_;
+  std::vector<Packed> found_;
+  Key last_ = 0;  // the key of the last one kept, once the buffer has been cut
+  bool is_cut_ = false;
+  std::array<Key, kBlock> keys_;
+  std::array<uint32_t, kBlock + emulator::kLanePadding> positions_;
+};
+
+template <class Key>
+void select_as(const SortKey& key, const RowView& row, int64_t n, int64_t count, uint32_t* order) {
+  Selector<Key> selector(key, row.type, count);
+  selector.show(row, n);
+  selector.finish(order);
 }
 
 template <class T>
@@ -196,6 +247,15 @@ void radix_order(const KeyOrder& keys, std::span<const RowView> row, int64_t n, 
   }
 }
 
+void select_order(const SortKey& key, const RowView& row, int64_t n, int64_t count, uint32_t* order) {
+  switch (size_of(row.type)) {
+    case 1: return select_as<uint8_t>(key, row, n, count, order);
+    case 2: return select_as<uint16_t>(key, row, n, count, order);
+    case 4: return select_as<uint32_t>(key, row, n, count, order);
+    default: return select_as<uint64_t>(key, row, n, count, order);
+  }
+}
+
 void radix_sort(const SortKey& key, DataType type, const std::byte* in, int64_t n, std::byte* out, std::vector<std::byte>& staging) {
   if (n == 0) return;
   switch (size_of(type)) {
@@ -213,6 +273,18 @@ void permute_row(const RowView& in, const uint32_t* order, int64_t n, std::byte*
     case 4: return copy_permuted<uint32_t>(in, order, n, out, out_stride);
     case 8: return copy_permuted<uint64_t>(in, order, n, out, out_stride);
     default: return copy_permuted<std::array<uint64_t, 2>>(in, order, n, out, out_stride);
+  }
+}
+
+void write_order(DataType type, const uint32_t* order, int64_t n, std::byte* out, int64_t out_stride) {
+  const auto write = [&]<class T>(T* target) {
+    for (int64_t i = 0; i < n; ++i) target[i * out_stride] = static_cast<T>(order[i]);
+  };
+  switch (size_of(type)) {
+    case 1: return write(reinterpret_cast<uint8_t*>(out));
+    case 2: return write(reinterpret_cast<uint16_t*>(out));
+    case 4: return write(reinterpret_cast<uint32_t*>(out));
+    default: return write(reinterpret_cast<uint64_t*>(out));
   }
 }
 

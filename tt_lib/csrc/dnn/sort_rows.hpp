@@ -21,6 +21,9 @@ struct RowView {
 // order[i] is the source position of the element that comes i-th. Stable.
 void radix_order(const KeyOrder& keys, std::span<const RowView> row, int64_t n, uint32_t* order, std::vector<std::byte>& staging);
 
+// The start of that order: the `count` elements that come first, 0 < count <= n, found without sorting the others.
+void select_order(const SortKey& key, const RowView& row, int64_t n, int64_t count, uint32_t* order);
+
 // Sorts a single dense array by itself into `out`, without a permutation: equal keys keep their bits' order.
 void radix_sort(const SortKey& key, DataType type, const std::byte* in, int64_t n, std::byte* out, std::vector<std::byte>& staging);
 
@@ -51,5 +54,7 @@ class NetworkSorter {
 
 // out[i] = in[order[i]], both with their strides.
 void permute_row(const RowView& in, const uint32_t* order, int64_t n, std::byte* out, int64_t out_stride);
+// out[i] = order[i], as integers of a type.
+void write_order(DataType type, const uint32_t* order, int64_t n, std::byte* out, int64_t out_stride);
 
 }  // namespace tt::dnn

@@ -150,6 +150,13 @@ CASES = [
         (f32(6, 300),),
         EXACT,
     ),
+    (
+        "divisions",
+        lambda x, y: (x // 8, x % 8, x // 7, x % y, x.astype(jnp.int32) // 8),
+        (i32(-(2**31), 2**31, 300).view(np.uint32), i32(0, 90, 300).view(np.uint32)),
+        EXACT,
+    ),
+    ("divisions_of_bytes", lambda x: (x // 8, x % 16, x // 1, x % 1, x // 128), (i32(0, 256, 300).astype(np.uint8),), EXACT),
     ("permutation", random(lambda k: jax.random.permutation(k, 100)), (key(),), EXACT),
     ("random_bits", lambda k: lax.rng_bit_generator(k, (10, 7)), (np.array([1, 2, 3, 4], np.uint32),), EXACT),
     ("fft", lambda x: (jnp.abs(jnp.fft.fft(x)), jnp.abs(jnp.fft.rfft2(x)), jnp.fft.irfft(x)), (f32(4, 15),), SUMS),

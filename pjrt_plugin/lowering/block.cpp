@@ -2,6 +2,8 @@
 #include "lowering/block.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "dnn/eltwise.hpp"
@@ -184,10 +186,28 @@ const ir::Value* BlockLowering::chosen(const ir::Operation& operation) const {
   return predicate == nullptr ? nullptr : operation.operand(predicate->bits[0] != std::byte{0} ? 1 : 2);
 }
 
+namespace {
+
+// Unsigned x / 2^n and x % 2^n need no division: a shift, and a mask.
+void avoid_division(TileOp& op, std::vector<Ref>& operands) {
+  if ((op.code != TileOpcode::kDiv && op.code != TileOpcode::kRem) || !is_unsigned(op.type)) return;
+  auto* divisor = std::get_if<Splat>(&operands[1]);
+  if (divisor == nullptr) return;
+  uint64_t value = 0;
+  std::memcpy(&value, divisor->bits.data(), static_cast<size_t>(size_of(op.type)));
+  if (!std::has_single_bit(value)) return;
+  const bool divides = op.code == TileOpcode::kDiv;
+  op.code = divides ? TileOpcode::kShrL : TileOpcode::kAnd;
+  value = divides ? static_cast<uint64_t>(std::countr_zero(value)) : value - 1;
+  std::memcpy(divisor->bits.data(), &value, static_cast<size_t>(size_of(op.type)));
+}
+
+}  // namespace
+
 bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
   if (!ir::is_elementwise(operation.op())) return false;
   const ir::Type& type = operation.result()->type();
-  const std::optional<TileOp> op = tile_op(operation);
+  std::optional<TileOp> op = tile_op(operation);
   if (!op) {
     refuse(operation, cat("on ", to_string(operation.operand(0)->type())));
     return true;
@@ -211,6 +231,7 @@ bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
     set(operation.result(), evaluate(*op, constants));
     return true;
   }
+  avoid_division(*op, operands);
   set(operation.result(), elementwise(*op, type.num_elements(), std::move(operands)));
   return true;
 }

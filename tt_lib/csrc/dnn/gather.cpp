@@ -117,19 +117,21 @@ Copy choose_copy(size_t element, bool vectors_inner) {
 void gather_range(const Plan& plan, const Args& a, const std::byte* source, const std::byte* indices, std::byte* result) {
   const Part part = slice_window(plan, a.slice);
   const Copy copy = choose_copy(plan.element, plan.vectors_innermost || part.dims.empty());
-  const emulator::OffsetsFunction add_offsets = emulator::engine().add_offsets[static_cast<size_t>(plan.indices.type)];
+  const emulator::OffsetsFunction offsets = emulator::engine().offsets[static_cast<size_t>(plan.indices.type)];
+  const bool by_indices_alone = !plan.components.empty() && plan.from_strides == Dims(plan.from_strides.size(), 0);
   std::array<int64_t, kIndexBatch> from;
   BatchOffsets to(plan.batch_dims, plan.to_strides);
   const int64_t end = a.vectors.first + a.vectors.count;
   for (int64_t first = a.vectors.first; first < end; first += kIndexBatch) {
     const int64_t count = std::min(kIndexBatch, end - first);
-    strided_offsets(plan.batch_dims, plan.from_strides, first, count, from.data());
+    if (!by_indices_alone) strided_offsets(plan.batch_dims, plan.from_strides, first, count, from.data());
     to.start_at(first, count);
     for (size_t c = 0; c < plan.components.size(); ++c) {
       const auto [stride, limit] = plan.components[c];
+      const bool add = c > 0 || !by_indices_alone;
       plan.indices.for_each_run(indices, static_cast<int64_t>(c), first, count,
                                 [&](const std::byte* values, int64_t step, int64_t i, int64_t n) {
-                                  add_offsets(values, step, static_cast<size_t>(n), limit, stride, from.data() + i);
+                                  offsets(values, step, static_cast<size_t>(n), limit, stride, add, from.data() + i);
                                 });
     }
     copy(part, source, result, from.data(), to, static_cast<size_t>(count));

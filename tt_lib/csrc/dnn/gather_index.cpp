@@ -50,7 +50,11 @@ void strided_offsets(std::span<const int64_t> dims, std::span<const int64_t> str
   const int64_t inner = dims[rank - 1], step = strides[rank - 1];
   while (count > 0) {
     const int64_t n = std::min(count, inner - at[rank - 1]);
-    for (int64_t i = 0; i < n; ++i) out[i] = base + i * step;
+    if (step == 0) {
+      std::fill_n(out, n, base);
+    } else {
+      for (int64_t i = 0; i < n; ++i) out[i] = base + i * step;
+    }
     out += n;
     count -= n;
     base -= at[rank - 1] * step;

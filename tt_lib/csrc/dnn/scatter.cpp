@@ -96,7 +96,8 @@ class RangeUpdater {
     for (int64_t first = 0; first < total; first += kIndexBatch) {
       const int64_t batch = std::min(kIndexBatch, total - first);
       if (plain) {
-        apply_plain(first, batch);
+        place_plain(first, batch);
+        if (count_ > static_cast<size_t>(kIndexBatch) || first + batch == total) apply_plain();
         continue;
       }
       count_ = select(first, batch);
@@ -109,16 +110,21 @@ class RangeUpdater {
  private:
   using Values = std::array<int64_t, kIndexBatch>;
 
-  // Windows that one index places, as a whole on this core or not.
-  void apply_plain(int64_t first, int64_t batch) {
+  // Windows that one index places, as a whole on this core or not: those of some batches are applied together.
+  void place_plain(int64_t first, int64_t batch) {
     const auto type = static_cast<size_t>(plan_.indices.type);
     const std::byte* starts = indices_ + first * size_of(plan_.indices.type);
     const int64_t step = plan_.batch_dims.empty() ? 0 : plan_.update_strides[0];
     const size_t found = emulator::engine().select[type](starts, static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
     emulator::engine().place_windows[type](starts, positions_.data(), found, {first * step, 0}, step, plan_.components[0].stride,
-                                           offsets_.data());
+                                           offsets_.data() + count_);
+    count_ += found;
+  }
+
+  void apply_plain() {
     clipped_.clip(plan_, 0, 1);
-    applier_.apply(clipped_.dims, {offsets_.data(), found});
+    applier_.apply(clipped_.dims, {offsets_.data(), count_});
+    count_ = 0;
   }
 
   // The windows of a batch that touch the range: their positions, and where they start in the split dimension.
@@ -193,7 +199,7 @@ class RangeUpdater {
   size_t count_ = 0;
   Values start_, values_;
   std::array<uint32_t, kIndexBatch + emulator::kLanePadding> positions_;
-  std::array<WindowOffsets, kIndexBatch> offsets_;
+  std::array<WindowOffsets, 2 * kIndexBatch> offsets_;
 };
 
 void update_range(Dataflow& k, const Plan& plan, WorkRange range) {

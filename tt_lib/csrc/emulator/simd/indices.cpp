@@ -61,18 +61,23 @@ size_t select(const std::byte* data, size_t n, int64_t low, int64_t high, uint32
   return found;
 }
 
+template <class T, bool kAdd>
+TT_INLINE void offsets_of(const T* values, int64_t step, size_t n, int64_t limit, int64_t scale, int64_t* offsets) {
+  for (size_t i = 0; i < n; ++i) {
+    const int64_t value = widen(values[static_cast<int64_t>(i) * step]);
+    const int64_t up = value < 0 ? 0 : value;
+    const int64_t offset = (up > limit ? limit : up) * scale;
+    offsets[i] = kAdd ? offsets[i] + offset : offset;
+  }
+}
+
 template <class T>
-void add_offsets(const std::byte* data, int64_t step, size_t n, int64_t limit, int64_t scale, int64_t* offsets) {
+void offsets(const std::byte* data, int64_t step, size_t n, int64_t limit, int64_t scale, bool add, int64_t* out) {
   const T* values = reinterpret_cast<const T*>(data);
-  const auto add = [&](auto each) {
-    for (size_t i = 0; i < n; ++i) {
-      const int64_t value = widen(values[static_cast<int64_t>(i) * each()]);
-      const int64_t up = value < 0 ? 0 : value;
-      offsets[i] += (up > limit ? limit : up) * scale;
-    }
-  };
-  if (step == 1) return add([] { return int64_t{1}; });
-  add([step] { return step; });
+  if (add)
+    return step == 1 ? offsets_of<T, true>(values, 1, n, limit, scale, out) : offsets_of<T, true>(values, step, n, limit, scale, out);
+  if (step == 1 && scale == 1) return offsets_of<T, false>(values, 1, n, limit, 1, out);
+  return step == 1 ? offsets_of<T, false>(values, 1, n, limit, scale, out) : offsets_of<T, false>(values, step, n, limit, scale, out);
 }
 
 template <class T>
@@ -160,7 +165,7 @@ TT_INLINE void combine_run(T* to, const T* from, size_t run) {
   }
 }
 
-constexpr size_t kAhead = 8;  // windows: the host cannot foresee where they lie
+constexpr size_t kAhead = 16;  // windows: the host cannot foresee where they lie
 
 template <class T, class Op>
 void combine_runs(const std::byte* updates, std::byte* target, const WindowOffsets* at, size_t count, size_t run) {
@@ -223,7 +228,7 @@ template <class T>
 void install(Engine& engine, std::initializer_list<DataType> types) {
   for (const DataType type : types) {
     engine.select[static_cast<size_t>(type)] = select<T>;
-    engine.add_offsets[static_cast<size_t>(type)] = add_offsets<T>;
+    engine.offsets[static_cast<size_t>(type)] = offsets<T>;
     engine.widen[static_cast<size_t>(type)] = widen_all<T>;
     engine.place_windows[static_cast<size_t>(type)] = place_windows<T>;
   }

@@ -49,28 +49,18 @@ struct IntegerSteps {
 
   // 32-bit quotients are exact in f64, which vectors divide: two quotients that are not equal differ by more than its rounding.
   TT_INLINE static T divide(T a, T b) {
-    if constexpr (kBits == 32) {
-      const bool minus_one = kSigned && b == static_cast<T>(-1);
-      const T safe = b == 0 || minus_one ? T{1} : b;
-      const T quotient = static_cast<T>(static_cast<double>(a) / static_cast<double>(safe));
-      return b == 0 ? static_cast<T>(~T{0}) : minus_one ? static_cast<T>(-static_cast<U>(a)) : quotient;
+    const bool is_odd_one = b == 0 || (kSigned && b == static_cast<T>(-1));
+    const T divisor = is_odd_one ? T{1} : b;
+    T quotient;
+    if constexpr (sizeof(T) == 4) {
+      quotient = static_cast<T>(static_cast<double>(a) / static_cast<double>(divisor));  // exact, and there are vectors of it
+    } else {
+      quotient = a / divisor;
     }
-    if (b == 0) return static_cast<T>(~T{0});
-    if constexpr (kSigned) {
-      if (b == -1) return static_cast<T>(-static_cast<U>(a));
-    }
-    return a / b;
+    return b == 0 ? static_cast<T>(~T{0}) : is_odd_one ? static_cast<T>(-static_cast<U>(a)) : quotient;
   }
   TT_INLINE static T remainder(T a, T b) {
-    if constexpr (kBits == 32) {
-      const T rest = static_cast<T>(static_cast<U>(a) - static_cast<U>(divide(a, b)) * static_cast<U>(b));
-      return b == 0 ? a : rest;
-    }
-    if (b == 0) return a;
-    if constexpr (kSigned) {
-      if (b == -1) return 0;
-    }
-    return a % b;
+    return b == 0 ? a : static_cast<T>(static_cast<U>(a) - static_cast<U>(divide(a, b)) * static_cast<U>(b));
   }
   // Quotients by one divisor are products: half more than the dividend stays off the next integer by more than the product's rounding.
   template <class F>

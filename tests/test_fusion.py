@@ -276,6 +276,27 @@ def test_operations_that_return_their_operand_leave_a_copy(function, x):
     assert re.findall(r"program (\w+) ", made.as_text()) == ["copy"]
 
 
+AWKWARD = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -1.5, 1e-42], np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16, np.float16])
+@pytest.mark.parametrize("operator", [lax.le_to_p, lax.lt_to_p])
+def test_comparisons_in_the_order_with_one_zero_and_one_nan(operator, dtype):
+    x, y = (v.ravel().astype(dtype) for v in np.meshgrid(AWKWARD, AWKWARD))
+
+    def number(x):  # as lax.sort and jnp.searchsorted do it
+        return lax.select(x != x, jnp.full_like(x, jnp.nan), lax.select(x == 0, jnp.zeros_like(x), x))
+
+    def function(x, y):
+        return operator.bind(number(x), number(y)), ~operator.bind(number(y), number(x))
+
+    made, got = compiled(function, (x, y))
+    _, apart = compiled(function, (x, y), jax_tt_no="simplify_comparisons")
+    assert "total" not in made.as_text()
+    np.testing.assert_array_equal(got, apart)
+    np.testing.assert_array_equal(got, jax.jit(function)(x, y))
+
+
 def test_zeros_of_floats_are_added():  # -0 + 0 is 0
     _, got = compiled(lambda x: x + 0, (-np.zeros(3, np.float32),))
     assert not np.signbit(got).any()

@@ -1,10 +1,10 @@
 // Operations that return an operand as it is: %1 = multiply %0, 1  ->  %1 replaced by %0. Floats too, where not a bit of a number changes.
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <unordered_map>
 
 #include "passes/pass.hpp"
+#include "passes/uniform.hpp"
 
 namespace tt::passes {
 namespace {
@@ -13,20 +13,6 @@ using ir::Attr;
 using ir::Op;
 using ir::Operation;
 using ir::Value;
-
-// The bits of an element of a value that is the same everywhere; none where it is not, or wider than 64 bits.
-std::optional<uint64_t> uniform_bits(const Value* value) {
-  const Operation* made = value->definer();
-  while (made != nullptr && (made->op() == Op::kBroadcastInDim || made->op() == Op::kReshape)) made = made->operand(0)->definer();
-  if (made == nullptr || made->op() != Op::kConstant) return std::nullopt;
-  const ir::DenseElements& elements = made->elements();
-  const auto size = static_cast<size_t>(size_of(elements.type.element));
-  const bool single = elements.splat || elements.bytes->size() == size;
-  if (!single || size > sizeof(uint64_t) || elements.bytes->size() < size) return std::nullopt;
-  uint64_t bits = 0;
-  std::memcpy(&bits, elements.bytes->data(), size);
-  return bits;
-}
 
 std::optional<uint64_t> one_of(DataType type) {
   switch (type) {

@@ -20,8 +20,9 @@ void inline_calls(ir::Module& module);        // leaves main alone, without call
 void rewrite_deprecated(ir::Module& module);  // dot, einsum ... as what took their place
 void resolve_tuples(ir::Module& module);
 void resolve_sizes(ir::Module& module);
-void decompose(ir::Module& module);     // into other operations: batch normalisation, random numbers ...
-void canonicalize(ir::Module& module);  // operations that return an operand as it is
+void decompose(ir::Module& module);             // into other operations: batch normalisation, random numbers ...
+void canonicalize(ir::Module& module);          // operations that return an operand as it is
+void simplify_comparisons(ir::Module& module);  // of floats in the order that has one zero and one NaN
 void eliminate_common_subexpressions(ir::Module& module);
 void hoist_products(ir::Module& module);       // of slices, out of loops over all of them
 void join_products(ir::Module& module);        // with an operand in common, where only loops read them

@@ -15,6 +15,7 @@ constexpr Pass kPipeline[] = {
     {"resolve_sizes", resolve_sizes, /*required=*/true},
     {"decompose", decompose, /*required=*/true},
     {"canonicalize", canonicalize},
+    {"simplify_comparisons", simplify_comparisons},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"hoist_products", hoist_products},
     {"join_products", join_products},

@@ -96,7 +96,8 @@ void place_windows(const std::byte* data, const uint32_t* positions, size_t n, c
   const T* values = reinterpret_cast<const T*>(data);
   const auto [update, target] = first;
   for (size_t i = 0; i < n; ++i) {
-    const uint32_t at = positions[i];
+    uint32_t at = positions[i];
+    asm("" : "+r"(at));  // one by one: GCC's vectors of this take longer
     out[i] = {update + static_cast<int64_t>(at) * update_step, target + widen(values[at]) * scale};
   }
 }

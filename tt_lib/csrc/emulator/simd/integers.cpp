@@ -47,13 +47,13 @@ struct IntegerSteps {
   // The bits an array element has.
   TT_INLINE static U width_mask(const StepArguments& s) { return static_cast<U>(~U{0}) >> (kBits - info(s.type).bits); }
 
-  // 32-bit quotients are exact in f64, which vectors divide: two quotients that are not equal differ by more than its rounding.
+  // 32-bit quotients are exact in f64, of which there are vectors: two that are not equal differ by more than its rounding.
   TT_INLINE static T divide(T a, T b) {
     const bool is_odd_one = b == 0 || (kSigned && b == static_cast<T>(-1));
     const T divisor = is_odd_one ? T{1} : b;
     T quotient;
     if constexpr (sizeof(T) == 4) {
-      quotient = static_cast<T>(static_cast<double>(a) / static_cast<double>(divisor));  // exact, and there are vectors of it
+      quotient = static_cast<T>(static_cast<double>(a) / static_cast<double>(divisor));
     } else {
       quotient = a / divisor;
     }

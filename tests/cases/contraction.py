@@ -85,6 +85,7 @@ CONVOLUTIONS = (
     ("nhwc", (2, 9, 11, 3), (3, 3, 3, 4), _conv(NHWC)),
     ("nhwc-stride", (2, 9, 11, 3), (3, 3, 3, 4), _conv(NHWC, window_strides=(2, 2))),
     ("nhwc-wide", (2, 12, 12, 32), (3, 3, 32, 40), _conv(NHWC)),
+    ("rows-cut-along-k", (1, 2000, 1), (33, 1, 40), _conv(("NHC", "HIO", "NHC"), window_strides=(1,), padding="VALID")),
     ("odd-layout", (9, 3, 2, 11), (3, 4, 3, 3), _conv(("HCNW", "IOHW", "CWHN"))),
     ("one-d", (2, 3, 20), (4, 3, 5), _conv(("NCH", "OIH", "NCH"), window_strides=(2,))),
     ("three-d", (1, 2, 4, 5, 6), (3, 2, 2, 3, 2), _conv(("NCDHW", "OIDHW", "NCDHW"), window_strides=(1, 2, 1))),

@@ -15,12 +15,6 @@ namespace {
 namespace cycles = emulator::cycles;
 
 constexpr size_t kMaxTileBytes = kTileElements * 16;
-constexpr int64_t kFace = 16;
-
-// Row `row` of a tile in face order: its two halves are 256 elements apart.
-std::byte* tile_row(std::byte* tile, int64_t row, size_t element) {
-  return tile + static_cast<size_t>(row / kFace * 2 * kFace * kFace + row % kFace * kFace) * element;
-}
 
 template <class T>
 void copy_steps(std::byte* destination, const std::byte* source, int64_t step, int64_t n) {
@@ -63,8 +57,8 @@ void place_run(std::byte* destination, int64_t step, const std::byte* source, in
   }
 }
 
-void fill_elements(std::byte* tile, const std::vector<std::byte>& pad, size_t element) {
-  for (size_t i = 0; i < kTileElements; ++i) std::memcpy(tile + i * element, pad.data(), element);
+void fill_elements(std::byte* to, const std::vector<std::byte>& pad, size_t n, size_t element) {
+  for (size_t i = 0; i < n; ++i) std::memcpy(to + i * element, pad.data(), element);
 }
 
 bool is_zero(const std::vector<std::byte>& pad) {
@@ -74,6 +68,50 @@ bool is_zero(const std::vector<std::byte>& pad) {
 int64_t extent(int64_t size, int64_t at) { return std::clamp<int64_t>(size - at, 0, kTileSide); }
 
 int64_t rows_of(const TileBlock& block, const MatrixView& view) { return std::min(block.rows, view.rows - block.row); }
+
+// The offset of a run within its view, and which of its elements [low, high) are backed.
+int64_t locate_run(const MatrixView& view, const Position& batch, const Position& major, const Position& minor, const PositionRun& run,
+                   int64_t& low, int64_t& high) {
+  int64_t offset = view.offset + batch.offset + major.offset + minor.offset;
+  low = 0;
+  high = run.count;
+  for (size_t a = 0; a < view.axes.size(); ++a) {
+    const MatrixView::Axis& axis = view.axes[a];
+    const int64_t base = batch.at[a] + major.at[a];
+    if (run.axis == static_cast<int>(a)) {
+      const Position* along = &minor;
+      while (low < high && base + along[low].at[a] < 0) ++low;
+      while (low < high && base + along[high - 1].at[a] >= axis.extent) --high;
+      continue;
+    }
+    const int64_t at = base + minor.at[a];
+    if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(std::max<int64_t>(axis.extent, 0))) high = low;
+    if (axis.dilation != 1) {
+      if (at % axis.dilation != 0) high = low;
+      offset += at / axis.dilation * axis.stride;
+    }
+    if (high == low) return 0;
+  }
+  return offset;
+}
+
+// Whole blocks, beyond what was asked for: most runs of patches are shorter than a call of memcpy is worth.
+constexpr int64_t kCopied = 64;
+void copy_blocks(std::byte* destination, const std::byte* source, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += kCopied) std::memcpy(destination + at, source + at, kCopied);
+}
+
+// The runs of one tile's positions.
+void find_tile_runs(const MatrixView& view, const Position* positions, int64_t count, TileRuns& tile) {
+  find_runs(view, positions, count, tile.runs);
+  tile.low = tile.high = positions[0].at;
+  for (int64_t i = 1; i < count; ++i) {
+    for (size_t a = 0; a < view.axes.size(); ++a) {
+      tile.low[a] = std::min(tile.low[a], positions[i].at[a]);
+      tile.high[a] = std::max(tile.high[a], positions[i].at[a]);
+    }
+  }
+}
 
 int64_t resolve(Dataflow& k, const std::vector<DynamicIndex>& indices) { return indices.empty() ? 0 : resolve_offset(k, {}, indices); }
 
@@ -138,8 +176,7 @@ void TileReader::prepare(const TileBlock& block) {
   const auto find = [&](std::vector<Position>& positions, MatrixView::Group group, int64_t start, int64_t count, Range& last) {
     if (last == Range{start, count}) return false;
     last = {start, count};
-    positions.resize(static_cast<size_t>(count));
-    find_positions(view, group, start, count, positions.data());
+    find_positions(view, group, start, count, positions);
     return true;
   };
   const int64_t rows = std::min<int64_t>(block.height * kTileSide, rows_of(block, view));
@@ -153,7 +190,7 @@ void TileReader::prepare(const TileBlock& block) {
   runs_.resize(static_cast<size_t>(div_up(count, kTileSide)));
   for (size_t t = 0; t < runs_.size(); ++t) {
     const auto first = static_cast<int64_t>(t) * kTileSide;
-    find_runs(view, minor.data() + first, std::min(kTileSide, count - first), runs_[t]);
+    find_tile_runs(view, minor.data() + first, std::min(kTileSide, count - first), runs_[t]);
   }
 }
 
@@ -244,32 +281,6 @@ const std::byte* TileReader::locate(const Window& window, const TileBlock& block
   return k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_);
 }
 
-// The source offset of a run, and which of its elements [low, high) are backed.
-int64_t TileReader::locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const {
-  const MatrixView& view = matrix_.view;
-  int64_t offset = view.offset + moved_ + batch_.offset + major.offset + minor.offset;
-  low = 0;
-  high = run.count;
-  for (size_t a = 0; a < view.axes.size(); ++a) {
-    const MatrixView::Axis& axis = view.axes[a];
-    const int64_t base = batch_.at[a] + major.at[a];
-    if (run.axis == static_cast<int>(a)) {
-      const Position* along = &minor;
-      while (low < high && base + along[low].at[a] < 0) ++low;
-      while (low < high && base + along[high - 1].at[a] >= axis.extent) --high;
-      continue;
-    }
-    const int64_t at = base + minor.at[a];
-    if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(std::max<int64_t>(axis.extent, 0))) high = low;
-    if (axis.dilation != 1) {
-      if (at % axis.dilation != 0) high = low;
-      offset += at / axis.dilation * axis.stride;
-    }
-    if (high == low) return 0;
-  }
-  return offset;
-}
-
 // The addresses of a tile's rows. Rows outside the matrix and padding are zeros; what is cut off along k is made.
 void TileReader::find_rows(const Window& window, const TileBlock& block, std::byte* page) const {
   alignas(64) static constexpr std::array<std::byte, kTileSide * 16> kZeros{};
@@ -304,56 +315,79 @@ void TileReader::find_rows(const Window& window, const TileBlock& block, std::by
   }
 }
 
+// In faces, or linear.
 void TileReader::fill_runs(const Window& window, std::byte* tile, bool in_faces) const {
+  const MatrixView& view = matrix_.view;
+  const auto element = static_cast<int64_t>(element_);
   const std::byte* source = k_.dram(matrix_.slot);
-  alignas(64) std::byte staged[kMaxTileBytes];
-  std::byte* to = transposed_ ? staged : tile;
-  const bool zero = is_zero(matrix_.pad);
-  if (zero) {
-    std::memset(to, 0, kTileElements * element_);
-  } else {
-    fill_elements(to, matrix_.pad, element_);
-  }
+  const int64_t last_block = k_.dram_size(matrix_.slot) - kCopied;
+  alignas(64) std::byte staged[kMaxTileBytes + kCopied];
   const std::vector<Position>& majors = transposed_ ? columns_ : rows_;
   const std::vector<Position>& minors = transposed_ ? rows_ : columns_;
   const int64_t major0 = transposed_ ? window.column : window.row, minor0 = transposed_ ? window.row : window.column;
   const int64_t count = transposed_ ? window.columns : window.rows;
-  const std::vector<PositionRun>& runs = runs_[static_cast<size_t>(minor0 / kTileSide)];
+  const TileRuns& tile_runs = runs_[static_cast<size_t>(minor0 / kTileSide)];
+  const bool zero = is_zero(matrix_.pad);
+  // Lines that are backed as a whole: where their coordinates lie, and which bytes go where.
+  struct Range {
+    int64_t first, last;
+  };
+  struct Copy {
+    int64_t from, to, bytes, step;
+  };
+  std::array<Range, kMaxAxes> ranges;
+  for (size_t a = 0; a < view.axes.size(); ++a) {
+    const MatrixView::Axis& axis = view.axes[a];
+    ranges[a] = {-batch_.at[a] - tile_runs.low[a],
+                 axis.dilation == 1 ? axis.extent - batch_.at[a] - tile_runs.high[a] - 1 : std::numeric_limits<int64_t>::min()};
+  }
+  std::array<Copy, kTileSide> copies;
+  size_t num_copies = 0;
+  for (const PositionRun& run : tile_runs.runs) {
+    copies[num_copies++] = {minors[static_cast<size_t>(minor0 + run.first)].offset * element, run.first * element, run.count * element,
+                            run.step};
+  }
+  const int64_t start = view.offset + moved_ + batch_.offset;
   for (int64_t i = 0; i < count; ++i) {
     const Position& major = majors[static_cast<size_t>(major0 + i)];
-    for (const PositionRun& run : runs) {
+    std::byte* line = staged + i * kTileSide * element;
+    bool inside = true;
+    for (size_t a = 0; a < view.axes.size(); ++a) inside &= major.at[a] >= ranges[a].first && major.at[a] <= ranges[a].last;
+    if (inside) {
+      const int64_t beside = (start + major.offset) * element;
+      for (size_t c = 0; c < num_copies; ++c) {
+        const Copy& copy = copies[c];
+        const int64_t from = beside + copy.from;
+        std::byte* to = line + copy.to;  // what lies behind is written later
+        if (copy.step == 1 && from + copy.bytes <= last_block) {
+          copy_blocks(to, source + from, copy.bytes);
+        } else {
+          copy_run(to, source + from, copy.step, copy.bytes / element, element_);
+        }
+      }
+      continue;
+    }
+    if (zero) {
+      std::memset(line, 0, kTileSide * element_);
+    } else {
+      fill_elements(line, matrix_.pad, kTileSide, element_);
+    }
+    for (const PositionRun& run : tile_runs.runs) {
       int64_t low, high;
-      const int64_t offset = locate(major, minors[static_cast<size_t>(minor0 + run.first)], run, low, high);
+      const int64_t at = locate_run(view, batch_, major, minors[static_cast<size_t>(minor0 + run.first)], run, low, high);
       if (low >= high) continue;
-      const std::byte* from = source + (offset + low * run.step) * static_cast<int64_t>(element_);
-      int64_t first = run.first + low, n = high - low;
-      if (transposed_) {
-        copy_run(staged + static_cast<size_t>(i * kTileSide + first) * element_, from, run.step, n, element_);
-        continue;
-      }
-      if (!in_faces) {
-        copy_run(tile + static_cast<size_t>(i * kTileSide + first) * element_, from, run.step, n, element_);
-        continue;
-      }
-      std::byte* row = tile_row(tile, i, element_);
-      if (first < kFace) {
-        const int64_t left = std::min(n, kFace - first);
-        copy_run(row + static_cast<size_t>(first) * element_, from, run.step, left, element_);
-        from += left * run.step * static_cast<int64_t>(element_);
-        first += left;
-        n -= left;
-      }
-      if (n > 0) copy_run(row + static_cast<size_t>(kFace * kFace + first - kFace) * element_, from, run.step, n, element_);
+      copy_run(line + (run.first + low) * element, source + (at + moved_ + low * run.step) * element, run.step, high - low, element_);
     }
   }
-  if (!in_faces) return;
-  if (transposed_) {
-    emulator::tilize(element_, staged, 1, kTileSide, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
-  } else if (!zero && (window.rows < kTileSide || window.columns < kTileSide)) {
-    std::memcpy(staged, tile, kTileElements * element_);  // what lies outside the matrix is zero, not the pad
-    std::byte linear[kMaxTileBytes];
-    emulator::untilize(element_, staged, linear, kTileSide, 1, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns));
-    emulator::tilize(element_, linear, kTileSide, 1, static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), tile);
+  const auto rows = static_cast<size_t>(window.rows), columns = static_cast<size_t>(window.columns);
+  const int64_t down = transposed_ ? 1 : kTileSide, across = transposed_ ? kTileSide : 1;
+  if (in_faces) {
+    emulator::tilize(element_, staged, down, across, rows, columns, tile);
+  } else {
+    std::memset(tile, 0, kTileElements * element_);
+    for (int64_t r = 0; r < window.rows; ++r) {
+      copy_run(tile + r * kTileSide * element, staged + r * down * element, across, window.columns, element_);
+    }
   }
 }
 
@@ -395,10 +429,8 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
   batch_ = batch_position(view, block.batch);
   const bool strided = view.is_strided_within(kTileSide);
   if (!strided && !view.irregular) {
-    rows_.resize(static_cast<size_t>(rows));
-    columns_.resize(static_cast<size_t>(columns));
-    find_positions(view, MatrixView::kRows, block.row, rows, rows_.data());
-    find_positions(view, MatrixView::kColumns, block.column, columns, columns_.data());
+    find_positions(view, MatrixView::kRows, block.row, rows, rows_);
+    find_positions(view, MatrixView::kColumns, block.column, columns, columns_);
   }
   for (uint32_t j = 0; j < block.width; ++j) {
     const int64_t column = j * kTileSide, width = extent(columns, column);
@@ -426,12 +458,14 @@ void TileWriter::store(uint32_t tile, const std::byte* page) {
   const Position* majors = transposed_ ? columns_.data() + first : rows_.data();
   const Position* minors = transposed_ ? rows_.data() : columns_.data() + first;
   find_runs(matrix_.view, minors, transposed_ ? rows : columns, runs_);
-  std::byte* destination = k_.dram(matrix_.slot) + (matrix_.view.offset + moved_ + batch_.offset) * static_cast<int64_t>(element_);
+  std::byte* destination = k_.dram(matrix_.slot) + moved_ * static_cast<int64_t>(element_);
   for (int64_t i = 0; i < (transposed_ ? columns : rows); ++i) {
     for (const PositionRun& run : runs_) {
-      const int64_t at = majors[i].offset + minors[run.first].offset;
+      int64_t low, high;
+      const int64_t at = locate_run(matrix_.view, batch_, majors[i], minors[run.first], run, low, high) + low * run.step;
+      if (low >= high) continue;
       place_run(destination + at * static_cast<int64_t>(element_), run.step,
-                linear + static_cast<size_t>(i * kTileSide + run.first) * element_, run.count, element_);
+                linear + static_cast<size_t>(i * kTileSide + run.first + low) * element_, high - low, element_);
     }
   }
 }

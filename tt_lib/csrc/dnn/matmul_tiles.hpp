@@ -44,6 +44,12 @@ TileForm second_form(DataType operand);  // of the second operand of a product
 // Whether most tiles of the matrix can be given by their rows: 32 neighbours along k lie side by side.
 bool lies_in_rows(const Matrix& matrix, DataType operand);
 
+// The runs of a tile's positions along its minor side, and between which coordinates all of them lie.
+struct TileRuns {
+  std::vector<PositionRun> runs;
+  std::array<int64_t, kMaxAxes> low{}, high{};
+};
+
 // Reads blocks of a matrix. Pages hold tiles of `page_type`.
 class TileReader {
  public:
@@ -66,7 +72,6 @@ class TileReader {
   void find_rows(const Window& window, const TileBlock& block, std::byte* page) const;
   void fill_runs(const Window& window, std::byte* to, bool in_faces) const;
   void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;
-  int64_t locate(const Position& major, const Position& minor, const PositionRun& run, int64_t& low, int64_t& high) const;
 
   Dataflow& k_;
   const Matrix& matrix_;
@@ -79,7 +84,7 @@ class TileReader {
   using Range = std::pair<int64_t, int64_t>;  // start and count
   std::vector<Position> rows_, columns_;
   Range row_range_{-1, 0}, column_range_{-1, 0};
-  std::vector<std::vector<PositionRun>> runs_;  // per tile along the minor side
+  std::vector<TileRuns> runs_;  // per tile along the minor side
   std::vector<int64_t> row_offsets_;
   std::vector<int32_t> row_coordinates_;
 };

@@ -14,18 +14,13 @@ namespace {
 
 bool is_trivial(const AccessMap::Dim& dim) { return dim.size == 1 && !dim.padded(); }
 
-void add_dim(MatrixView& view, MatrixView::Group group, const AccessMap::Dim& dim) {
-  if (is_trivial(dim)) return;
-  if (!dim.padded()) return view.add(group, {dim.size, dim.stride});
-  require(view.axes.size() < kMaxAxes, "[matmul] an operand has more than ", kMaxAxes, " padded dimensions: store it first");
-  const bool dense = dim.step == 1;
-  view.groups[group].push_back({dim.size, dense ? dim.stride : 0, static_cast<int>(view.axes.size()), 1});
-  view.axes.push_back({dim.limit() - dim.low, dim.step, dense ? 0 : dim.stride, -dim.low});
-  if (dense) view.offset -= dim.low * dim.stride;
+// Neighbours along the group that one transfer brings: those of the innermost dimension, and of the next one where it goes on from there.
+int64_t run_of(const std::vector<MatrixView::Dim>& dims) {
+  if (dims.empty() || std::abs(dims.back().stride) > 1) return 1;
+  const MatrixView::Dim& inner = dims.back();
+  const bool goes_on = dims.size() > 1 && inner.axis < 0 && dims[dims.size() - 2].stride == inner.size * inner.stride && inner.stride != 0;
+  return goes_on ? inner.size * dims[dims.size() - 2].size : inner.size;
 }
-
-// Neighbours of the group's innermost dimension that one transfer brings.
-int64_t run_of(const std::vector<MatrixView::Dim>& dims) { return dims.empty() || std::abs(dims.back().stride) > 1 ? 1 : dims.back().size; }
 
 // Which of two groups to walk along: the one of longer runs, else the one whose neighbours lie closer to each other.
 std::pair<int64_t, int64_t> density(const std::vector<MatrixView::Dim>& dims) {
@@ -43,6 +38,16 @@ void MatrixView::add(Group group, Dim dim) {
   } else {
     dims.push_back(dim);
   }
+}
+
+void MatrixView::add(Group group, const AccessMap::Dim& dim) {
+  if (is_trivial(dim)) return;
+  if (!dim.padded()) return add(group, Dim{dim.size, dim.stride});
+  require(axes.size() < kMaxAxes, "[matmul] an operand has more than ", kMaxAxes, " padded dimensions: store it first");
+  const bool dense = dim.step == 1;
+  groups[group].push_back({dim.size, dense ? dim.stride : 0, static_cast<int>(axes.size()), 1});
+  axes.push_back({dim.limit() - dim.low, dim.step, dense ? 0 : dim.stride, -dim.low});
+  if (dense) offset -= dim.low * dim.stride;
 }
 
 bool MatrixView::is_strided_within(int64_t side) const {
@@ -112,12 +117,14 @@ MatrixView matrix_view(const AccessMap& map, int64_t batch, int64_t rows, int64_
     return view;
   }
   for (size_t g = 0; g < 3; ++g) {
-    for (const AccessMap::Dim& dim : (*split)[g]) add_dim(view, static_cast<MatrixView::Group>(g), dim);
+    for (const AccessMap::Dim& dim : (*split)[g]) view.add(static_cast<MatrixView::Group>(g), dim);
   }
   return view;
 }
 
-void find_positions(const MatrixView& view, MatrixView::Group group, int64_t start, int64_t count, Position* positions) {
+void find_positions(const MatrixView& view, MatrixView::Group group, int64_t start, int64_t count, std::vector<Position>& positions) {
+  positions.clear();
+  positions.reserve(static_cast<size_t>(count));
   const std::vector<MatrixView::Dim>& dims = view.groups[group];
   std::vector<int64_t> index(dims.size());
   Position here{};
@@ -128,7 +135,7 @@ void find_positions(const MatrixView& view, MatrixView::Group group, int64_t sta
     if (dims[d].axis >= 0) here.at[static_cast<size_t>(dims[d].axis)] += index[d] * dims[d].reach;
   }
   for (int64_t i = 0; i < count; ++i) {
-    positions[i] = here;
+    positions.push_back(here);
     for (size_t d = dims.size(); d-- > 0;) {
       const MatrixView::Dim& dim = dims[d];
       const bool wraps = ++index[d] == dim.size;
@@ -142,8 +149,9 @@ void find_positions(const MatrixView& view, MatrixView::Group group, int64_t sta
 }
 
 Position batch_position(const MatrixView& view, int64_t batch) {
-  Position position{};
-  find_positions(view, MatrixView::kBatch, batch, 1, &position);
+  std::vector<Position> only;
+  find_positions(view, MatrixView::kBatch, batch, 1, only);
+  Position& position = only[0];
   for (size_t a = 0; a < view.axes.size(); ++a) position.at[a] += view.axes[a].start;
   return position;
 }

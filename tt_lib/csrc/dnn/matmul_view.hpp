@@ -44,7 +44,8 @@ struct MatrixView {
   bool is_uniform() const;                              // one element, everywhere
   bool runs_along_rows() const;                         // whether neighbours in memory are neighbours in a column of the matrix
   void add(Group group, Dim dim);                       // inside the group's present dimensions; joins them where it can
-  int64_t run_length() const;                           // elements of one contiguous run, for the cost of transfers
+  void add(Group group, const emulator::AccessMap::Dim& dim);
+  int64_t run_length() const;  // elements of one contiguous run, for the cost of transfers
 };
 
 // The dimensions of `map`, split where the dimensions `sizes` begin and end; nothing when one crosses a border.
@@ -59,7 +60,7 @@ struct Position {
 };
 
 // Positions of indices [start, start + count) along a group.
-void find_positions(const MatrixView& view, MatrixView::Group group, int64_t start, int64_t count, Position* positions);
+void find_positions(const MatrixView& view, MatrixView::Group group, int64_t start, int64_t count, std::vector<Position>& positions);
 Position batch_position(const MatrixView& view, int64_t batch);  // of a batch entry, with the axes' starts
 
 // Consecutive positions at equal steps in memory. Along `axis` (if any) their coordinates grow; along all others they are equal.

@@ -71,6 +71,13 @@ CONVOLUTIONS = (
     ("padding", (2, 3, 9, 11), (4, 3, 3, 3), _conv(padding=((0, 2), (3, 1)))),
     ("negative-padding", (2, 3, 9, 11), (4, 3, 3, 3), _conv(padding=((-1, 2), (1, -2)))),
     ("input-dilation", (2, 3, 5, 6), (4, 3, 3, 3), _conv(lhs_dilation=(2, 3), padding=((1, 1), (2, 2)))),
+    ("input-dilation-even-kernel", (2, 3, 5, 6), (4, 3, 4, 4), _conv(lhs_dilation=(2, 2), padding=((2, 2), (2, 2)))),
+    ("input-dilation-cut", (2, 3, 5, 6), (4, 3, 4, 4), _conv(lhs_dilation=(3, 2), padding=((1, 2), (2, 1)))),
+    ("input-dilation-stride", (2, 3, 5, 6), (4, 3, 3, 3), _conv(lhs_dilation=(4, 3), window_strides=(2, 3), padding=((1, 1), (2, 2)))),
+    ("input-dilation-beyond-kernel", (2, 3, 5, 6), (4, 3, 2, 1), _conv(lhs_dilation=(5, 3), padding=((-1, 3), (4, -2)))),
+    ("input-dilation-groups", (2, 6, 5, 6), (6, 1, 3, 3), _conv(lhs_dilation=(2, 2), padding=((1, 2), (1, 2)), feature_group_count=6)),
+    ("input-dilation-batch-groups", (4, 3, 5, 6), (6, 3, 3, 3), _conv(lhs_dilation=(2, 2), padding=((1, 2), (1, 2)), batch_group_count=2)),
+    ("input-dilation-wide", (2, 6, 7, 32), (3, 3, 32, 40), _conv(NHWC, lhs_dilation=(2, 2), padding=((2, 1), (1, 1)))),
     ("kernel-dilation", (2, 3, 9, 11), (4, 3, 3, 3), _conv(rhs_dilation=(2, 3), padding=((1, 1), (2, 2)))),
     (
         "all-at-once",
@@ -85,6 +92,10 @@ CONVOLUTIONS = (
     ("nhwc", (2, 9, 11, 3), (3, 3, 3, 4), _conv(NHWC)),
     ("nhwc-stride", (2, 9, 11, 3), (3, 3, 3, 4), _conv(NHWC, window_strides=(2, 2))),
     ("nhwc-wide", (2, 12, 12, 32), (3, 3, 32, 40), _conv(NHWC)),
+    ("one-channel", (2, 1, 40, 51), (1, 1, 5, 5), _conv()),
+    ("one-channel-stride", (2, 40, 51, 1), (5, 5, 1, 1), _conv(NHWC, window_strides=(3, 2))),
+    ("one-channel-kernel-dilation", (2, 1, 40, 51), (2, 1, 3, 3), _conv(rhs_dilation=(2, 3))),
+    ("one-channel-one-d", (1, 1, 700), (1, 1, 64), _conv(("NCH", "OIH", "NCH"), window_strides=(1,), padding=((63, 63),))),
     ("rows-cut-along-k", (1, 2000, 1), (33, 1, 40), _conv(("NHC", "HIO", "NHC"), window_strides=(1,), padding="VALID")),
     ("odd-layout", (9, 3, 2, 11), (3, 4, 3, 3), _conv(("HCNW", "IOHW", "CWHN"))),
     ("one-d", (2, 3, 20), (4, 3, 5), _conv(("NCH", "OIH", "NCH"), window_strides=(2,))),
@@ -109,6 +120,12 @@ def _convolutions() -> list[Case]:
     pair = (arg((2, 5, 6, 3)), arg((3, 3, 3, 4)))
     cases.append(Case("transposed", "conv", flipped, pair, SUMMED))
     cases.append(Case("transposed-grad", "conv_grad", gradient(flipped), pair, "close"))
+
+    def fused(x, w, bias, residual):
+        return jnp.maximum(_conv(NHWC, lhs_dilation=(2, 2), padding=((2, 2), (1, 2)))(x, w) + bias, 0) + residual
+
+    operands = (arg((2, 5, 6, 3)), arg((4, 3, 3, 5)), arg((5,)), arg((2, 10, 12, 5)))
+    cases.append(Case("input-dilation-epilogue", "conv", fused, operands, SUMMED))
     return cases
 
 

@@ -17,6 +17,7 @@ constexpr int64_t kProductsPerCore = 24;   // of independent cores, at least
 constexpr int64_t kFewProducts = 2048;     // below this, cores do not communicate
 constexpr int64_t kHostCache = 768 << 10;  // what one step of a core should touch
 constexpr int64_t kOftenUsed = 16;         // products per tile of A from which it is worth making
+constexpr int64_t kFewSteps = 4;           // in which the kernels of a core do not overlap much
 constexpr double kTileProduct = 4 * cycles::kMatmulPhase;
 constexpr double kStep = 600;        // hand-over of one step between kernels
 constexpr double kHandshake = 1200;  // of one step between cores
@@ -132,7 +133,13 @@ class Chooser {
     double host = 1 + (a_costs * a_made + b_costs * b_made) / products_;
     if ((c.mb + c.nb) * c.kb * operand_bytes_ + c.mb * c.nb * sum_bytes_ > kHostCache) host *= 1.1;
     host *= 1 + 0.1 * static_cast<double>(c.nb % 2) / static_cast<double>(c.nb);  // it multiplies pairs of tiles faster
-    return (std::max({engine, dram, reader}) + 0.1 * (engine + dram + reader)) * host;
+    // A core's kernels overlap from one block to the next, or within one of many steps. That counts where all cores have as few blocks:
+    // cores that do not share rather make few tiles twice.
+    const double most = std::max({engine, dram, reader}), all = engine + dram + reader;
+    const double alone = c.mode == MatmulMode::kIndependent
+                             ? 0
+                             : (all - most) / static_cast<double>(std::max<int64_t>(blocks * std::max<int64_t>(steps / kFewSteps, 1), 1));
+    return (most + alone + 0.1 * all) * host;
   }
 
   const MatmulPlan& p_;

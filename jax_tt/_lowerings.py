@@ -14,6 +14,7 @@ def register(platform: str) -> None:
     rules: dict[Any, Callable[..., Any]] = {
         linalg.lu_p: _lu,
         linalg.eigh_p: _eigh,
+        linalg.svd_p: _svd,
         linalg.eig_p: _eig,
         linalg.schur_p: _schur,
         linalg.hessenberg_p: _hessenberg,
@@ -37,14 +38,32 @@ def _lu(ctx: mlir.LoweringRuleContext, a: ir.Value) -> list[ir.Value]:
 
 
 def _eigh(ctx: mlir.LoweringRuleContext, a: ir.Value, *, lower, sort_eigenvalues, subset_by_index, algorithm) -> list[ir.Value]:
-    del sort_eigenvalues, algorithm  # always sorted, always by Jacobi rotations
+    del sort_eigenvalues, algorithm  # always sorted, always by QL iterations
     aval: Any = ctx.avals_in[0]
     n = aval.shape[-1]
     v_aval, w_aval = ctx.avals_out
     v, w = _call(ctx, "Eigh", a, avals_out=[aval, w_aval.update(shape=aval.shape[:-1])], config=str(int(lower)))
     if subset_by_index is None or subset_by_index == (0, n):
         return [v, w]
-    return [_last(ctx, v, v_aval, *subset_by_index), _last(ctx, w, w_aval, *subset_by_index)]
+    return [_slice(ctx, x, wanted, -1, *subset_by_index) for x, wanted in ((v, v_aval), (w, w_aval))]
+
+
+def _svd(ctx: mlir.LoweringRuleContext, a: ir.Value, *, full_matrices, compute_uv, subset_by_index, algorithm) -> Any:
+    if algorithm == linalg.SvdAlgorithm.JACOBI:
+        raise NotImplementedError("svd on tt has no Jacobi algorithm; leave out algorithm")
+    aval: Any = ctx.avals_in[0]
+    *batch, m, n = aval.shape
+    rank = min(m, n)
+    if rank == 0:
+        return mlir.lower_fun(linalg._empty_svd, multiple_results=True)(ctx, a, full_matrices=full_matrices, compute_uv=compute_uv)
+    avals = [ctx.avals_out[0].update(shape=(*batch, rank))]
+    if compute_uv:
+        columns, rows = (m, n) if full_matrices else (rank, rank)
+        avals += [aval.update(shape=(*batch, m, columns)), aval.update(shape=(*batch, rows, n))]
+    results = _call(ctx, "Svd", a, avals_out=avals)
+    if subset_by_index is None or subset_by_index == (0, rank):
+        return results
+    return [_slice(ctx, x, wanted, axis, *subset_by_index) for x, wanted, axis in zip(results, ctx.avals_out, (-1, -1, -2), strict=False)]
 
 
 def _eig(ctx: mlir.LoweringRuleContext, a: ir.Value, *, compute_left_eigenvectors, compute_right_eigenvectors, **_) -> list[ir.Value]:
@@ -74,10 +93,11 @@ def _geqp3(ctx: mlir.LoweringRuleContext, a: ir.Value, jpvt: ir.Value, *, use_ma
     return _call(ctx, "PivotedQr", a, jpvt)
 
 
-def _last(ctx: mlir.LoweringRuleContext, x: ir.Value, aval_out: Any, start: int, limit: int) -> ir.Value:
-    """x[..., start:limit]."""
+def _slice(ctx: mlir.LoweringRuleContext, x: ir.Value, aval_out: Any, axis: int, start: int, limit: int) -> ir.Value:
+    """x[start:limit] along one axis."""
     rank = len(aval_out.shape)
-    starts, limits = [0] * (rank - 1) + [start], [*aval_out.shape[:-1], limit]
+    starts, limits = [0] * rank, list(aval_out.shape)
+    starts[axis], limits[axis] = start, limit
     return mlir.slice_op(ctx, x, aval_out, start_indices=starts, limit_indices=limits, strides=[1] * rank)
 
 

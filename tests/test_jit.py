@@ -187,3 +187,20 @@ def test_against_cpu(function, arguments, tolerance):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_part_of_a_decomposition_is_a_slice_of_the_whole():
+    x = jax.device_put(f32(9, 6), jax.devices("tt")[0])
+    part = {"full_matrices": False, "subset_by_index": (1, 4)}
+    u, s, vt = jax.jit(lambda x: lax.linalg.svd(x, full_matrices=False))(x)
+    for found, expected in zip(lax.linalg.svd(x, **part), (u[:, 1:4], s[1:4], vt[1:4]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(lax.linalg.svd(x, compute_uv=False, **part), s[1:4])
+    v, w = lax.linalg.eigh(x[:6])
+    for found, expected in zip(lax.linalg.eigh(x[:6], subset_by_index=(1, 4)), (v[:, 1:4], w[1:4]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_svd_by_jacobi_rotations_is_refused():
+    with pytest.raises(NotImplementedError, match="svd on tt has no Jacobi algorithm"):
+        jax.jit(lambda x: lax.linalg.svd(x, algorithm=lax.linalg.SvdAlgorithm.JACOBI))(jax.device_put(f32(3, 3), jax.devices("tt")[0]))

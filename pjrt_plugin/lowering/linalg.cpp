@@ -104,6 +104,19 @@ void lower_eigh(BlockLowering& block, const ir::Operation& operation) {
   run_on_all(block, operation, [&] { return dnn::eigh(spec, block.builder.chip); });
 }
 
+// Of the results u and vt say whether all vectors are wanted; on their own the values are.
+void lower_svd(BlockLowering& block, const ir::Operation& operation) {
+  const auto& results = operation.results();
+  require(results.size() != 2, "[custom_call] \"Svd\" with 2 results, expected 1 or 3");
+  const Dims& dims = dims_of(operation, 0);
+  require(dims.size() >= 2, "[custom_call] \"Svd\" of ", Text(operation.operand(0)->type()), ", expected matrices");
+  const bool vectors = results.size() == 3;
+  const int64_t m = dims[dims.size() - 2], n = dims.back();
+  const bool full = vectors && (results[1]->type().dims.back() > std::min(m, n) || results[2]->type().dims.end()[-2] > std::min(m, n));
+  const dnn::SvdSpec spec{"svd", working_type_of(operation), dims, full, vectors};
+  run_on_all(block, operation, [&] { return dnn::svd(spec, block.builder.chip); });
+}
+
 // JAX's dce_sink: what it is given is computed, and nobody reads it.
 void lower_sink(BlockLowering& block, const ir::Operation& operation) { block.dense(operation.operand(0)); }
 
@@ -163,6 +176,7 @@ constexpr CustomCall kCustomCalls[] = {
     {"ProductOfElementaryHouseholderReflectors", 2, 1, 1, lower_householder_product},
     {"Qr", 1, 2, 2, lower_qr},
     {"Schur", 1, 1, 2, lower_schur},
+    {"Svd", 1, 1, 3, lower_svd},
     {"Tridiagonal", 1, 4, 4, lower_tridiagonal},
     {"dce_sink", 1, 0, 0, lower_sink},
     {"TridiagonalSolve", 4, 1, 1, lower_tridiagonal_solve},

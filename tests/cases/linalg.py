@@ -20,6 +20,16 @@ def _eigh_rebuilds(x):
     return (v * jnp.exp(w)[..., None, :]) @ jnp.swapaxes(v, -1, -2)
 
 
+def _svd_rebuilds(full_matrices):
+    def function(x):
+        u, s, vt = jnp.linalg.svd(x, full_matrices=full_matrices)
+        rank = s.shape[-1]
+        square = lambda q: q @ q.conj().swapaxes(-1, -2)  # noqa: E731
+        return (u[..., :rank] * s[..., None, :]) @ vt[..., :rank, :], s, square(u.conj().swapaxes(-1, -2)), square(vt)
+
+    return function
+
+
 def _eigenvalues(x):
     return jnp.sort(jnp.linalg.eigvals(x), axis=-1)
 
@@ -105,6 +115,15 @@ CASES = [
     Case("eigvalsh-complex", "linalg", jnp.linalg.eigvalsh, (arg((2, 9, 9), C64),), "close"),
     Case("eigh-rebuilds", "linalg", _eigh_rebuilds, (arg((2, 9, 9)),), "close"),
     Case("eigh-grad", "linalg", gradient(_eigh_rebuilds), (arg((9, 9)),), "close"),
+    *(
+        Case(f"svd-{m}x{n}-{t}{'-full' * full}", "linalg", _svd_rebuilds(full), (arg((2, m, n), t),), "close")
+        for m, n, full in ((9, 9, True), (9, 5, True), (9, 5, False), (5, 9, True), (5, 9, False), (40, 40, True))
+        for t in (F32, C64)
+    ),
+    Case("svd-values", "linalg", lambda x: jnp.linalg.svd(x, compute_uv=False), (arg((2, 9, 5)),), "close"),
+    Case("svd-empty", "linalg", jnp.linalg.svd, (arg((2, 0, 5)),), "close"),
+    Case("pinv", "linalg", jnp.linalg.pinv, (arg((9, 5)),), "close"),
+    Case("svd-grad", "linalg", gradient(lambda x: jnp.linalg.svd(x, compute_uv=False)), (arg((9, 5)),), "close"),
     Case("qr", "linalg", lambda x: jnp.abs(jnp.linalg.qr(x)[1]), (arg((9, 5)),), "close"),
     *(Case(f"pivoted_qr-{m}x{n}", "linalg", _pivoted_qr, (arg((m, n)),), "close") for m, n in ((9, 9), (9, 5), (5, 9))),
     *(Case(f"eigvals-{n}", "linalg", _eigenvalues, (arg((2, n, n)),), "close") for n in (1, 2, 9)),

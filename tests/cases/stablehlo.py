@@ -84,6 +84,7 @@ PROGRAMS |= {
     "custom_call @PivotedQr": "%r:3 = stablehlo.custom_call @PivotedQr(%m, %j) : (tensor<4x4x$F>, tensor<4xi32>) -> "
     "(tensor<4x4x$F>, tensor<4xi32>, tensor<4x$F>)",
     "custom_call @Schur": "%r:2 = stablehlo.custom_call @Schur(%m) : (tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<4x4x$F>)",
+    "custom_call @Svd": "%r:3 = stablehlo.custom_call @Svd(%m) : (tensor<4x4x$F>) -> (tensor<4x$R>, tensor<4x4x$F>, tensor<4x4x$F>)",
     "custom_call @Tridiagonal": '%r:4 = stablehlo.custom_call @Tridiagonal(%m) {backend_config = "1"} : '
     "(tensor<4x4x$F>) -> (tensor<4x4x$F>, tensor<4x$R>, tensor<3x$R>, tensor<3x$F>)",
     "custom_call @TridiagonalSolve": '%r = stablehlo.custom_call @TridiagonalSolve(%x, %x, %x, %m) {backend_config = "0"} : '

@@ -182,10 +182,30 @@ void check_qr(int64_t batch, int64_t m, int64_t n) {
   }
 }
 
+// Random; graded, from its first row to its last and the other way round; with few different eigenvalues; zero.
 template <class T>
-void check_eigh(int64_t batch, int64_t n) {
+std::vector<T> matrices_to_decompose(int64_t m, int64_t n) {
+  std::vector<T> all = random_numbers<T>(5 * m * n, 8);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      const auto place = [&](int64_t b) -> T& { return all[static_cast<size_t>((b * m + i) * n + j)]; };
+      const auto decay = static_cast<decltype(std::abs(T{}))>(std::pow(0.6, i + j)),
+                 growth = static_cast<decltype(decay)>(std::pow(0.6, m - i + n - j));
+      place(1) *= decay;
+      place(2) *= growth;
+      place(3) = i == j ? static_cast<decltype(decay)>(i % 3) : i + j == m - 1 ? T(1) : T(0);
+      place(4) = 0;
+    }
+  }
+  return all;
+}
+constexpr int64_t kDecomposed = 5;
+
+template <class T>
+void check_eigh(int64_t n) {
   using R = decltype(std::abs(T{}));
-  const auto all = random_numbers<T>(batch * n * n, 8);
+  constexpr int64_t batch = kDecomposed;
+  const auto all = matrices_to_decompose<T>(n, n);
   for (bool lower : {true, false}) {
     const auto out = run_program(dnn::eigh({.type = kType<T>, .dims = {batch, n, n}, .lower = lower}, e150()), {bytes_of(all)});
     const auto values = values_of<R>(out[1]);
@@ -203,6 +223,36 @@ void check_eigh(int64_t batch, int64_t n) {
       }
       expect_close(multiply(a, v), scaled);
       expect_close(multiply(adjoint(v), v), identity);
+    }
+  }
+}
+
+template <class T>
+void check_svd(int64_t m, int64_t n) {
+  using R = decltype(std::abs(T{}));
+  const auto all = matrices_to_decompose<T>(m, n);
+  const auto alone =
+      run_program(dnn::svd({.type = kType<T>, .dims = {kDecomposed, m, n}, .full = false, .vectors = false}, e150()), {bytes_of(all)});
+  for (bool full : {true, false}) {
+    const int64_t count = std::min(m, n), columns = full ? m : count, rows = full ? n : count;
+    const dnn::SvdSpec spec{.type = kType<T>, .dims = {kDecomposed, m, n}, .full = full, .vectors = true};
+    const auto out = run_program(dnn::svd(spec, e150()), {bytes_of(all)});
+    EXPECT(out[0] == alone[0]);
+    const auto values = values_of<R>(out[0]);
+    for (int64_t b = 0; b < kDecomposed; ++b) {
+      const Matrix<T> a(m, n, all, b), u(m, columns, values_of<T>(out[1]), b), vt(rows, n, values_of<T>(out[2]), b);
+      Matrix<T> left(m, count), right(count, n), u_identity(columns, columns), v_identity(rows, rows);
+      for (int64_t k = 0; k < count; ++k) {
+        const R value = values[static_cast<size_t>(b * count + k)];
+        EXPECT(value >= 0 && (k == 0 || value <= values[static_cast<size_t>(b * count + k - 1)]));
+        for (int64_t i = 0; i < m; ++i) left(i, k) = u(i, k) * value;
+        for (int64_t j = 0; j < n; ++j) right(k, j) = vt(k, j);
+      }
+      for (int64_t i = 0; i < columns; ++i) u_identity(i, i) = 1;
+      for (int64_t i = 0; i < rows; ++i) v_identity(i, i) = 1;
+      expect_close(multiply(left, right), a);
+      expect_close(multiply(adjoint(u), u), u_identity);
+      expect_close(multiply(vt, adjoint(vt)), v_identity);
     }
   }
 }
@@ -340,8 +390,9 @@ void check_all() {
   for (int64_t n : {1, 2, 7, 40}) {
     check_cholesky<T>(3, n);
     check_solve<T>(2, n, n == 40 ? 130 : 3);
-    check_eigh<T>(2, n);
+    check_eigh<T>(n);
   }
+  for (auto [m, n] : {std::pair<int64_t, int64_t>{1, 1}, {1, 4}, {9, 4}, {4, 9}, {2, 2}, {33, 33}}) check_svd<T>(m, n);
   for (auto [m, n] : {std::pair<int64_t, int64_t>{1, 1}, {9, 4}, {4, 9}, {33, 33}}) check_qr<T>(2, m, n);
   check_cholesky<T>(0, 4);
   check_cholesky<T>(2, 0);
@@ -369,6 +420,44 @@ TEST(eigenvectors_of_what_is_not_finite_are_nan) {
     const auto values = values_of<float>(result);
     EXPECT(std::isnan(values[0]) && std::isnan(values[values.size() - 2]));
   }
+}
+
+TEST(decompositions_of_what_is_not_finite_are_nan) {
+  for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    const std::vector<float> a = {1, 7, value, 1, 1, 0, 0, 2};  // only the lower triangle of the first has it
+    auto results = run_program(dnn::svd({.type = DataType::kF32, .dims = {2, 2, 2}, .full = true, .vectors = true}, e150()), {bytes_of(a)});
+    for (const Bytes& result : run_program(dnn::eigh({.type = DataType::kF32, .dims = {2, 2, 2}, .lower = true}, e150()), {bytes_of(a)})) {
+      results.push_back(result);
+    }
+    for (const Bytes& result : results) {
+      const auto values = values_of<float>(result);
+      const size_t half = values.size() / 2;
+      for (size_t i = 0; i < values.size(); ++i) EXPECT(std::isnan(values[i]) == (i < half));
+    }
+    const auto upper =
+        values_of<float>(run_program(dnn::eigh({.type = DataType::kF32, .dims = {2, 2, 2}, .lower = false}, e150()), {bytes_of(a)})[1]);
+    EXPECT(std::abs(upper[0] + 6) < 1e-5 && std::abs(upper[1] - 8) < 1e-5);
+  }
+}
+
+TEST(decompositions_of_large_and_small_elements_neither_overflow_nor_vanish) {
+  for (const double size : {1e300, 1e-300}) {
+    const std::vector<double> a = {3 * size, 4 * size, 4 * size, 3 * size};
+    const auto w =
+        values_of<double>(run_program(dnn::eigh({.type = DataType::kF64, .dims = {2, 2}, .lower = true}, e150()), {bytes_of(a)})[1]);
+    EXPECT(std::abs(w[0] / size + 1) < 1e-14 && std::abs(w[1] / size - 7) < 1e-14);
+    const dnn::SvdSpec spec{.type = DataType::kF64, .dims = {2, 2}, .full = false, .vectors = false};
+    const auto s = values_of<double>(run_program(dnn::svd(spec, e150()), {bytes_of(a)})[0]);
+    EXPECT(std::abs(s[0] / size - 7) < 1e-14 && std::abs(s[1] / size - 1) < 1e-14);
+  }
+}
+
+// Kahan's point: of a bidiagonal matrix small singular values are as accurate as large ones.
+TEST(svd_of_a_bidiagonal_matrix_has_accurate_small_values) {
+  const std::vector<double> a = {1, 1, 0, 0, 1e-8, 1e-8, 0, 0, 1e-16};
+  const dnn::SvdSpec spec{.type = DataType::kF64, .dims = {3, 3}, .full = false, .vectors = false};
+  const auto s = values_of<double>(run_program(dnn::svd(spec, e150()), {bytes_of(a)})[0]);
+  EXPECT(std::abs(s[0] / std::sqrt(2.0) - 1) < 1e-14 && std::abs(s[0] * s[1] * s[2] / 1e-24 - 1) < 1e-13);
 }
 
 TEST(pivoted_qr_takes_given_columns_first_and_then_the_largest) {

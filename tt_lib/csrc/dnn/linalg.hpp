@@ -71,7 +71,8 @@ struct HouseholderProductSpec {
 Program householder_product(const HouseholderProductSpec& spec, const ChipSpec& chip);
 
 // dims: [..., n, n], Hermitian; only the lower (upper) triangle is read. Eigenvalues ascend, eigenvectors are the columns of v, both by
-// Jacobi rotations in double precision. The custom call "Eigh". Slots: a, v [..., n, n], w [..., n] (real).
+// implicit QL iterations on a tridiagonal form, in double precision; NaN where they do not end. The custom call "Eigh". Slots: a,
+// v [..., n, n], w [..., n] (real).
 struct EighSpec {
   std::string name = "eigh";
   DataType type;
@@ -79,6 +80,17 @@ struct EighSpec {
   bool lower;
 };
 Program eigh(const EighSpec& spec, const ChipSpec& chip);
+
+// dims: [..., m, n]. a = u diag(s) vt with s descending, by implicit QR iterations on a bidiagonal form in double precision; NaN where they
+// do not end. u has m columns and vt n rows when `full`, both min(m, n) otherwise. The custom call "Svd". Slots: a, s [..., min(m, n)]
+// (real), and u and vt if vectors.
+struct SvdSpec {
+  std::string name = "svd";
+  DataType type;
+  Dims dims;
+  bool full, vectors;
+};
+Program svd(const SvdSpec& spec, const ChipSpec& chip);
 
 // dims: [..., n, n]. Result as LAPACK's gehrd has it: H with a = Q H Q^H on and above the subdiagonal, the Householder vectors of Q below
 // it, and their factors tau [..., n - 1]. The custom call "Hessenberg". Slots: a, packed, tau.

@@ -3,14 +3,12 @@
 
 #include "dnn/linalg.hpp"
 #include "dnn/linalg_schur.hpp"
+#include "dnn/linalg_wide.hpp"
 
 namespace tt::dnn {
 namespace {
 
 using Complex = std::complex<double>;
-
-template <class T>
-using Wide = std::conditional_t<kIsComplex<T>, Complex, double>;
 
 // The Schur form of a; nothing where a is not finite or the iterations do not end.
 template <class T>
@@ -20,11 +18,6 @@ std::optional<SchurForm<Wide<T>>> schur_form(const T* a, int64_t n) {
   SchurForm<Wide<T>> form(wide, n);
   if (!form.iterate()) return std::nullopt;
   return form;
-}
-
-template <class T>
-void fill_with_nan(T* to, int64_t n) {
-  if (to != nullptr) std::fill_n(to, n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
 }
 
 template <class T>

@@ -1,7 +1,6 @@
-// Householder QR with and without pivots, products of Householder reflectors, and Hermitian eigenvectors by Jacobi rotations.
+// Householder QR with and without pivots, and products of Householder reflectors.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "dnn/linalg.hpp"
@@ -66,99 +65,6 @@ void product_one(const T* packed, const T* tau, T* q, int64_t m, int64_t n, int6
   for (int64_t j = count; j-- > 0;) reflect_rows<T>({packed + j * n + j, m - j, n, tau[j]}, q + j * n + j, n, n - j, work);
 }
 
-// Cyclic Jacobi on a full Hermitian matrix; rows of `vectors` become the eigenvectors, the diagonal the eigenvalues.
-template <class S>
-class Jacobi {
- public:
-  Jacobi(std::vector<S>& a, int64_t n) : a_(a), n_(n), vectors_(a.size()) {
-    for (int64_t i = 0; i < n; ++i) vectors_[static_cast<size_t>(i * n + i)] = S{1};
-  }
-
-  void run() {
-    double norm = 0;
-    for (const S& value : a_) norm += squared_magnitude(value);
-    const double threshold = std::sqrt(norm) * std::numeric_limits<double>::epsilon() / static_cast<double>(std::max<int64_t>(n_, 1));
-    constexpr int kMaxSweeps = 60;
-    for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
-      bool rotated = false;
-      for (int64_t p = 0; p < n_; ++p) {
-        for (int64_t q = p + 1; q < n_; ++q) {
-          if (!(std::abs(at(p, q)) > threshold)) continue;
-          rotate(p, q);
-          rotated = true;
-        }
-      }
-      if (!rotated) return;
-    }
-  }
-
-  S& at(int64_t i, int64_t j) { return a_[static_cast<size_t>(i * n_ + j)]; }
-  const S* vector(int64_t i) const { return vectors_.data() + i * n_; }
-
- private:
-  // a becomes u^H a u with u = ((c, s), (-s / phase, c / phase)) in rows p and q, which makes a(p, q) zero.
-  void rotate(int64_t p, int64_t q) {
-    const double size = std::abs(at(p, q));
-    const S phase = at(p, q) / S(size);
-    const double theta = (real(at(q, q)) - real(at(p, p))) / (2 * size);
-    const double t = std::copysign(1.0, theta) / (std::abs(theta) + std::sqrt(theta * theta + 1));
-    const double c = 1 / std::sqrt(t * t + 1), s = t * c;
-    const double diagonal_p = real(at(p, p)) - t * size, diagonal_q = real(at(q, q)) + t * size;
-    turn(&at(p, 0), &at(q, 0), c, s, phase);
-    turn(vectors_.data() + p * n_, vectors_.data() + q * n_, c, s, conjugate(phase));
-    for (int64_t k = 0; k < n_; ++k) {
-      at(k, p) = conjugate(at(p, k));
-      at(k, q) = conjugate(at(q, k));
-    }
-    at(p, p) = diagonal_p;
-    at(q, q) = diagonal_q;
-    at(p, q) = at(q, p) = S{0};
-  }
-
-  void turn(S* x, S* y, double c, double s, S phase) {
-    for (int64_t k = 0; k < n_; ++k) {
-      const S turned = product(phase, y[k]);
-      y[k] = S(s) * x[k] + S(c) * turned;
-      x[k] = S(c) * x[k] - S(s) * turned;
-    }
-  }
-
-  std::vector<S>& a_;
-  int64_t n_;
-  std::vector<S> vectors_;
-};
-
-template <class T>
-void eigh_one(const T* a, T* v, Real<T>* w, int64_t n, bool lower) {
-  using S = std::conditional_t<kIsComplex<T>, std::complex<double>, double>;
-  std::vector<S> full(static_cast<size_t>(n * n));
-  bool finite = true;
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j <= i; ++j) {
-      S value = lower ? S(a[i * n + j]) : conjugate(S(a[j * n + i]));
-      if (i == j) value = real(value);
-      finite &= std::isfinite(squared_magnitude(value));
-      full[static_cast<size_t>(i * n + j)] = value;
-      full[static_cast<size_t>(j * n + i)] = conjugate(value);
-    }
-  }
-  if (!finite) {
-    std::fill_n(v, n * n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
-    std::fill_n(w, n, std::numeric_limits<Real<T>>::quiet_NaN());
-    return;
-  }
-  Jacobi<S> jacobi(full, n);
-  jacobi.run();
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return real(jacobi.at(i, i)) < real(jacobi.at(j, j)); });
-  for (int64_t c = 0; c < n; ++c) {
-    const int64_t source = order[static_cast<size_t>(c)];
-    w[c] = static_cast<Real<T>>(real(jacobi.at(source, source)));
-    for (int64_t r = 0; r < n; ++r) v[r * n + c] = static_cast<T>(jacobi.vector(source)[r]);
-  }
-}
-
 }  // namespace
 
 Program qr(const QrSpec& spec, const ChipSpec& chip) {
@@ -221,27 +127,6 @@ Program householder_product(const HouseholderProductSpec& spec, const ChipSpec& 
     work.run = [m = m, n = n, count = spec.count](const Dataflow& k, int64_t unit) {
       product_one(reinterpret_cast<const T*>(k.dram(0)) + unit * m * n, reinterpret_cast<const T*>(k.dram(1)) + unit * count,
                   reinterpret_cast<T*>(k.dram(2)) + unit * m * n, m, n, count);
-    };
-  });
-  add_matrix_kernel(program, std::move(work), chip);
-  return program;
-}
-
-Program eigh(const EighSpec& spec, const ChipSpec& chip) {
-  const auto [batch, n, columns] = square_dims(spec.name, spec.dims);
-  const int64_t bytes = n * columns * size_of(spec.type), value_bytes = n * size_of(real_part(spec.type));
-  Program program(spec.name);
-  program.add_input("a", batch * bytes);
-  program.add_output("v", batch * bytes);
-  program.add_output("w", batch * value_bytes);
-  program.add_note(cat(batch, " matrices ", name(spec.type), " ", n, "x", n, spec.lower ? ", lower" : ", upper"));
-  constexpr double kSweeps = 8;  // what it takes in practice
-  const double flops = kSweeps * 6 * std::pow(static_cast<double>(n), 3) * complex_cost(spec.type);
-  MatrixWork work{batch, bytes / 2, bytes + value_bytes, flops, true, {}};
-  with_scalar(spec.name, spec.type, [&]<class T>() {
-    work.run = [n = n, lower = spec.lower](const Dataflow& k, int64_t unit) {
-      eigh_one(reinterpret_cast<const T*>(k.dram(0)) + unit * n * n, reinterpret_cast<T*>(k.dram(1)) + unit * n * n,
-               reinterpret_cast<Real<T>*>(k.dram(2)) + unit * n, n, lower);
     };
   });
   add_matrix_kernel(program, std::move(work), chip);

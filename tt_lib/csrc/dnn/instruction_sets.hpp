@@ -1,0 +1,34 @@
+// Loops of the RISC-V cores' kernels, compiled for each instruction set of the host. Their results do not depend on which one it is: no
+// fused operations, and sums in the order that the source says.
+#pragma once
+
+#include "emulator/tile_program.hpp"
+
+namespace tt::dnn {
+
+template <class Loop>
+[[gnu::optimize("O3")]] void run_portable(const Loop& loop) {
+  loop();
+}
+template <class Loop>
+[[gnu::target("avx2"), gnu::optimize("O3")]] void run_avx2(const Loop& loop) {
+  loop();
+}
+template <class Loop>
+[[gnu::target("avx512f,avx512dq,avx512bw,avx512vl"), gnu::optimize("O3")]] void run_avx512(const Loop& loop) {
+  loop();
+}
+
+// `loop` is a lambda with the attribute TT_LOOP, which lets it take over the instruction set it is called from.
+#define TT_LOOP __attribute__((always_inline))
+
+template <class Loop>
+void run_on_host(const Loop& loop) {
+  switch (emulator::simd()) {
+    case emulator::Simd::kPortable: return run_portable(loop);
+    case emulator::Simd::kAvx2: return run_avx2(loop);
+    default: return run_avx512(loop);
+  }
+}
+
+}  // namespace tt::dnn

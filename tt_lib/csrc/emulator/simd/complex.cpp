@@ -116,7 +116,15 @@ struct ComplexSteps {
     parts(first, [](auto a, auto b) { return a + b; });
   }
   static void absolute(const StepArguments& s) {
-    for (size_t i = 0; i < s.n; ++i) static_cast<P*>(s.dst)[i] = static_cast<P>(__builtin_hypot(re(at(s.a, i)), im(at(s.a, i))));
+    for (size_t i = 0; i < s.n; ++i) {
+      const double x = re(at(s.a, i)), y = im(at(s.a, i));
+      if constexpr (sizeof(P) == sizeof(double)) {
+        static_cast<P*>(s.dst)[i] = __builtin_hypot(x, y);
+      } else {  // no square of a float leaves the range of double; an infinity beside a NaN counts
+        const double size = __builtin_sqrt(x * x + y * y), infinite = __builtin_inf();
+        static_cast<P*>(s.dst)[i] = static_cast<P>(__builtin_fabs(x) == infinite || __builtin_fabs(y) == infinite ? infinite : size);
+      }
+    }
   }
   static void real(const StepArguments& s) {
     for (size_t i = 0; i < s.n; ++i) static_cast<P*>(s.dst)[i] = static_cast<const P*>(s.a)[2 * i];

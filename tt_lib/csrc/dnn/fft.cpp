@@ -10,7 +10,6 @@
 namespace tt::dnn {
 namespace {
 
-constexpr int64_t kMaxLines = 8;               // transformed together
 constexpr int64_t kMaxGroupElements = 131072;  // of all of them: they should stay in the host's cache
 
 // What a stage does with the lines along one dimension.
@@ -144,7 +143,7 @@ Program line_program(const std::string& name, const Line& line, int64_t lines, c
   Program program(name);
   program.add_input("from", bytes(line.from_size, line.kind == LineKind::kRealForward));
   program.add_output("to", bytes(line.to_size, line.kind == LineKind::kRealInverse));
-  const int64_t group = line.n * kMaxLines <= kMaxGroupElements ? std::clamp<int64_t>(lines, 1, kMaxLines) : 1;
+  const int64_t group = line.n * kMostLines <= kMaxGroupElements ? std::clamp<int64_t>(lines, 1, kMostLines) : 1;
   const Plan<T>* kept = program.keep(Plan<T>{line, lines, group, FftLength<T>(line.n)});
   program.flops = kept->length.operations() * static_cast<double>(lines);
   program.add_note(cat(lines, " lines of ", line.n, " elements, ", line.inner, " apart"));

@@ -6,7 +6,7 @@
 #include <numbers>
 #include <utility>
 
-#include "emulator/tile_program.hpp"
+#include "dnn/instruction_sets.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -26,47 +26,91 @@ struct Pass {
   int64_t run;
 };
 
+// One complex number of each line, or of as many as a register holds.
 template <class T>
-[[gnu::always_inline]] inline void radix2(const Pass<T>& s) {
-  for (int64_t p = 0; p < s.m; ++p) {
-    const T c = s.cosines[p * s.step], d = s.sines[p * s.step];
-    const T *a_re = s.x_re + p * s.run, *a_im = s.x_im + p * s.run, *b_re = a_re + s.m * s.run, *b_im = a_im + s.m * s.run;
-    T *y0_re = s.y_re + 2 * p * s.run, *y0_im = s.y_im + 2 * p * s.run, *y1_re = y0_re + s.run, *y1_im = y0_im + s.run;
-#pragma GCC ivdep
-    for (int64_t i = 0; i < s.run; ++i) {
-      const T re = a_re[i] - b_re[i], im = a_im[i] - b_im[i];
-      y0_re[i] = a_re[i] + b_re[i];
-      y0_im[i] = a_im[i] + b_im[i];
-      y1_re[i] = re * c - im * d;
-      y1_im[i] = re * d + im * c;
+struct Point {
+  T re, im;
+  friend Point operator+(Point a, Point b) { return {a.re + b.re, a.im + b.im}; }
+  friend Point operator-(Point a, Point b) { return {a.re - b.re, a.im - b.im}; }
+  friend Point operator*(Point a, Point b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+  friend Point operator*(T a, Point b) { return {a * b.re, a * b.im}; }
+};
+
+template <class T>
+[[gnu::always_inline]] inline Point<T> quarter_turn(Point<T> x) {  // times -i
+  return {x.im, -x.re};
+}
+
+// The transform of x, in place. Of an odd radix, `table` has cos and sin of 2 pi q / radix for each q.
+template <int kRadix, class T>
+[[gnu::always_inline]] inline void butterfly(Point<T> (&x)[kRadix], const Point<T> (&table)[kRadix]) {
+  if constexpr (kRadix == 2) {
+    const Point<T> first = x[0];
+    x[0] = first + x[1];
+    x[1] = first - x[1];
+  } else if constexpr (kRadix == 4) {
+    const Point<T> a = x[0] + x[2], b = x[0] - x[2], c = x[1] + x[3], d = quarter_turn(x[1] - x[3]);
+    x[0] = a + c;
+    x[1] = b + d;
+    x[2] = a - c;
+    x[3] = b - d;
+  } else if constexpr (kRadix == 8) {
+    constexpr T kHalfRoot = static_cast<T>(std::numbers::sqrt2 / 2);
+    const Point<T> none[4] = {};
+    Point<T> even[4] = {x[0] + x[4], x[1] + x[5], x[2] + x[6], x[3] + x[7]};
+    Point<T> odd[4] = {x[0] - x[4], x[1] - x[5], x[2] - x[6], x[3] - x[7]};
+    odd[1] = kHalfRoot * (odd[1] + quarter_turn(odd[1]));
+    odd[2] = quarter_turn(odd[2]);
+    odd[3] = kHalfRoot * (quarter_turn(odd[3]) - odd[3]);
+    butterfly<4>(even, none);
+    butterfly<4>(odd, none);
+    for (int k = 0; k < 4; ++k) {
+      x[2 * k] = even[k];
+      x[2 * k + 1] = odd[k];
+    }
+  } else {  // elements from both ends have the same cosines, and sines of opposite signs
+    constexpr int kHalf = kRadix / 2;
+    Point<T> sum[kHalf + 1], difference[kHalf + 1];
+    for (int j = 1; j <= kHalf; ++j) {
+      sum[j] = x[j] + x[kRadix - j];
+      difference[j] = quarter_turn(x[j] - x[kRadix - j]);
+    }
+    const Point<T> first = x[0];
+    for (int j = 1; j <= kHalf; ++j) x[0] = x[0] + sum[j];
+    for (int k = 1; k <= kHalf; ++k) {
+      Point<T> along = first, across = table[k].im * difference[1];
+      for (int j = 1; j <= kHalf; ++j) along = along + table[j * k % kRadix].re * sum[j];
+      for (int j = 2; j <= kHalf; ++j) across = across + table[j * k % kRadix].im * difference[j];
+      x[k] = along + across;
+      x[kRadix - k] = along - across;
     }
   }
 }
 
-template <class T>
-[[gnu::always_inline]] inline void radix4(const Pass<T>& s) {
+// `kRun`: the run where that is known. The last pass turns nothing.
+template <int kRadix, int64_t kRun, bool kTurns, class T>
+[[gnu::always_inline]] inline void pass_of(const Pass<T>& s) {
+  Point<T> table[kRadix];
+  for (int q = 0; q < kRadix; ++q) {
+    const int64_t at = q * (s.n / kRadix);
+    table[q] = {s.cosines[at], -s.sines[at]};
+  }
+  const int64_t run = kRun > 0 ? kRun : s.run, stride = s.m * run;
   for (int64_t p = 0; p < s.m; ++p) {
-    const int64_t at = p * s.step, stride = s.m * s.run;
-    const T c1 = s.cosines[at], d1 = s.sines[at], c2 = s.cosines[2 * at], d2 = s.sines[2 * at], c3 = s.cosines[3 * at],
-            d3 = s.sines[3 * at];
-    const T *x_re = s.x_re + p * s.run, *x_im = s.x_im + p * s.run;
-    T *y_re = s.y_re + 4 * p * s.run, *y_im = s.y_im + 4 * p * s.run;
+    Point<T> turn[kRadix];
+    for (int k = 1; k < kRadix && kTurns; ++k) turn[k] = {s.cosines[p * k * s.step], s.sines[p * k * s.step]};
+    const T *x_re = s.x_re + p * run, *x_im = s.x_im + p * run;
+    T *y_re = s.y_re + kRadix * p * run, *y_im = s.y_im + kRadix * p * run;
 #pragma GCC ivdep
-    for (int64_t i = 0; i < s.run; ++i) {
-      const T a_re = x_re[i] + x_re[i + 2 * stride], a_im = x_im[i] + x_im[i + 2 * stride];
-      const T b_re = x_re[i] - x_re[i + 2 * stride], b_im = x_im[i] - x_im[i + 2 * stride];
-      const T c_re = x_re[i + stride] + x_re[i + 3 * stride], c_im = x_im[i + stride] + x_im[i + 3 * stride];
-      // -i times the difference
-      const T e_re = x_im[i + stride] - x_im[i + 3 * stride], e_im = x_re[i + 3 * stride] - x_re[i + stride];
-      const T u1_re = b_re + e_re, u1_im = b_im + e_im, u2_re = a_re - c_re, u2_im = a_im - c_im, u3_re = b_re - e_re, u3_im = b_im - e_im;
-      y_re[i] = a_re + c_re;
-      y_im[i] = a_im + c_im;
-      y_re[i + s.run] = u1_re * c1 - u1_im * d1;
-      y_im[i + s.run] = u1_re * d1 + u1_im * c1;
-      y_re[i + 2 * s.run] = u2_re * c2 - u2_im * d2;
-      y_im[i + 2 * s.run] = u2_re * d2 + u2_im * c2;
-      y_re[i + 3 * s.run] = u3_re * c3 - u3_im * d3;
-      y_im[i + 3 * s.run] = u3_re * d3 + u3_im * c3;
+    for (int64_t i = 0; i < run; ++i) {
+      Point<T> x[kRadix];
+      for (int k = 0; k < kRadix; ++k) x[k] = {x_re[i + k * stride], x_im[i + k * stride]};
+      butterfly<kRadix>(x, table);
+      for (int k = 1; k < kRadix && kTurns; ++k) x[k] = x[k] * turn[k];
+      for (int k = 0; k < kRadix; ++k) {
+        y_re[i + k * run] = x[k].re;
+        y_im[i + k * run] = x[k].im;
+      }
     }
   }
 }
@@ -99,25 +143,44 @@ template <class T>
   }
 }
 
-template <class T>
-[[gnu::always_inline]] inline void any_pass(const Pass<T>& pass) {
-  if (pass.radix == 4) return radix4(pass);
-  if (pass.radix == 2) return radix2(pass);
-  radix_any(pass);
+template <int kRadix, class T>
+void run_radix(const Pass<T>& s) {
+  run_on_host([&]() TT_LOOP {
+    if (s.m == 1) {
+      pass_of<kRadix, 0, false>(s);
+    } else if (s.run == kMostLines) {
+      pass_of<kRadix, kMostLines, true>(s);
+    } else {
+      pass_of<kRadix, 0, true>(s);
+    }
+  });
 }
 
 template <class T>
-[[gnu::optimize("O3")]] void pass_portable(const Pass<T>& pass) {
-  any_pass(pass);
-}
-template <class T>
-[[gnu::target("avx2"), gnu::optimize("O3")]] void pass_avx2(const Pass<T>& pass) {
-  any_pass(pass);
+void run_pass(const Pass<T>& s) {
+  switch (s.radix) {
+    case 2: return run_radix<2>(s);
+    case 3: return run_radix<3>(s);
+    case 4: return run_radix<4>(s);
+    case 5: return run_radix<5>(s);
+    case 7: return run_radix<7>(s);
+    case 8: return run_radix<8>(s);
+    default: run_on_host([&]() TT_LOOP { radix_any(s); });
+  }
 }
 
-template <class T>
-void run_pass(const Pass<T>& pass) {
-  return emulator::simd() == emulator::Simd::kPortable ? pass_portable(pass) : pass_avx2(pass);
+// For one point of a pass, which turns all but the first output of each butterfly unless it is the last pass.
+double pass_operations(int64_t radix, bool last) {
+  const auto size = static_cast<double>(radix), half = static_cast<double>(radix / 2), turns = last ? 0 : 6 * (size - 1) / size;
+  switch (radix) {
+    case 2: return turns + 2;
+    case 4: return turns + 4;
+    case 8: return turns + 7;
+    case 3:
+    case 5:
+    case 7: return turns + 8 * half * (half + 1) / size;
+    default: return 8 * size;  // which turns what it sums
+  }
 }
 
 }  // namespace
@@ -125,9 +188,12 @@ void run_pass(const Pass<T>& pass) {
 template <class T>
 FftLength<T>::FftLength(int64_t n) : n_(n) {
   int64_t rest = n;
-  for (int64_t factor : {4, 2, 3, 5}) {
+  for (int64_t factor : {8, 4, 2, 3, 5}) {
     for (; rest > 1 && rest % factor == 0; rest /= factor) factors_.push_back(factor);
   }
+  // 8 * 2 costs more than 4 * 4
+  const auto two = std::find(factors_.begin(), factors_.end(), 2);
+  if (two != factors_.end() && factors_.front() == 8) *two = *std::find(factors_.rbegin(), factors_.rend(), 8) = 4;
   for (int64_t factor = 7; factor * factor <= rest; factor += 2) {
     for (; rest % factor == 0; rest /= factor) factors_.push_back(factor);
   }
@@ -174,8 +240,8 @@ template <class T>
 double FftLength<T>::operations() const {
   if (convolution_) return 2 * convolution_->operations() + 18 * static_cast<double>(convolution_->n());
   double total = 0;
-  for (int64_t factor : factors_) {
-    total += static_cast<double>(n_) * (factor == 4 ? 8.5 : factor == 2 ? 5 : 8.0 * static_cast<double>(factor));
+  for (size_t i = 0; i < factors_.size(); ++i) {
+    total += static_cast<double>(n_) * pass_operations(factors_[i], i + 1 == factors_.size());
   }
   return total;
 }

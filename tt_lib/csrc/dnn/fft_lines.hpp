@@ -8,6 +8,8 @@
 
 namespace tt::dnn {
 
+constexpr int64_t kMostLines = 8;  // that are transformed together
+
 // Real and imaginary parts apart; element t of line v at t * lines + v.
 template <class T>
 struct SplitComplex {

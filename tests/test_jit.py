@@ -204,3 +204,9 @@ def test_part_of_a_decomposition_is_a_slice_of_the_whole():
 def test_svd_by_jacobi_rotations_is_refused():
     with pytest.raises(NotImplementedError, match="svd on tt has no Jacobi algorithm"):
         jax.jit(lambda x: lax.linalg.svd(x, algorithm=lax.linalg.SvdAlgorithm.JACOBI))(jax.device_put(f32(3, 3), jax.devices("tt")[0]))
+
+
+def test_magnitudes_neither_overflow_nor_lose_an_infinity_beside_a_nan():
+    axis = np.array([0, -0.0, 3, -4e30, 1e-44, 1e38, -np.inf, np.nan], np.float32)
+    z = np.stack(np.broadcast_arrays(axis[:, None], axis), -1).view(np.complex64)[..., 0]
+    np.testing.assert_allclose(jnp.abs(jax.device_put(z, jax.devices("tt")[0])), np.abs(z), rtol=1e-6)

@@ -113,12 +113,37 @@ TEST(fft_of_any_length) {
   expect_complex<float>({1, 1024}, {1024});
 }
 
+// Groups of eight lines, whose elements are brought in blocks, and the rest of both.
+TEST(fft_of_many_lines) {
+  for (int64_t n : {64, 70, 128, 135, 147, 320}) {
+    expect_complex<float>({19, n}, {n});
+    expect_complex<double>({11, n}, {n});
+    expect_real<float>({19, n}, {n});
+  }
+}
+
+// The elements that are real in the spectrum of real lines may say otherwise.
+TEST(inverse_of_a_half_spectrum_takes_its_ends_as_real) {
+  for (int64_t n : {1, 2, 6, 9, 64}) {
+    std::vector<double> spectrum = random_reals<double>(2 * 9 * (n / 2 + 1));
+    const dnn::FftSpec spec{.kind = dnn::FftKind::kIrfft, .type = DataType::kC128, .dims = {9, n / 2 + 1}, .fft_length = {n}};
+    const Bytes out = run_stages(spec, bytes_of(spectrum), 1);
+    for (int64_t line = 0; line < 9; ++line) {
+      double* at = spectrum.data() + 2 * line * (n / 2 + 1);
+      at[1] = 0;
+      if (n % 2 == 0) at[n + 1] = 0;
+    }
+    EXPECT(run_stages(spec, bytes_of(spectrum), 1) == out);
+  }
+}
+
 TEST(fft_of_two_and_three_dimensions) {
   expect_complex<float>({2, 12, 10}, {12, 10});
   expect_complex<double>({5, 6, 7}, {5, 6, 7});
   expect_real<float>({2, 6, 9}, {6, 9});
   expect_real<double>({4, 3, 8}, {4, 3, 8});
   expect_real<float>({30, 16}, {30, 16});
+  expect_real<float>({2, 40, 66}, {40, 66});
 }
 
 TEST(fft_of_nothing_is_nothing) {

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/error.hpp"
 #include "dnn/fft_lines.hpp"
+#include "dnn/fft_staging.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -29,6 +31,10 @@ struct Plan {
   int64_t lines;
   int64_t group;  // lines per group
   FftLength<T> length;
+  std::optional<RealLength<T>> halves;  // of a real line that is transformed as half as many complex numbers
+
+  int64_t room() const { return std::max({line.n, line.from_size, line.to_size}); }  // elements of a line, in either order
+  double operations() const { return length.operations() + (halves ? halves->operations() : 0); }
 };
 
 template <class T>
@@ -42,73 +48,73 @@ class LineGroups {
  public:
   LineGroups(const Plan<T>& plan, const std::byte* from, std::byte* to, std::vector<std::byte>& staging)
       : plan_(plan), from_(reinterpret_cast<const T*>(from)), to_(reinterpret_cast<T*>(to)) {
-    const auto room = static_cast<size_t>((2 * plan.line.n + plan.length.work_elements()) * plan.group) * sizeof(T);
+    const int64_t elements = plan.room() * plan.group;
+    const auto room = static_cast<size_t>(2 * elements + plan.length.work_elements() * plan.group) * sizeof(T);
     if (staging.size() < room) staging.resize(room);
-    data_ = {reinterpret_cast<T*>(staging.data()), reinterpret_cast<T*>(staging.data()) + plan.line.n * plan.group};
-    work_ = data_.im + plan.line.n * plan.group;
+    data_ = {reinterpret_cast<T*>(staging.data()), reinterpret_cast<T*>(staging.data()) + elements};
+    work_ = data_.im + elements;
   }
 
   void run(WorkRange groups) {
-    const Line& line = plan_.line;
-    const bool inverse = line.kind == LineKind::kInverse || line.kind == LineKind::kRealInverse;
+    const LineKind kind = plan_.line.kind;
+    const bool inverse = kind == LineKind::kInverse || kind == LineKind::kRealInverse;
     for (int64_t group = groups.first; group < groups.first + groups.count; ++group) {
       first_ = group * plan_.group;
       count_ = std::min(plan_.group, plan_.lines - first_);
       load();
+      if (plan_.halves && inverse) plan_.halves->join(data_, count_);
       plan_.length.transform(inverse ? SplitComplex<T>{data_.im, data_.re} : data_, count_, work_);
-      store(inverse ? T{1} / static_cast<T>(line.n) : T{1});
+      if (plan_.halves && !inverse) plan_.halves->split(data_, count_);
+      store(inverse ? T{1} / static_cast<T>(plan_.line.n) : T{1});
     }
   }
 
  private:
-  // Where a line begins in an array that has `size` elements along the dimension.
-  int64_t start(int64_t line, int64_t size) const { return line / plan_.line.inner * plan_.line.inner * size + line % plan_.line.inner; }
+  // Where the lines of the group are in an array that has `size` elements of `parts` along the dimension.
+  LinePlaces places(int64_t size, int64_t parts) const {
+    const int64_t inner = plan_.line.inner;
+    LinePlaces out{.starts = {}, .count = count_, .step = inner * parts, .parts = parts};
+    for (int64_t v = 0; v < count_; ++v) {
+      const int64_t line = first_ + v;
+      out.starts[static_cast<size_t>(v)] = (line / inner * inner * size + line % inner) * parts;
+    }
+    return out;
+  }
+
+  // Pairs of neighbours of real lines, as complex numbers.
+  LinePlaces pairs(LinePlaces places) const {
+    places.parts = 2;
+    places.step = 2;
+    return places;
+  }
 
   void load() {
     const Line& line = plan_.line;
-    for (int64_t v = 0; v < count_; ++v) {
-      const int64_t base = start(first_ + v, line.from_size);
-      T *re = data_.re + v, *im = data_.im + v;
-      if (line.kind == LineKind::kRealForward) {
-        for (int64_t t = 0; t < line.n; ++t) {
-          re[t * count_] = from_[base + t * line.inner];
-          im[t * count_] = 0;
-        }
-        continue;
-      }
-      for (int64_t t = 0; t < line.from_size; ++t) {
-        re[t * count_] = from_[2 * (base + t * line.inner)];
-        im[t * count_] = from_[2 * (base + t * line.inner) + 1];
-      }
-      if (line.kind == LineKind::kRealInverse) mirror(re, im);
-    }
+    const bool real = line.kind == LineKind::kRealForward;
+    const LinePlaces from = places(line.from_size, real ? 1 : 2);
+    if (real && plan_.halves) return gather_lines(from_, pairs(from), line.n / 2, data_);
+    gather_lines(from_, from, line.from_size, data_);
+    if (line.kind == LineKind::kRealInverse && !plan_.halves) mirror();
   }
 
-  // The spectrum of a real line is conjugate symmetric.
-  void mirror(T* re, T* im) {
+  // The spectrum of a real line, here of odd length, is conjugate symmetric.
+  void mirror() {
     const int64_t n = plan_.line.n;
-    im[0] = 0;
-    if (n % 2 == 0) im[n / 2 * count_] = 0;
+    std::fill_n(data_.im, count_, T{0});
     for (int64_t t = n / 2 + 1; t < n; ++t) {
-      re[t * count_] = re[(n - t) * count_];
-      im[t * count_] = -im[(n - t) * count_];
+      for (int64_t v = 0; v < count_; ++v) {
+        data_.re[t * count_ + v] = data_.re[(n - t) * count_ + v];
+        data_.im[t * count_ + v] = -data_.im[(n - t) * count_ + v];
+      }
     }
   }
 
   void store(T scale) {
     const Line& line = plan_.line;
-    for (int64_t v = 0; v < count_; ++v) {
-      const int64_t base = start(first_ + v, line.to_size);
-      const T *re = data_.re + v, *im = data_.im + v;
-      if (line.kind == LineKind::kRealInverse) {
-        for (int64_t t = 0; t < line.n; ++t) to_[base + t * line.inner] = re[t * count_] * scale;
-        continue;
-      }
-      for (int64_t t = 0; t < line.to_size; ++t) {
-        to_[2 * (base + t * line.inner)] = re[t * count_] * scale;
-        to_[2 * (base + t * line.inner) + 1] = im[t * count_] * scale;
-      }
-    }
+    const bool real = line.kind == LineKind::kRealInverse;
+    const LinePlaces to = places(line.to_size, real ? 1 : 2);
+    if (real && plan_.halves) return scatter_lines(data_, scale, pairs(to), line.n / 2, to_);
+    scatter_lines(data_, scale, to, line.to_size, to_);
   }
 
   const Plan<T>& plan_;
@@ -132,7 +138,7 @@ Kernel fft_kernel(Dataflow k, Args<T> a) {
   k.charge({.to = 1,
             .write_bytes = bytes(plan.line.to_size, plan.line.kind == LineKind::kRealInverse),
             .transactions = plan.line.inner == 1 ? runs : runs * plan.line.to_size,
-            .riscv_cycles = static_cast<uint64_t>(static_cast<double>(lines) * plan.length.operations() * kCyclesPerOperation)});
+            .riscv_cycles = static_cast<uint64_t>(static_cast<double>(lines) * plan.operations() * kCyclesPerOperation)});
   if (k.values() && a.groups.count > 0) LineGroups<T>(plan, k.dram(0), k.dram(1), k.host().staging).run(a.groups);
   co_await k.noc_async_write_barrier();
 }
@@ -144,8 +150,12 @@ Program line_program(const std::string& name, const Line& line, int64_t lines, c
   program.add_input("from", bytes(line.from_size, line.kind == LineKind::kRealForward));
   program.add_output("to", bytes(line.to_size, line.kind == LineKind::kRealInverse));
   const int64_t group = line.n * kMostLines <= kMaxGroupElements ? std::clamp<int64_t>(lines, 1, kMostLines) : 1;
-  const Plan<T>* kept = program.keep(Plan<T>{line, lines, group, FftLength<T>(line.n)});
-  program.flops = kept->length.operations() * static_cast<double>(lines);
+  // Lines of the real kinds are those of the last dimension, whose neighbours lie side by side.
+  const bool real = line.kind == LineKind::kRealForward || line.kind == LineKind::kRealInverse, in_halves = real && line.n % 2 == 0;
+  Plan<T> plan{line, lines, group, FftLength<T>(in_halves ? line.n / 2 : line.n), {}};
+  if (in_halves && line.n > 0) plan.halves.emplace(line.n);
+  const Plan<T>* kept = program.keep(std::move(plan));
+  program.flops = kept->operations() * static_cast<double>(lines);
   program.add_note(cat(lines, " lines of ", line.n, " elements, ", line.inner, " apart"));
   std::vector<Args<T>> args;
   for (const WorkRange& range :

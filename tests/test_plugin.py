@@ -164,6 +164,19 @@ def test_same_bits_on_any_number_of_threads():
     assert one == two and len(one) > 1000
 
 
+def test_same_decompositions_and_transforms_on_any_instruction_set():
+    code = (
+        "import hashlib, jax, numpy as np; from jax import numpy as jnp;"
+        "x = np.random.default_rng(0).standard_normal((2, 9, 75, 75)).astype(np.float32); d = jax.devices('tt')[0];"
+        "functions = [jnp.linalg.eigh, jnp.linalg.svd, jnp.linalg.inv, jnp.fft.fft, lambda x: jnp.linalg.cholesky(x @ x.mT.conj() + 9 * jnp.eye(75))];"
+        "results = [f(jax.device_put(z, d)) for f in functions for z in (x[0], x[0] + 1j * x[1])];"
+        "results += [jnp.fft.rfft(jax.device_put(x[..., :70], d)), jnp.fft.irfft(results[6])];"
+        "print(*[hashlib.sha256(np.asarray(r).tobytes()).hexdigest() for r in jax.tree.leaves(results)])"
+    )
+    portable, best = run_python(code, JAX_TT_SIMD="portable").stdout, run_python(code).stdout
+    assert portable == best and len(portable) > 1000
+
+
 def test_report_counts_programs(card):
     before = jax_tt.report()
     jax.jit(lambda x: jnp.sin(x) * 3)(jax.device_put(np.ones(77, np.float32), card)).block_until_ready()

@@ -145,7 +145,7 @@ template <class T>
 
 template <int kRadix, class T>
 void run_radix(const Pass<T>& s) {
-  run_on_host([&]() TT_LOOP {
+  run_on_host<T>([&]() TT_LOOP {
     if (s.m == 1) {
       pass_of<kRadix, 0, false>(s);
     } else if (s.run == kMostLines) {
@@ -165,7 +165,7 @@ void run_pass(const Pass<T>& s) {
     case 5: return run_radix<5>(s);
     case 7: return run_radix<7>(s);
     case 8: return run_radix<8>(s);
-    default: run_on_host([&]() TT_LOOP { radix_any(s); });
+    default: run_on_host<T>([&]() TT_LOOP { radix_any(s); });
   }
 }
 

@@ -71,7 +71,7 @@ template <class T>
 void gather_lines(const T* from, const LinePlaces& places, int64_t n, SplitComplex<T> to) {
   const int64_t count = places.count, step = places.step;
   const bool real = places.parts == 1;
-  run_on_host([&]() TT_LOOP {
+  run_on_host<T>([&]() TT_LOOP {
     int64_t t = 0;
     if (are_neighbours(places)) {
       for (; t < n; ++t) {
@@ -106,7 +106,7 @@ template <class T>
 void scatter_lines(SplitComplex<T> from, T scale, const LinePlaces& places, int64_t n, T* to) {
   const int64_t count = places.count, step = places.step;
   const bool real = places.parts == 1;
-  run_on_host([&]() TT_LOOP {
+  run_on_host<T>([&]() TT_LOOP {
     int64_t t = 0;
     if (are_neighbours(places) && !real) {
       for (; t < n; ++t) {
@@ -154,7 +154,7 @@ RealLength<T>::RealLength(int64_t n) : half_(n / 2) {
 // a real line's, and X[k] = E[k] + w^k O[k].
 template <class T>
 void RealLength<T>::split(SplitComplex<T> data, int64_t lines) const {
-  run_on_host([&]() TT_LOOP {
+  run_on_host<T>([&]() TT_LOOP {
     for (int64_t v = 0; v < lines; ++v) {
       const T re = data.re[v], im = data.im[v];
       data.re[v] = re + im;
@@ -181,7 +181,7 @@ void RealLength<T>::split(SplitComplex<T> data, int64_t lines) const {
 
 template <class T>
 void RealLength<T>::join(SplitComplex<T> data, int64_t lines) const {
-  run_on_host([&]() TT_LOOP {
+  run_on_host<T>([&]() TT_LOOP {
     for (int64_t v = 0; v < lines; ++v) {  // the first and the last element are real
       const T first = data.re[v], last = data.re[half_ * lines + v];
       data.re[v] = first + last;

@@ -2,6 +2,8 @@
 // fused operations, and sums in the order that the source says.
 #pragma once
 
+#include <type_traits>
+
 #include "emulator/tile_program.hpp"
 
 namespace tt::dnn {
@@ -22,12 +24,14 @@ template <class Loop>
 // `loop` is a lambda with the attribute TT_LOOP, which lets it take over the instruction set it is called from.
 #define TT_LOOP __attribute__((always_inline))
 
-template <class Loop>
+// T: what the loop computes with. Where there are fused operations, as in AVX-512, GCC 12 makes them of products of complex numbers
+// whatever it is told.
+template <class T, class Loop>
 void run_on_host(const Loop& loop) {
   switch (emulator::simd()) {
     case emulator::Simd::kPortable: return run_portable(loop);
     case emulator::Simd::kAvx2: return run_avx2(loop);
-    default: return run_avx512(loop);
+    default: return std::is_floating_point_v<T> ? run_avx512(loop) : run_avx2(loop);
   }
 }
 

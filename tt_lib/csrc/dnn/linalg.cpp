@@ -1,4 +1,4 @@
-// Cholesky factorisation and triangular solves, right-looking: the inner loops subtract multiples of rows.
+// Cholesky factorisation and triangular solves, right-looking: the inner loops subtract multiples of several rows.
 #include "dnn/linalg.hpp"
 
 #include <algorithm>
@@ -10,20 +10,31 @@
 namespace tt::dnn {
 namespace {
 
-// Factors the lower triangle of t (n x n) in place; false when it is not positive definite.
+// Factors the lower triangle of t (n x n) in place, by panels of columns; false when it is not positive definite.
 template <class T>
 bool factor_lower(T* t, int64_t n) {
-  std::vector<T> column(static_cast<size_t>(n));  // of L, conjugated
-  for (int64_t j = 0; j < n; ++j) {
-    const Real<T> pivot = real(t[j * n + j]);
-    if (!(pivot > 0)) return false;
-    const Real<T> root = std::sqrt(pivot);
-    t[j * n + j] = root;
-    for (int64_t i = j + 1; i < n; ++i) {
-      t[i * n + j] = t[i * n + j] / root;
-      column[static_cast<size_t>(i)] = conjugate(t[i * n + j]);
+  std::vector<T> columns(static_cast<size_t>(kPanel * n));  // of L, conjugated
+  for (int64_t first = 0; first < n; first += kPanel) {
+    const int64_t end = std::min(first + kPanel, n);
+    for (int64_t j = first; j < end; ++j) {
+      const Real<T> pivot = real(t[j * n + j]);
+      if (!(pivot > 0)) return false;
+      const Real<T> root = std::sqrt(pivot);
+      t[j * n + j] = root;
+      T* column = columns.data() + (j - first) * n;
+      for (int64_t i = j + 1; i < n; ++i) {
+        t[i * n + j] = t[i * n + j] / root;
+        column[i] = conjugate(t[i * n + j]);
+      }
+      for (int64_t i = j + 1; i < n; ++i) {
+        for (int64_t c = j + 1; c < std::min(end, i + 1); ++c) t[i * n + c] -= product(t[i * n + j], column[c]);
+      }
     }
-    for (int64_t i = j + 1; i < n; ++i) subtract_multiple(t + i * n + j + 1, t[i * n + j], column.data() + j + 1, i - j);
+    // Two rows at a time, the first of them with an element that nobody reads.
+    for (int64_t i = end; i < n; i += 2) {
+      const int64_t rows = std::min<int64_t>(2, n - i);
+      subtract_products<T>(t + i * n + end, n, rows, i + rows - end, {t + i * n + first, n, 1, columns.data() + end, n, end - first});
+    }
   }
   return true;
 }
@@ -81,15 +92,20 @@ void solve_block(const SolvePlan& plan, const T* a, const T* b, T* x, int64_t fi
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t c = 0; c < count; ++c) rows[static_cast<size_t>(i * count + c)] = b[i * row_stride + (first + c) * column_stride];
   }
-  for (int64_t step = 0; step < n; ++step) {
-    const int64_t i = forward ? step : n - 1 - step;
-    T* row = rows.data() + i * count;
-    for (int64_t done = 0; done < step; ++done) {
-      const int64_t j = forward ? done : n - 1 - done;
-      subtract_multiple(row, t[static_cast<size_t>(i * n + j)], rows.data() + j * count, count);
+  // Unknown number `step`, counted from the end that is known first.
+  const int64_t sign = forward ? 1 : -1, head = forward ? 0 : n - 1;
+  const auto row = [&](int64_t step) { return rows.data() + (head + sign * step) * count; };
+  const auto factor = [&](int64_t step, int64_t known) { return t.data() + (head + sign * step) * n + head + sign * known; };
+  for (int64_t first = 0; first < n; first += kPanel) {
+    const int64_t end = std::min(first + kPanel, n);
+    for (int64_t step = first; step < end; ++step) {
+      subtract_products<T>(row(step), 0, 1, count, {factor(step, first), 0, sign, row(first), sign * count, step - first});
+      if (plan.unit_diagonal) continue;
+      for (int64_t c = 0; c < count; ++c) row(step)[c] /= *factor(step, step);
     }
-    if (plan.unit_diagonal) continue;
-    for (int64_t c = 0; c < count; ++c) row[c] /= t[static_cast<size_t>(i * n + i)];
+    if (end == n) break;
+    subtract_products<T>(row(end), sign * count, n - end, count,
+                         {factor(end, first), sign * n, sign, row(first), sign * count, end - first});
   }
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t c = 0; c < count; ++c) x[i * row_stride + (first + c) * column_stride] = rows[static_cast<size_t>(i * count + c)];

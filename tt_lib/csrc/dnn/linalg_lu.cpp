@@ -1,4 +1,4 @@
-// LU decomposition with partial pivoting, right-looking.
+// LU decomposition with partial pivoting, right-looking, by panels of columns.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -31,11 +31,10 @@ int64_t find_pivot(const T* lu, int64_t m, int64_t n, int64_t j) {
   return best;
 }
 
+// Columns [first, end) of the rows from `first` on become those of L and U; rows are exchanged as wholes.
 template <class T>
-void lu_one(const T* a, T* lu, int32_t* pivots, int32_t* permutation, int64_t m, int64_t n) {
-  std::copy_n(a, m * n, lu);
-  std::iota(permutation, permutation + m, 0);
-  for (int64_t j = 0; j < std::min(m, n); ++j) {
+void factor_panel(T* lu, int32_t* pivots, int32_t* permutation, int64_t m, int64_t n, int64_t first, int64_t end) {
+  for (int64_t j = first; j < end; ++j) {
     const int64_t best = find_pivot(lu, m, n, j);
     pivots[j] = static_cast<int32_t>(best);
     if (best != j) {
@@ -46,8 +45,25 @@ void lu_one(const T* a, T* lu, int32_t* pivots, int32_t* permutation, int64_t m,
     for (int64_t i = j + 1; i < m; ++i) {
       T* row = lu + i * n;
       if (pivot != T{0}) row[j] /= pivot;
-      subtract_multiple(row + j + 1, row[j], lu + j * n + j + 1, n - j - 1);
+      for (int64_t c = j + 1; c < end; ++c) row[c] -= product(row[j], lu[j * n + c]);
     }
+  }
+}
+
+// What a panel leaves to do on its right: each element below its first row loses the same products in the same order as by single columns.
+template <class T>
+void lu_one(const T* a, T* lu, int32_t* pivots, int32_t* permutation, int64_t m, int64_t n) {
+  std::copy_n(a, m * n, lu);
+  std::iota(permutation, permutation + m, 0);
+  const int64_t steps = std::min(m, n);
+  for (int64_t first = 0; first < steps; first += kPanel) {
+    const int64_t end = std::min(first + kPanel, steps);
+    factor_panel(lu, pivots, permutation, m, n, first, end);
+    const auto subtract = [&](int64_t row, int64_t rows, int64_t count) {
+      subtract_products<T>(lu + row * n + end, n, rows, n - end, {lu + row * n + first, n, 1, lu + first * n + end, n, count});
+    };
+    for (int64_t j = first + 1; j < end; ++j) subtract(j, 1, j - first);
+    subtract(end, m - end, end - first);
   }
 }
 

@@ -1,26 +1,49 @@
 // Row operations per instruction set, and the kernel that works through matrices.
 #include "dnn/linalg_matrix.hpp"
 
+#include "dnn/instruction_sets.hpp"
+
 namespace tt::dnn {
 namespace {
 
 template <class T>
-[[gnu::always_inline]] inline void subtract(T* __restrict y, T factor, const T* __restrict x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] -= product(factor, x[i]);
-}
-
-template <class T>
-[[gnu::optimize("O3")]] void subtract_portable(T* y, T factor, const T* x, int64_t n) {
-  subtract(y, factor, x, n);
-}
-template <class T>
-[[gnu::target("avx2"), gnu::optimize("O3")]] void subtract_avx2(T* y, T factor, const T* x, int64_t n) {
-  subtract(y, factor, x, n);
-}
-
-template <class T>
 void subtract_on_host(T* y, T factor, const T* x, int64_t n) {
-  return emulator::simd() == emulator::Simd::kPortable ? subtract_portable(y, factor, x, n) : subtract_avx2(y, factor, x, n);
+  run_on_host<T>([&]() TT_LOOP {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) y[i] -= product(factor, x[i]);
+  });
+}
+
+template <int kRows, int kCount, class T>
+[[gnu::always_inline]] inline void subtract_block(T* y, int64_t stride, int64_t columns, const RowProducts<T>& p) {
+  T factors[kRows][kCount];
+  for (int r = 0; r < kRows; ++r) {
+    for (int k = 0; k < kCount; ++k) factors[r][k] = p.factors[r * p.factor_row + k * p.factor_step];
+  }
+#pragma GCC ivdep
+  for (int64_t i = 0; i < columns; ++i) {
+    T sums[kRows];
+    for (int r = 0; r < kRows; ++r) sums[r] = y[r * stride + i];
+    for (int k = 0; k < kCount; ++k) {
+      const T x = p.x[k * p.x_step + i];
+      for (int r = 0; r < kRows; ++r) sums[r] -= product(factors[r][k], x);
+    }
+    for (int r = 0; r < kRows; ++r) y[r * stride + i] = sums[r];
+  }
+}
+
+template <int kRows, class T>
+[[gnu::always_inline]] inline void subtract_rows(T* y, int64_t stride, int64_t columns, RowProducts<T> p) {
+  for (; p.count >= kPanel; p.count -= kPanel) {
+    subtract_block<kRows, kPanel>(y, stride, columns, p);
+    p.factors += kPanel * p.factor_step;
+    p.x += kPanel * p.x_step;
+  }
+  for (; p.count > 0; --p.count) {
+    subtract_block<kRows, 1>(y, stride, columns, p);
+    p.factors += p.factor_step;
+    p.x += p.x_step;
+  }
 }
 
 struct Args {
@@ -50,6 +73,22 @@ void subtract_multiple(std::complex<float>* y, std::complex<float> factor, const
 void subtract_multiple(std::complex<double>* y, std::complex<double> factor, const std::complex<double>* x, int64_t n) {
   subtract_on_host(y, factor, x, n);
 }
+
+template <class T>
+void subtract_products(T* y, int64_t stride, int64_t rows, int64_t columns, const RowProducts<T>& products) {
+  constexpr int kRows = 2;  // at a time
+  run_on_host<T>([&]() TT_LOOP {
+    RowProducts<T> p = products;
+    int64_t r = 0;
+    for (; r + kRows <= rows; r += kRows, p.factors += kRows * p.factor_row) subtract_rows<kRows>(y + r * stride, stride, columns, p);
+    if (r < rows) subtract_rows<1>(y + r * stride, stride, columns, p);
+  });
+}
+
+template void subtract_products(float*, int64_t, int64_t, int64_t, const RowProducts<float>&);
+template void subtract_products(double*, int64_t, int64_t, int64_t, const RowProducts<double>&);
+template void subtract_products(std::complex<float>*, int64_t, int64_t, int64_t, const RowProducts<std::complex<float>>&);
+template void subtract_products(std::complex<double>*, int64_t, int64_t, int64_t, const RowProducts<std::complex<double>>&);
 
 void add_matrix_kernel(Program& program, MatrixWork work, const ChipSpec& chip) {
   constexpr double kMinFlops = 2000;  // per core

@@ -67,6 +67,20 @@ void subtract_multiple(double* y, double factor, const double* x, int64_t n);
 void subtract_multiple(std::complex<float>* y, std::complex<float> factor, const std::complex<float>* x, int64_t n);
 void subtract_multiple(std::complex<double>* y, std::complex<double> factor, const std::complex<double>* x, int64_t n);
 
+// Row r of y -= the sum over k of factors[r * factor_row + k * factor_step] times the row x + k * x_step, one k after the other.
+template <class T>
+struct RowProducts {
+  const T* factors;
+  int64_t factor_row, factor_step;
+  const T* x;
+  int64_t x_step;
+  int64_t count;
+};
+template <class T>
+void subtract_products(T* y, int64_t stride, int64_t rows, int64_t columns, const RowProducts<T>& products);
+
+constexpr int64_t kPanel = 8;  // rows whose multiples `subtract_products` subtracts while it has an element
+
 // Calls body.operator()<T>() for the C++ type of a floating or complex array type.
 template <class Body>
 auto with_scalar(const std::string& op, DataType type, const Body& body) {
@@ -100,5 +114,10 @@ struct MatrixDims {
 };
 MatrixDims matrix_dims(const std::string& op, const Dims& dims);
 MatrixDims square_dims(const std::string& op, const Dims& dims);
+
+extern template void subtract_products(float*, int64_t, int64_t, int64_t, const RowProducts<float>&);
+extern template void subtract_products(double*, int64_t, int64_t, int64_t, const RowProducts<double>&);
+extern template void subtract_products(std::complex<float>*, int64_t, int64_t, int64_t, const RowProducts<std::complex<float>>&);
+extern template void subtract_products(std::complex<double>*, int64_t, int64_t, int64_t, const RowProducts<std::complex<double>>&);
 
 }  // namespace tt::dnn

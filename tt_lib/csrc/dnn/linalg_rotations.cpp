@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kStrip = 32;  // real numbers of one column that are rotated together
 
 void rotate_strip(double* strip, const std::vector<Rotation>& rotations) {
-  run_on_host([&]() TT_LOOP {
+  run_on_host<double>([&]() TT_LOOP {
     for (const Rotation& rotation : rotations) {
       const double c = rotation.c, s = rotation.s;
       double* __restrict x = strip + rotation.i * kStrip;

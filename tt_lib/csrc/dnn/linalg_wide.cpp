@@ -31,7 +31,7 @@ template <int kRows, class S>
 
 template <class S>
 void update_and_sum(S* a, int64_t stride, int64_t rows, int64_t columns, const Rank2Update<S>& u) {
-  run_on_host([&]() TT_LOOP {
+  run_on_host<S>([&]() TT_LOOP {
     int64_t i = 0;
     for (; i + 4 <= rows; i += 4) update_rows<4>(a, stride, columns, i, u);
     for (; i < rows; ++i) update_rows<1>(a, stride, columns, i, u);
@@ -40,7 +40,7 @@ void update_and_sum(S* a, int64_t stride, int64_t rows, int64_t columns, const R
 
 template <class S>
 void multiply_rows(const S* a, int64_t stride, int64_t rows, int64_t columns, const S* x, S* result) {
-  run_on_host([&]() TT_LOOP {
+  run_on_host<S>([&]() TT_LOOP {
     constexpr int64_t kSums = 8;  // side by side
     const int64_t whole = columns / kSums * kSums;
     for (int64_t i = 0; i < rows; ++i) {

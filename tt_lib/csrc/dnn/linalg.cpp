@@ -13,27 +13,26 @@ namespace {
 // Factors the lower triangle of t (n x n) in place, by panels of columns; false when it is not positive definite.
 template <class T>
 bool factor_lower(T* t, int64_t n) {
-  std::vector<T> columns(static_cast<size_t>(kPanel * n));  // of L, conjugated
+  ColumnPanel<T> panel(n);
   for (int64_t first = 0; first < n; first += kPanel) {
-    const int64_t end = std::min(first + kPanel, n);
-    for (int64_t j = first; j < end; ++j) {
-      const Real<T> pivot = real(t[j * n + j]);
+    const int64_t count = std::min(kPanel, n - first), end = first + count;
+    panel.load(t + first, n, first, count);
+    for (int64_t k = 0; k < count; ++k) {
+      T* column = panel.column(k);
+      const int64_t j = first + k;
+      const Real<T> pivot = real(column[j]);
       if (!(pivot > 0)) return false;
       const Real<T> root = std::sqrt(pivot);
-      t[j * n + j] = root;
-      T* column = columns.data() + (j - first) * n;
-      for (int64_t i = j + 1; i < n; ++i) {
-        t[i * n + j] = t[i * n + j] / root;
-        column[i] = conjugate(t[i * n + j]);
-      }
-      for (int64_t i = j + 1; i < n; ++i) {
-        for (int64_t c = j + 1; c < std::min(end, i + 1); ++c) t[i * n + c] -= product(t[i * n + j], column[c]);
-      }
+      column[j] = root;
+      divide(column + j + 1, root, n - j - 1);
+      for (int64_t c = j + 1; c < end; ++c) subtract_multiple(panel.column(c - first) + c, conjugate(column[c]), column + c, n - c);
     }
+    panel.store(t + first, n, first, count);
+    for (T* x = panel.column(0); kIsComplex<T> && x < panel.column(count); ++x) *x = conjugate(*x);
     // Two rows at a time, the first of them with an element that nobody reads.
     for (int64_t i = end; i < n; i += 2) {
       const int64_t rows = std::min<int64_t>(2, n - i);
-      subtract_products<T>(t + i * n + end, n, rows, i + rows - end, {t + i * n + first, n, 1, columns.data() + end, n, end - first});
+      subtract_products<T>(t + i * n + end, n, rows, i + rows - end, {t + i * n + first, n, 1, panel.column(0) + end, n, count});
     }
   }
   return true;
@@ -101,7 +100,7 @@ void solve_block(const SolvePlan& plan, const T* a, const T* b, T* x, int64_t fi
     for (int64_t step = first; step < end; ++step) {
       subtract_products<T>(row(step), 0, 1, count, {factor(step, first), 0, sign, row(first), sign * count, step - first});
       if (plan.unit_diagonal) continue;
-      for (int64_t c = 0; c < count; ++c) row(step)[c] /= *factor(step, step);
+      divide(row(step), *factor(step, step), count);
     }
     if (end == n) break;
     subtract_products<T>(row(end), sign * count, n - end, count,

@@ -1,8 +1,6 @@
 // Row operations per instruction set, and the kernel that works through matrices.
 #include "dnn/linalg_matrix.hpp"
 
-#include "dnn/instruction_sets.hpp"
-
 namespace tt::dnn {
 namespace {
 

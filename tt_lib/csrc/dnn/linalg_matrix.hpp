@@ -5,8 +5,10 @@
 #include <functional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "base/error.hpp"
+#include "dnn/instruction_sets.hpp"
 #include "dnn/operand.hpp"
 
 namespace tt::dnn {
@@ -67,6 +69,14 @@ void subtract_multiple(double* y, double factor, const double* x, int64_t n);
 void subtract_multiple(std::complex<float>* y, std::complex<float> factor, const std::complex<float>* x, int64_t n);
 void subtract_multiple(std::complex<double>* y, std::complex<double> factor, const std::complex<double>* x, int64_t n);
 
+// x[i] /= divisor, which is a T or real
+template <class T, class Divisor>
+void divide(T* x, Divisor divisor, int64_t n) {
+  run_on_host<T>([&]() TT_LOOP {
+    for (int64_t i = 0; i < n; ++i) x[i] /= divisor;
+  });
+}
+
 // Row r of y -= the sum over k of factors[r * factor_row + k * factor_step] times the row x + k * x_step, one k after the other.
 template <class T>
 struct RowProducts {
@@ -80,6 +90,29 @@ template <class T>
 void subtract_products(T* y, int64_t stride, int64_t rows, int64_t columns, const RowProducts<T>& products);
 
 constexpr int64_t kPanel = 8;  // rows whose multiples `subtract_products` subtracts while it has an element
+
+// Columns of a row-major matrix with `rows` rows, one after the other, to be worked on and put back: rows [first, rows) of `count` columns.
+template <class T>
+class ColumnPanel {
+ public:
+  explicit ColumnPanel(int64_t rows) : rows_(rows), data_(static_cast<size_t>(kPanel * rows)) {}
+
+  T* column(int64_t k) { return data_.data() + k * rows_; }
+  void load(const T* matrix, int64_t stride, int64_t first, int64_t count) {
+    for (int64_t i = first; i < rows_; ++i) {
+      for (int64_t k = 0; k < count; ++k) column(k)[i] = matrix[i * stride + k];
+    }
+  }
+  void store(T* matrix, int64_t stride, int64_t first, int64_t count) {
+    for (int64_t i = first; i < rows_; ++i) {
+      for (int64_t k = 0; k < count; ++k) matrix[i * stride + k] = column(k)[i];
+    }
+  }
+
+ private:
+  int64_t rows_;
+  std::vector<T> data_;
+};
 
 // Calls body.operator()<T>() for the C++ type of a floating or complex array type.
 template <class Body>

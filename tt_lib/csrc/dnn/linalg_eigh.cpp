@@ -39,8 +39,9 @@ TridiagonalForm<S> tridiagonal_form(std::vector<S> a, int64_t n) {
     row[first] = S{1};
     for (int64_t k = first; k < n; ++k) next_conj[at(k)] = conjugate(row[k]);
     std::fill(sum.begin() + first, sum.end(), S{0});
-    update_and_sum<S>(a.data() + first * n + first, n, count, count,
-                      {&v[at(first)], &w_conj[at(first)], &w[at(first)], &v_conj[at(first)], &next_conj[at(first)], &sum[at(first)]});
+    update_and_sum(
+        a.data() + first * n + first, n, count, count,
+        Update<S, 2>{{&v[at(first)], &w[at(first)]}, {&w_conj[at(first)], &v_conj[at(first)]}, &next_conj[at(first)], &sum[at(first)]});
     // sum is p^H for p = A v, and w = tau p - |tau|^2 / 2 (v^H p) v
     double inner = 0;
     for (int64_t k = first; k < n; ++k) inner += real(product(sum[at(k)], row[k]));

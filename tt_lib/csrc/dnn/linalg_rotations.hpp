@@ -38,7 +38,7 @@ template <class S>
 class RotatedColumns {
  public:
   RotatedColumns(S* matrix, int64_t rows, int64_t columns) : matrix_(matrix), rows_(rows), columns_(columns) {
-    rotations_.reserve(kMostWaiting);
+    rotations_.reserve(std::min(kMostWaiting, static_cast<size_t>(columns * columns)));
   }
 
   void rotate(int64_t i, double c, double s) {
@@ -48,7 +48,7 @@ class RotatedColumns {
   void apply();
 
  private:
-  static constexpr size_t kMostWaiting = 8192;
+  static constexpr size_t kMostWaiting = 32768;
 
   S* matrix_;
   int64_t rows_, columns_;

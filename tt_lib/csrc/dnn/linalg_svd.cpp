@@ -47,8 +47,8 @@ BidiagonalForm<S> bidiagonal_form(std::vector<S> a, int64_t m, int64_t n, int64_
     if (count == 0) break;
     for (int64_t i = j; i < m; ++i) weights[at(i)] = conjugate(head[i]);
     std::fill(sum.begin() + first, sum.end(), S{0});
-    update_and_sum<S>(a.data() + j * n + first, n, m - j, count,
-                      {&x[at(j)], &y[at(first)], &z[at(j)], &u_conj[at(first)], &weights[at(j)], &sum[at(first)]});
+    update_and_sum(a.data() + j * n + first, n, m - j, count,
+                   Update<S, 2>{{&x[at(j)], &z[at(j)]}, {&y[at(first)], &u_conj[at(first)]}, &weights[at(j)], &sum[at(first)]});
     const S tau = conjugate(left_tau[at(j)]);
     S* row = right.data() + j * n;
     for (int64_t k = first; k < n; ++k) {

@@ -34,21 +34,25 @@ void fill_with_nan(T* to, int64_t n) {
   if (to != nullptr) std::fill_n(to, n, T(std::numeric_limits<Real<T>>::quiet_NaN()));
 }
 
-// a - l0 r0^T - l1 r1^T, of which the weighted sum of the rows is added to `sum`.
-template <class S>
-struct Rank2Update {
-  const S *l0, *r0, *l1, *r1;
+// a minus the sum of left right^T, and the weighted sum of its rows then, which is added to `sum`.
+template <class S, int kTerms>
+struct Update {
+  const S* left[kTerms];
+  const S* right[kTerms];
   const S* weights;
   S* sum;
 };
 
 // a: `rows` rows of `columns` elements, `stride` apart.
-template <class S>
-void update_and_sum(S* a, int64_t stride, int64_t rows, int64_t columns, const Rank2Update<S>& u);
+template <int kTerms>
+void update_and_sum(double* a, int64_t stride, int64_t rows, int64_t columns, const Update<double, kTerms>& u);
+template <int kTerms>
+void update_and_sum(std::complex<double>* a, int64_t stride, int64_t rows, int64_t columns, const Update<std::complex<double>, kTerms>& u);
 
 // result[i] = the sum of row i times x.
-template <class S>
-void multiply_rows(const S* a, int64_t stride, int64_t rows, int64_t columns, const S* x, S* result);
+void multiply_rows(const double* a, int64_t stride, int64_t rows, int64_t columns, const double* x, double* result);
+void multiply_rows(const std::complex<double>* a, int64_t stride, int64_t rows, int64_t columns, const std::complex<double>* x,
+                   std::complex<double>* result);
 
 // Reflectors I - tau v v^H number j = 0 ... count - 1, whose v begins with an explicit one at element j + offset of row j.
 template <class S>
@@ -62,11 +66,8 @@ struct Reflectors {
 template <class S>
 std::vector<S> product_of(const Reflectors<S>& reflectors, int64_t rows, int64_t columns);
 
-extern template void update_and_sum(double*, int64_t, int64_t, int64_t, const Rank2Update<double>&);
-extern template void update_and_sum(std::complex<double>*, int64_t, int64_t, int64_t, const Rank2Update<std::complex<double>>&);
-extern template void multiply_rows(const double*, int64_t, int64_t, int64_t, const double*, double*);
-extern template void multiply_rows(const std::complex<double>*, int64_t, int64_t, int64_t, const std::complex<double>*,
-                                   std::complex<double>*);
+extern template void update_and_sum(double*, int64_t, int64_t, int64_t, const Update<double, 2>&);
+extern template void update_and_sum(std::complex<double>*, int64_t, int64_t, int64_t, const Update<std::complex<double>, 2>&);
 extern template std::vector<double> product_of(const Reflectors<double>&, int64_t, int64_t);
 extern template std::vector<std::complex<double>> product_of(const Reflectors<std::complex<double>>&, int64_t, int64_t);
 

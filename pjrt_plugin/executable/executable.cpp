@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <mutex>
 
 #include "base/error.hpp"
@@ -25,9 +26,8 @@ using lowering::Storage;
 using lowering::StorageId;
 using lowering::WhileStep;
 
-// What runs in about this time runs on the calling thread: handing it over and waking up takes up to a tenth of it. The rates are those of
-// a small host.
-constexpr double kInlineSeconds = 1e-3, kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunchSeconds = 2e-6;
+// What runs in about this time runs on the calling thread: handing it over and waking up takes up to a tenth of it.
+constexpr double kInlineSeconds = 1e-3;
 
 // The pointers of one execution, by storage.
 using Frame = std::vector<std::byte*>;
@@ -42,6 +42,23 @@ int64_t read_selector(const std::byte* at, DataType type) {
     }
     default: fail(ErrorCategory::kInternal, "[case] selector of type ", name(type));
   }
+}
+
+// About how long the steps take; loops of which that cannot be seen: without end.
+double seconds_of(const Sequence& steps) {
+  double seconds = 0;
+  for (const Step& step : steps) {
+    if (const auto* run = std::get_if<RunStep>(&step.action)) {
+      seconds += run->program->host_seconds();
+    } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+      seconds += loop->turns ? static_cast<double>(*loop->turns) * seconds_of(*loop->body) : std::numeric_limits<double>::infinity();
+    } else {
+      double longest = 0;
+      for (const auto& branch : std::get<CaseStep>(step.action).branches) longest = std::max(longest, seconds_of(*branch));
+      seconds += longest;
+    }
+  }
+  return seconds;
 }
 
 void run_sequence(metal::Device& device, const Sequence& steps, Frame& frame);
@@ -122,19 +139,14 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     const ir::Function& main = module.main();
     for (const ir::Type& type : main.argument_types()) parameters_.push_back(lowering::stored(type));
     for (const ir::Type& type : main.result_types) results_.push_back(lowering::stored(type));
-    double seconds = 0;
-    loops_ =
-        std::any_of(plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return !std::holds_alternative<RunStep>(step.action); });
     for_each_run(plan_.steps, [&](RunStep& run) {
       if (run.program->host_function()) {
         calls_host_ = true;
       } else {
         run.program = metal::log_program(std::move(run.program), chip, placement(run));
       }
-      seconds += kLaunchSeconds + run.program->flops / kFlopsPerSecond;
-      for (const metal::SlotSpec& slot : run.program->slots()) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
     });
-    small_ = !loops_ && seconds <= kInlineSeconds;
+    small_ = seconds_of(plan_.steps) <= kInlineSeconds;
     template_.resize(plan_.storages.size(), nullptr);
     for (size_t i = 0; i < plan_.storages.size(); ++i) {
       const Storage& storage = plan_.storages[i];
@@ -297,7 +309,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   std::string fingerprint_;
   std::vector<ir::Type> parameters_, results_;
   Frame template_;
-  bool loops_ = false, calls_host_ = false;
+  bool calls_host_ = false;
   bool small_ = false;
   mutable std::once_flag estimated_;
   mutable Cost cost_;

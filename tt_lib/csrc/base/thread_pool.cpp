@@ -1,9 +1,11 @@
-// Workers spin briefly for the next section, then sleep, so that back-to-back programs start without a system call.
+// Workers spin briefly for the next section, then sleep, so that back-to-back programs start without a system call. To wake one takes as
+// long as many a section: it pays once the sections that went without it have taken that long.
 #include "base/thread_pool.hpp"
 
 #include <sched.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -16,6 +18,8 @@ namespace tt {
 namespace {
 
 constexpr int kSpins = 4000;
+constexpr double kWakeUp = 50e-6;                            // seconds of work that are worth it
+constexpr auto kForgotten = std::chrono::microseconds(500);  // between sections that do not come in a row
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -35,6 +39,9 @@ struct ThreadPool::Impl {
   std::condition_variable wake;
   std::atomic<uint64_t> state = 0;
   std::atomic<bool> stopping = false;
+  std::atomic<int> asleep = 0;
+  double missed = 0;  // seconds of sections in a row for which nobody was woken
+  std::chrono::steady_clock::time_point last_missed;
   const std::function<void(int)>* task = nullptr;
 
   // Joins the open section, if there is one that this worker has not seen.
@@ -59,7 +66,9 @@ struct ThreadPool::Impl {
       }
       if (!inside) {
         std::unique_lock lock(mutex);
+        ++asleep;
         wake.wait(lock, [&] { return stopping || (inside = enter(seen)); });
+        --asleep;
       }
       if (stopping) return;
       (*task)(index);
@@ -67,13 +76,21 @@ struct ThreadPool::Impl {
     }
   }
 
-  void open() {
-    {
-      std::lock_guard lock(mutex);  // a worker on its way to sleep sees the section or is woken
-      const uint64_t section = state.load(std::memory_order_relaxed) / kSection;
-      state.store((section + 1) * kSection | kOpen, std::memory_order_release);
-    }
+  void open(double seconds) {
+    const uint64_t section = state.load(std::memory_order_relaxed) / kSection;
+    state.store((section + 1) * kSection | kOpen, std::memory_order_release);
+    if (asleep == 0 || !is_worth_waking(seconds)) return;
+    { const std::lock_guard lock(mutex); }  // a worker on its way to sleep has seen the section or is woken
     wake.notify_all();
+  }
+
+  bool is_worth_waking(double seconds) {
+    const auto now = std::chrono::steady_clock::now();
+    missed = (now - last_missed < kForgotten ? missed : 0) + seconds;
+    last_missed = now;
+    if (missed < kWakeUp) return false;
+    missed = 0;
+    return true;
   }
 
   void close() {
@@ -103,10 +120,10 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::size() const { return static_cast<int>(impl_->workers.size()) + 1; }
 
-void ThreadPool::run(const std::function<void(int)>& task) {
+void ThreadPool::run(const std::function<void(int)>& task, double seconds) {
   if (impl_->workers.empty()) return task(0);
   impl_->task = &task;
-  impl_->open();
+  impl_->open(seconds);
   task(0);
   impl_->close();
 }

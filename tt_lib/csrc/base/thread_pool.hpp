@@ -16,8 +16,9 @@ class ThreadPool {
 
   int size() const;
   // Runs task(0) on the calling thread and task(i) on each worker i that comes before it returns; returns when all have returned. The tasks
-  // take their shares from a common source, so that it does not matter who comes. A task must not throw.
-  void run(const std::function<void(int)>& task);
+  // take their shares from a common source, so that it does not matter who comes. A task must not throw. `seconds`: about how long it takes
+  // one thread; workers that sleep are woken for long sections, or when many short ones come in a row.
+  void run(const std::function<void(int)>& task, double seconds);
 
  private:
   struct Impl;

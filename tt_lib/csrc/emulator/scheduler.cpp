@@ -137,7 +137,7 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
   if (plan.cores.size() == 1) {
     task(0);
   } else {
-    pool_.run(task);
+    pool_.run(task, plan.host_seconds);
   }
   if (failure) std::rethrow_exception(failure);
 }
@@ -297,7 +297,7 @@ class Together {
 
 void Scheduler::run_together(const LaunchPlan& plan, Run& run) {
   Together together(*this, plan, run, prepare(plan, run, plan.receivers));
-  pool_.run([&](int thread) { together.work(static_cast<size_t>(thread)); });
+  pool_.run([&](int thread) { together.work(static_cast<size_t>(thread)); }, plan.host_seconds);
   together.finish();
 }
 

@@ -34,6 +34,7 @@ struct LaunchPlan {
   bool cores_communicate = false;        // by multicast or semaphore
   // Indices of the cores that others send to or that wait: they must be in flight together; and of the others, which may run whenever.
   std::span<const size_t> receivers, senders;
+  double host_seconds = 0;  // in Values mode on one host thread, about
   std::string_view name;
   std::function<void(Core&, size_t)> start;
 };

@@ -87,6 +87,13 @@ void Program::validate(const emulator::ChipSpec& chip) const {
   }
 }
 
+double Program::host_seconds() const {
+  constexpr double kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunch = 1e-6, kCore = 0.5e-6;
+  double seconds = kLaunch + kCore * static_cast<double>(cores_.size()) + flops / kFlopsPerSecond;
+  for (const SlotSpec& slot : slots_) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
+  return seconds;
+}
+
 emulator::LaunchPlan Program::plan() const {
   emulator::LaunchPlan plan;
   plan.cores = cores_;
@@ -95,6 +102,7 @@ emulator::LaunchPlan Program::plan() const {
   plan.cores_communicate = !semaphores_.empty();
   plan.receivers = receivers_;
   plan.senders = senders_;
+  plan.host_seconds = host_seconds();
   plan.name = name_;
   plan.start = [this](emulator::Core& core, size_t index) {
     for (const KernelGroup& group : kernels_) {

@@ -72,7 +72,8 @@ class Program {
   emulator::LaunchPlan plan() const;  // refers to this program
   std::string text() const;           // name, cores, slots, CBs, kernels, notes
 
-  double flops = 0;  // per run, for cost_analysis
+  double flops = 0;             // per run, for cost_analysis
+  double host_seconds() const;  // of one host thread that runs it in Values mode, about, on a small host
 
   void count_run() const { std::atomic_ref<int64_t>(runs_).fetch_add(1, std::memory_order_relaxed); }
   int64_t runs() const { return std::atomic_ref<int64_t>(runs_).load(std::memory_order_relaxed); }

@@ -185,17 +185,6 @@ std::string_view name(Role role) {
   return "";
 }
 
-bool Core::satisfied(const Wait& wait) const {
-  switch (wait.kind) {
-    case Wait::Kind::kNone: return true;
-    case Wait::Kind::kFront: return buffers[wait.id].available() >= wait.wanted;
-    case Wait::Kind::kBack: return buffers[wait.id].reservable() >= wait.wanted;
-    case Wait::Kind::kSemaphoreEqual: return semaphores[wait.id].load(std::memory_order_acquire) == wait.wanted;
-    case Wait::Kind::kSemaphoreMin: return semaphores[wait.id].load(std::memory_order_acquire) >= wait.wanted;
-  }
-  return false;
-}
-
 std::byte* Core::dst_tile(int i) {
   if (dst_storage == nullptr) dst_storage = std::make_unique_for_overwrite<std::byte[]>(kDstTiles * kDstTileBytes + 64);
   if (dst[static_cast<size_t>(i)] == nullptr) {

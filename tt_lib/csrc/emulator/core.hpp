@@ -137,6 +137,7 @@ struct HostThread {
 
 struct Core {
   Run* run = nullptr;
+  bool timing = false;  // as the run says
   CoreCoord coord;
   HostThread* thread = nullptr;
   std::array<CircularBuffer, kMaxCircularBuffers> buffers;
@@ -151,7 +152,16 @@ struct Core {
   std::array<uint64_t, kMaxSemaphores> semaphore_stamps{};  // TimingOnly: when the last change arrived
   uint64_t noc_free = 0;                                    // TimingOnly: when the core's NoC port is free
 
-  bool satisfied(const Wait& wait) const;
+  bool satisfied(const Wait& wait) const {
+    switch (wait.kind) {
+      case Wait::Kind::kNone: return true;
+      case Wait::Kind::kFront: return buffers[wait.id].available() >= wait.wanted;
+      case Wait::Kind::kBack: return buffers[wait.id].reservable() >= wait.wanted;
+      case Wait::Kind::kSemaphoreEqual: return semaphores[wait.id].load(std::memory_order_acquire) == wait.wanted;
+      case Wait::Kind::kSemaphoreMin: return semaphores[wait.id].load(std::memory_order_acquire) >= wait.wanted;
+    }
+    return false;
+  }
   std::byte* dst_tile(int i);  // 16 KiB, allocated on first use
   void release_buffers();
   void destroy_kernels();

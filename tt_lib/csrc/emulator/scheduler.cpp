@@ -18,6 +18,7 @@ constexpr size_t kL1Bytes = size_t{1} << 20;
 
 void configure(Core& core, const LaunchPlan& plan, Run& run, CoreCoord coord, size_t index, std::byte* l1) {
   core.run = &run;
+  core.timing = run.timing;
   core.coord = coord;
   core.num_kernels = 0;
   core.noc_free = 0;

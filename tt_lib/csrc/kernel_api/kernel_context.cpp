@@ -75,10 +75,7 @@ namespace {
 
 }  // namespace
 
-bool KernelContext::WaitFor::await_ready() const { return !state.core->run->timing && state.core->satisfied(wait); }
-
-void KernelContext::WaitFor::await_resume() const {
-  if (!state.core->run->timing) return;
+void KernelContext::WaitFor::advance_clock() const {
   state.clock += cycles::kCbCall;
   if (wait.kind == Wait::Kind::kSemaphoreEqual || wait.kind == Wait::Kind::kSemaphoreMin) {
     state.clock = std::max(state.clock, state.core->semaphore_stamps[wait.id]);
@@ -135,9 +132,6 @@ void KernelContext::cb_pop_front(Cb cb, uint32_t pages) {
 
 bool KernelContext::cb_pages_available_at_front(Cb cb, uint32_t pages) const { return buffer(cb).available() >= pages; }
 bool KernelContext::cb_pages_reservable_at_back(Cb cb, uint32_t pages) const { return buffer(cb).reservable() >= pages; }
-uint32_t KernelContext::get_page_size(Cb cb) const { return buffer(cb).page_size(); }
-CoreCoord KernelContext::coord() const { return core().coord; }
-bool KernelContext::values() const { return !core().run->timing; }
 const std::byte* KernelContext::page(Cb cb, uint32_t index) const {
   const std::byte* found = buffer(cb).front(index);
   if (found == nullptr && page_runs(cb, index).at != nullptr) [[unlikely]] {

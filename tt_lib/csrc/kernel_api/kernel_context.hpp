@@ -19,9 +19,14 @@ class KernelContext {
   struct WaitFor {
     emulator::KernelState& state;
     emulator::Wait wait;
-    bool await_ready() const;
+    bool await_ready() const { return !state.core->timing && state.core->satisfied(wait); }
     void await_suspend(std::coroutine_handle<>) const { state.wait = wait; }
-    void await_resume() const;
+    void await_resume() const {
+      if (state.core->timing) advance_clock();
+    }
+
+   private:
+    void advance_clock() const;
   };
 
   WaitFor cb_wait_front(Cb cb, uint32_t pages);    // until that many pages are present; consumes none
@@ -30,11 +35,11 @@ class KernelContext {
   void cb_pop_front(Cb cb, uint32_t pages);
   bool cb_pages_available_at_front(Cb cb, uint32_t pages) const;
   bool cb_pages_reservable_at_back(Cb cb, uint32_t pages) const;
-  uint32_t get_page_size(Cb cb) const;
-  CoreCoord coord() const;
+  uint32_t get_page_size(Cb cb) const { return buffer(cb).page_size(); }
+  CoreCoord coord() const { return core().coord; }
 
   // In TimingOnly pages carry no data and must not be dereferenced: values() tells.
-  bool values() const;
+  bool values() const { return !core().timing; }
   const std::byte* page(Cb cb, uint32_t index) const;         // index from the front
   emulator::TileRuns page_runs(Cb cb, uint32_t index) const;  // of a page that does not lie in one piece; else of none
   std::byte* new_page(Cb cb, uint32_t index);                 // index from the back

@@ -17,7 +17,6 @@ constexpr int64_t kProductsPerCore = 24;   // of independent cores, at least
 constexpr int64_t kFewProducts = 2048;     // below this, cores do not communicate
 constexpr int64_t kHostCache = 768 << 10;  // what one step of a core should touch
 constexpr int64_t kOftenUsed = 16;         // products per tile of A from which it is worth making
-constexpr int64_t kFewSteps = 4;           // in which the kernels of a core do not overlap much
 constexpr double kTileProduct = 4 * cycles::kMatmulPhase;
 constexpr double kStep = 600;        // hand-over of one step between kernels
 constexpr double kHandshake = 1200;  // of one step between cores
@@ -133,12 +132,10 @@ class Chooser {
     double host = 1 + (a_costs * a_made + b_costs * b_made) / products_;
     if ((c.mb + c.nb) * c.kb * operand_bytes_ + c.mb * c.nb * sum_bytes_ > kHostCache) host *= 1.1;
     host *= 1 + 0.1 * static_cast<double>(c.nb % 2) / static_cast<double>(c.nb);  // it multiplies pairs of tiles faster
-    // A core's kernels overlap from one block to the next, or within one of many steps. That counts where all cores have as few blocks:
-    // cores that do not share rather make few tiles twice.
+    // A core's kernels overlap from one block to the next: what does not counts where one side goes to all cores, which have many blocks.
     const double most = std::max({engine, dram, reader}), all = engine + dram + reader;
-    const double alone = c.mode == MatmulMode::kIndependent
-                             ? 0
-                             : (all - most) / static_cast<double>(std::max<int64_t>(blocks * std::max<int64_t>(steps / kFewSteps, 1), 1));
+    const bool one_side = c.mode == MatmulMode::kRowsOnly || c.mode == MatmulMode::kColumnsOnly;
+    const double alone = one_side ? (all - most) / static_cast<double>(std::max<int64_t>(blocks, 1)) : 0;
     return (most + alone + 0.1 * all) * host;
   }
 

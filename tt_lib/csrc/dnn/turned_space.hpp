@@ -8,8 +8,8 @@
 namespace tt::dnn {
 
 // Where some map is contiguous along a dimension that is not the innermost, walks the space of all maps tile by tile of that dimension and
-// the innermost one: pages are then made of whole turned blocks (AccessMap::turned) and of rows of tiles. The maps stay as they are where no
-// map asks for it, or some map cannot be cut at the tiles' sides, which are powers of two whose product divides a page.
+// the innermost one: pages are then made of whole turned blocks (AccessMap::turned) and of rows of tiles. The maps stay as they are where
+// no map asks for it, or some map cannot be cut at the tiles' sides, which are powers of two whose product divides a page.
 void walk_in_tiles(std::span<emulator::AccessMap* const> maps);
 
 }  // namespace tt::dnn

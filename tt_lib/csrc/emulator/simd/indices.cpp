@@ -95,10 +95,12 @@ void place_windows(const std::byte* data, const uint32_t* positions, size_t n, c
                    int64_t scale, WindowOffsets* out) {
   const T* values = reinterpret_cast<const T*>(data);
   const auto [update, target] = first;
+  const auto base = static_cast<uint64_t>(target), times = static_cast<uint64_t>(scale);  // wraps where signed would overflow
   for (size_t i = 0; i < n; ++i) {
     uint32_t at = positions[i];
     asm("" : "+r"(at));  // one by one: GCC's vectors of this take longer
-    out[i] = {update + static_cast<int64_t>(at) * update_step, target + widen(values[at]) * scale};
+    out[i] = {update + static_cast<int64_t>(at) * update_step,
+              static_cast<int64_t>(base + static_cast<uint64_t>(widen(values[at])) * times)};
   }
 }
 

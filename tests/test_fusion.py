@@ -400,3 +400,11 @@ def test_statistics_of_groups_of_channels(shape, groups):
     for function in (model.apply, jax.grad(lambda p, x: (model.apply(p, x) ** 2).mean(), (0, 1))):
         _, got = compiled(function, args)
         close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5)
+
+
+def test_a_transpose_costs_little_more_than_a_copy():
+    x = f32(1024, 1024)
+    functions = (lambda x: x + 0.5), (lambda x: x.T + 0.5), (lambda x: x[:1023, :1021].T + 0.5)
+    copied, turned, odd = (compiled(f, (x,))[0].cost_analysis()["cycles"] for f in functions)
+    assert turned < 1.5 * copied
+    assert odd > 2 * turned  # sides without a power of two are brought element by element

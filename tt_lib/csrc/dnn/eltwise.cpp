@@ -206,6 +206,12 @@ std::vector<uint32_t> runs_of(const Part& part, const std::vector<Stream>& strea
   return bytes >= kLeastBytes ? runs : std::vector<uint32_t>{};
 }
 
+// Pages of whole blocks are transposed; others are brought element by element.
+bool has_turned_pages(const AccessMap* map) {
+  const auto turned = map->turned();
+  return turned && kPage % (turned->rows * turned->columns) == 0;
+}
+
 // Parts as the kernels walk them, and all their pages.
 int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
   int64_t pages = 0;
@@ -223,8 +229,7 @@ int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
     for (Operand& operand : made.operands) maps.push_back(&operand.map);
     for (Sink& sink : made.sinks) maps.push_back(&sink.result.map);
     walk_in_tiles(maps);
-    made.turned =
-        static_cast<uint32_t>(std::count_if(maps.begin(), maps.end(), [](const AccessMap* map) { return map->turned().has_value(); }));
+    made.turned = static_cast<uint32_t>(std::count_if(maps.begin(), maps.end(), has_turned_pages));
     pages += made.pages();
     plan.parts.push_back(std::move(made));
   }

@@ -112,25 +112,24 @@ void untilize_as(const std::byte* tile, std::byte* destination, int64_t row_stri
   }
 }
 
+template <class Action>
+void by_element(size_t element, const Action& action) {
+  switch (element) {
+    case 1: return action.template operator()<uint8_t>();
+    case 2: return action.template operator()<uint16_t>();
+    case 4: return action.template operator()<uint32_t>();
+    case 8: return action.template operator()<uint64_t>();
+    default: return action.template operator()<Wide>();
+  }
+}
+
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
             int64_t next) {
-  switch (element) {
-    case 1: return tilize_as<uint8_t>(source, row_stride, col_stride, rows, cols, tile, next);
-    case 2: return tilize_as<uint16_t>(source, row_stride, col_stride, rows, cols, tile, next);
-    case 4: return tilize_as<uint32_t>(source, row_stride, col_stride, rows, cols, tile, next);
-    case 8: return tilize_as<uint64_t>(source, row_stride, col_stride, rows, cols, tile, next);
-    default: return tilize_as<Wide>(source, row_stride, col_stride, rows, cols, tile, next);
-  }
+  by_element(element, [&]<class T>() { tilize_as<T>(source, row_stride, col_stride, rows, cols, tile, next); });
 }
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
               size_t cols, int64_t next) {
-  switch (element) {
-    case 1: return untilize_as<uint8_t>(tile, destination, row_stride, col_stride, rows, cols, next);
-    case 2: return untilize_as<uint16_t>(tile, destination, row_stride, col_stride, rows, cols, next);
-    case 4: return untilize_as<uint32_t>(tile, destination, row_stride, col_stride, rows, cols, next);
-    case 8: return untilize_as<uint64_t>(tile, destination, row_stride, col_stride, rows, cols, next);
-    default: return untilize_as<Wide>(tile, destination, row_stride, col_stride, rows, cols, next);
-  }
+  by_element(element, [&]<class T>() { untilize_as<T>(tile, destination, row_stride, col_stride, rows, cols, next); });
 }
 
 // Whole faces go by vectors.
@@ -162,13 +161,7 @@ void transpose_as(const std::byte* source, int64_t source_stride, std::byte* des
 
 void transpose(size_t element, const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride,
                size_t rows, size_t cols, int64_t next) {
-  switch (element) {
-    case 1: return transpose_as<uint8_t>(source, source_stride, destination, destination_stride, rows, cols, next);
-    case 2: return transpose_as<uint16_t>(source, source_stride, destination, destination_stride, rows, cols, next);
-    case 4: return transpose_as<uint32_t>(source, source_stride, destination, destination_stride, rows, cols, next);
-    case 8: return transpose_as<uint64_t>(source, source_stride, destination, destination_stride, rows, cols, next);
-    default: return transpose_as<Wide>(source, source_stride, destination, destination_stride, rows, cols, next);
-  }
+  by_element(element, [&]<class T>() { transpose_as<T>(source, source_stride, destination, destination_stride, rows, cols, next); });
 }
 
 void interleave(const uint16_t* tile, uint16_t* interleaved) {

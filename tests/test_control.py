@@ -254,3 +254,49 @@ def test_results_of_a_loop_are_not_copied_onto_themselves():
     args = jax.device_put((np.ones((9, 5, 70), np.float32), np.ones((5, 70), np.float32)), jax.devices("tt")[0])
     text = jax.jit(_stacked(), compiler_options={"jax_tt_no": "fuse_turns"}).lower(*args).compile().as_text()
     assert "run(" not in text[text.index("\n  }\n") :], text
+
+
+def _counts(turns, dtype, start=0, step=1):
+    """All ways to read a counter: elementwise, as an index, as a selector, from an inner loop, and after the last turn."""
+
+    def function(x):
+        limit = np.asarray(start + turns * step, dtype)
+
+        def inner(i):
+            return lax.fori_loop(0, 3, lambda j, c: jnp.cos(c[::-1] + i + j), x)
+
+        def body(state):
+            i, previous, total = state
+            chosen = lax.switch(i % 3, [lambda c: c + 1, lambda c: c * 2, lambda c: c[::-1]], total)
+            row = lax.dynamic_index_in_dim(inner(i), i, keepdims=False)
+            return i + np.asarray(step, dtype), i, chosen + row * i.astype(x.dtype)
+
+        return lax.while_loop(lambda s: s[0] < limit, body, (np.asarray(start, dtype), np.asarray(7, dtype), x))
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_counts(5, "int32"), _counts(4, "int32", -5, 2), _counts(6, "uint8", 230, 4), _counts(3, "int16", 1), _counts(0, "int32", 3)],
+    ids=["int32", "steps", "uint8", "int16", "never"],
+)
+def test_the_dispatch_core_counts(function):
+    x = np.linspace(-1, 1, 50, dtype=np.float32)
+    made = jax.jit(function).lower(jax.device_put(x, jax.devices("tt")[0])).compile()
+    assert re.search(r"do \(\d times\), %\d+ from ", made.as_text()) and "until" not in made.as_text()
+    cpu = jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0]))
+    for got, expected in zip(made(x), cpu, strict=True):
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got, expected, rtol=2e-5, atol=1e-5)
+
+
+def test_a_counter_takes_no_program():
+    def body(function):
+        text = jax.jit(function).lower(jax.device_put(np.ones((9, 32, 32), np.float32), jax.devices("tt")[0])).compile().as_text()
+        return re.search(r"do \(9 times\)(.*?) \{\n(.*?)\n  \}\n", text, re.DOTALL).groups()
+
+    counters, steps = body(lambda x: lax.scan(lambda c, y: (jnp.tanh(c @ c), y + c), x[0], x))
+    assert counters.count(" from 0 by 1") == 1 and steps.count("program ") == 2
+    counters, steps = body(lambda x: lax.fori_loop(0, 9, lambda i, c: jnp.tanh(c @ c), x[0]))  # nobody asks
+    assert counters == "" and steps.count("program ") == 1

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/error.hpp"
+#include "emulator/cycles.hpp"
 #include "emulator/scheduler.hpp"
 #include "ir/ir.hpp"
 #include "lowering/lower.hpp"
@@ -18,6 +19,7 @@ namespace tt::executable {
 namespace {
 
 using lowering::CaseStep;
+using lowering::Counter;
 using lowering::Plan;
 using lowering::RunStep;
 using lowering::Sequence;
@@ -83,6 +85,10 @@ void run_loop(metal::Device& device, const WhileStep& loop, Frame& frame) {
     return *frame[loop.predicate] != std::byte{0};
   };
   for (int64_t turn = 0; goes_on(turn); ++turn) {
+    for (const Counter& counter : loop.counters) {
+      const int64_t value = counter.at(turn);
+      std::memcpy(frame[counter.storage], &value, static_cast<size_t>(counter.bytes));
+    }
     run_sequence(device, *loop.body, frame);
     for (const auto& [argument, next] : loop.carried) std::swap(frame[argument], frame[next]);
   }
@@ -123,7 +129,9 @@ void list(const Sequence& steps, int indent, std::string& out) {
       }
     } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
       if (!loop->turns) nested("while", *loop->condition);
-      nested(loop->turns ? cat("do (", *loop->turns, " times)") : cat("do (until %", loop->predicate, " is false)"), *loop->body);
+      std::string title = loop->turns ? cat("do (", *loop->turns, " times)") : cat("do (until %", loop->predicate, " is false)");
+      for (const Counter& counter : loop->counters) title += cat(", %", counter.storage, " from ", counter.first, " by ", counter.by);
+      nested(title, *loop->body);
     } else {
       const auto& branches = std::get<CaseStep>(step.action);
       for (size_t i = 0; i < branches.branches.size(); ++i) nested(cat("case %", branches.selector, " = ", i), *branches.branches[i]);
@@ -295,7 +303,9 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
         total.cycles += times * static_cast<double>(report.cycles);
       } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
         add_cost(*loop->condition, times, total);
-        add_cost(*loop->body, times * static_cast<double>(loop->turns.value_or(1)), total);
+        const double turns = times * static_cast<double>(loop->turns.value_or(1));
+        total.cycles += turns * static_cast<double>(loop->counters.size() * emulator::cycles::kDispatchWrite);
+        add_cost(*loop->body, turns, total);
       } else {
         for (const auto& branch : std::get<CaseStep>(step.action).branches) add_cost(*branch, times, total);
       }

@@ -21,17 +21,18 @@ class CountedLoop {
  public:
   static std::optional<CountedLoop> of(const Operation& loop, const KnownInteger& known = integer_constant);
 
+  struct Counter {
+    int64_t first, by;
+  };
+
   int64_t turns() const { return turns_; }
+  std::optional<Counter> counter(size_t i) const;  // argument i of the body, where every turn adds the same to it
   std::optional<int64_t> at(const Value* value, int64_t turn) const;  // an integer or predicate of the body; none: it cannot be seen
   // The body writes all of what it carries as argument i, into slices: what the array was does not matter unless the body reads it.
   bool writes_all(const std::vector<Operation*>& writes) const;
 
  private:
-  struct Counter {
-    int64_t first, by;
-  };
   CountedLoop(const Operation& loop, const KnownInteger& known);
-  std::optional<Counter> counter(size_t i) const;  // argument i of the body, where every turn adds the same to it
   std::optional<int64_t> constant(const Value* value) const;
   std::optional<int64_t> at(const Value* value, int64_t turn, int depth) const;
 

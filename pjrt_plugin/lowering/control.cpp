@@ -1,5 +1,6 @@
 // Control flow: loops and branches become steps whose sequences are lowered once.
 #include <algorithm>
+#include <cstring>
 #include <unordered_set>
 
 #include "base/error.hpp"
@@ -7,6 +8,7 @@
 #include "ir/counted_loop.hpp"
 #include "lowering/block.hpp"
 #include "lowering/chain.hpp"
+#include "lowering/mentions.hpp"
 #include "lowering/recurrence.hpp"
 
 namespace tt::lowering {
@@ -93,6 +95,30 @@ bool Loop::is_invariant(const PlanBuilder& builder, const Source& source) const 
 
 namespace {
 
+// What the dispatch core counts, where argument i of the loop is nothing else.
+std::optional<Counter> counter_of(const std::optional<ir::CountedLoop>& loop, const ir::Type& type, size_t i) {
+  const auto found = loop ? loop->counter(i) : std::nullopt;
+  if (!found || info(type.element).bits < 8) return std::nullopt;
+  return Counter{kNoStorage, type.num_bytes(), found->first, found->by};
+}
+
+Splat value_at(const Counter& counter, DataType type, int64_t turn) {
+  Splat splat{type, {}};
+  const int64_t value = counter.at(turn);
+  std::memcpy(splat.bits.data(), &value, static_cast<size_t>(counter.bytes));
+  return splat;
+}
+
+bool reads(const Sequence& steps, StorageId storage) {
+  return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
+    if (const auto* run = std::get_if<RunStep>(&step.action)) return mentions(*run, storage);
+    if (const auto* loop = std::get_if<WhileStep>(&step.action)) return reads(*loop->condition, storage) || reads(*loop->body, storage);
+    const auto& branches = std::get<CaseStep>(step.action);
+    return branches.selector == storage ||
+           std::any_of(branches.branches.begin(), branches.branches.end(), [&](const auto& branch) { return reads(*branch, storage); });
+  });
+}
+
 void lower_while(BlockLowering& block, const ir::Operation& operation) {
   if (lower_scalar_loop(block, operation)) return;
   const ir::Block &condition = operation.region(0), &body = operation.region(1);
@@ -101,15 +127,22 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
   int level = prepare_captured(block, operation);
   const size_t count = operation.operands().size();
   std::vector<StorageId> carried(count, kNoStorage);
+  WhileStep loop;
   const ir::Readers readers(condition), body_readers(body);
   for (size_t i = 0; i < count; ++i) {
     const ir::Value* initial = operation.operand(i);
     const ir::Type type = stored(initial->type());
     const bool invariant = body.terminator().operand(i) == body.arguments()[i].get();
     Ref inside = block.ref(initial);
+    std::optional<Ref> after;  // where it is not what the last turn left
     if (invariant) {
       if (producer(inside) != nullptr) inside = block.source(initial);
       level = std::max(level, block.graph.level_of(inside));
+    } else if (auto counter = counter_of(known, type, i)) {
+      counter->storage = block.builder.temporary(counter->bytes);
+      inside = Source::dense(counter->storage, type.element, type.dims);
+      after = value_at(*counter, type.element, known->turns());
+      loop.counters.push_back(*counter);
     } else {
       // The loop overwrites its argument: nobody else may read that memory.
       const auto* node = std::get_if<NodeId>(&inside);
@@ -123,10 +156,10 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
     }
     block.context.refs[condition.arguments()[i].get()] = inside;
     block.context.refs[body.arguments()[i].get()] = inside;
-    block.set(operation.result(i), inside);
+    block.set(operation.result(i), after.value_or(inside));
   }
-  WhileStep loop;
   Loop turning{block.builder.plan.storages.size(), {carried.begin(), carried.end()}, {}};
+  for (const Counter& counter : loop.counters) turning.carried.insert(counter.storage);
   BlockLowering test(block.context);
   test.lower(condition);
   loop.predicate = test.store_results(condition, {})[0];
@@ -141,6 +174,7 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
   std::vector<StorageId> destinations(count, kNoStorage);
   const std::vector<StorageId> next = iteration.store_some_results(body, destinations, [&](size_t i) { return carried[i] != kNoStorage; });
   loop.body = std::make_shared<Sequence>(iteration.emit());
+  std::erase_if(loop.counters, [&](const Counter& counter) { return !reads(*loop.body, counter.storage); });
   for (size_t i = 0; i < count; ++i) {
     if (carried[i] == kNoStorage) continue;
     loop.carried.emplace_back(carried[i], next[i]);

@@ -47,6 +47,7 @@ class Layouts {
     for (const Step& step : steps) {
       if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
         for (const auto& [argument, next] : loop->carried) row_major_[argument] = row_major_[next] = true;
+        for (const Counter& counter : loop->counters) row_major_[counter.storage] = true;
         row_major_[loop->predicate] = true;
         note(*loop->condition);
         note(*loop->body);

@@ -84,6 +84,7 @@ class MemoryPlan {
           mention(argument, at);
           mention(next, at);
         }
+        for (const Counter& counter : loop->counters) mention(counter.storage, at);
         loops_.push_back({at, kNever});
         const size_t depth = loops_.size();
         outer_.emplace_back();
@@ -100,6 +101,7 @@ class MemoryPlan {
           mention(argument, at);
           mention(next, at);
         }
+        for (const Counter& counter : loop->counters) mention(counter.storage, at);
         ++at;
       } else {
         const auto& branch_step = std::get<CaseStep>(step.action);
@@ -221,6 +223,7 @@ class MemoryPlan {
         for (StorageId& slot : run->slots) slot = find(slot);
       } else if (auto* loop = std::get_if<WhileStep>(&step.action)) {
         loop->predicate = find(loop->predicate);
+        for (Counter& counter : loop->counters) counter.storage = find(counter.storage);
         for (auto& [a, b] : loop->carried) {
           a = find(a);
           b = find(b);

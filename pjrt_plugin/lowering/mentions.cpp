@@ -74,6 +74,7 @@ void Mentions::visit(const Sequence& steps) {
         ++count_[argument];
         ++count_[next];
       }
+      for (const Counter& counter : loop->counters) ++count_[counter.storage];
       visit(*loop->condition);
       visit(*loop->body);
     } else {

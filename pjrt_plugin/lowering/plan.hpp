@@ -65,14 +65,26 @@ struct RunStep {
   }
 };
 
+// An integer that the dispatch core writes before every turn of a loop: first, first + by, ...
+struct Counter {
+  StorageId storage;
+  int64_t bytes;
+  int64_t first, by;
+
+  int64_t at(int64_t turn) const {  // wraps, as the sums in the loop would
+    return static_cast<int64_t>(static_cast<uint64_t>(first) + static_cast<uint64_t>(by) * static_cast<uint64_t>(turn));
+  }
+};
+
 // Runs `condition`, then while its predicate holds `body`, then exchanges the memory of each pair in `carried`, and so on. Where it can be
-// seen how often, the condition is empty.
+// seen how often, the condition is empty, and counters are not carried.
 struct WhileStep {
   std::shared_ptr<Sequence> condition;
   StorageId predicate;
   std::shared_ptr<Sequence> body;
   std::vector<std::pair<StorageId, StorageId>> carried;  // (region argument, next value)
   std::optional<int64_t> turns = {};
+  std::vector<Counter> counters = {};
 };
 
 // Runs the branch that the selector names; out of range: the last.

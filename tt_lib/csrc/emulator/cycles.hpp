@@ -21,6 +21,7 @@ inline constexpr double kL1NocBytesPerCycle = 655;  // of all L1 buffers togethe
 
 // Launch: firmware start on a core (1.5 us at 1.2 GHz)
 inline constexpr uint64_t kLaunch = 1800;
+inline constexpr uint64_t kDispatchWrite = kNocIssue + kNocLatency;  // a scalar that the dispatch core writes between two launches
 
 // Compute engine, per 32x32 tile. A datacopy takes 56 cycles per tile and 306 per block of tiles (buda_singlecore_fits.csv, nop).
 inline constexpr double kUblock =

@@ -381,6 +381,17 @@ def test_rows_of_nan_and_infinity_keep_them():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_rows_with_more_results_than_circular_buffers():
+    def function(x):
+        scaled = [x * (i + 1) for i in range(40)]
+        return scaled, [y / y.sum(1)[:, None] for y in scaled]
+
+    x = f32(4, 8)
+    made, got = compiled(function, (x,))
+    close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 1e-5)
+    assert programs(made) < 40
+
+
 def test_an_unknown_compiler_option_is_refused():
     with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option: 'fast'; tt knows jax_tt_no"):
         jax.jit(lambda x: x + 1, compiler_options={"fast": "yes"})(jax.device_put(np.float32(1), jax.devices("tt")[0]))

@@ -257,6 +257,18 @@ Node Graph::within(const Node& node, const std::unordered_set<NodeId>& group) co
   return inside;
 }
 
+// The first half of a group that one program cannot compute, and the second, which reads what the first has stored.
+std::array<std::span<const NodeId>, 2> Graph::halves(std::span<const NodeId> group) {
+  const auto left = group.first(group.size() / 2), right = group.subspan(group.size() / 2);
+  for (NodeId id : right) {
+    for (const Ref& operand : nodes_[id].operands) {
+      const auto* before = producer(operand);
+      if (before != nullptr && *before < right[0]) store(*before);
+    }
+  }
+  return {left, right};
+}
+
 void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps, std::vector<Cluster>* same_wave) {
   constexpr size_t kMaxNodes = 256;
   if (nodes_[group[0]].elements == 0) return;
@@ -272,15 +284,7 @@ void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps, std::vect
     chain.output(id, nodes_[id].op.type);
   }
   if (group.size() > 1 && (group.size() > kMaxNodes || !chain.fits())) {
-    const auto left = group.first(group.size() / 2), right = group.subspan(group.size() / 2);
-    for (NodeId id : right) {
-      for (const Ref& operand : nodes_[id].operands) {
-        const auto* before = producer(operand);
-        if (before != nullptr && *before < right[0]) store(*before);
-      }
-    }
-    emit_chain(left, steps, nullptr);  // the right half may read what the left has stored
-    emit_chain(right, steps, nullptr);
+    for (const auto half : halves(group)) emit_chain(half, steps, nullptr);
     return;
   }
   if (outputs.empty()) return;
@@ -299,6 +303,12 @@ std::vector<std::pair<NodeId, Node>> Graph::inside(std::span<const NodeId> ids) 
   return nodes;
 }
 
+void Graph::emit_rows(std::span<const NodeId> group, int64_t rows, int64_t length, Sequence& steps) {
+  if (lowering::emit_rows(builder_, inside(group), rows, length, steps)) return;
+  check(group.size() > 1, "[graph] a row of ", length, " elements does not fit");
+  for (const auto half : halves(group)) emit_rows(half, rows, length, steps);
+}
+
 void Graph::emit_reductions(std::span<const NodeId> group, Sequence& steps) {
   if (emit_reduction(builder_, inside(group), fusions_.fuse_parts, steps)) return;
   // Not all of it fits: the reductions are stored one by one, the others are a chain of their own.
@@ -315,7 +325,7 @@ void Graph::emit_reductions(std::span<const NodeId> group, Sequence& steps) {
 }
 
 void Graph::emit_group(const Group& group, Sequence& steps, std::vector<Cluster>& same_wave) {
-  if (group.length != 0) return emit_rows(builder_, inside(group.nodes), group.rows, group.length, steps);
+  if (group.length != 0) return emit_rows(group.nodes, group.rows, group.length, steps);
   const auto reduces = [&](NodeId id) { return nodes_[id].reduction != nullptr; };
   if (std::any_of(group.nodes.begin(), group.nodes.end(), reduces)) return emit_reductions(group.nodes, steps);
   const auto product = std::find_if(group.nodes.begin(), group.nodes.end(), [&](NodeId id) { return nodes_[id].product != nullptr; });

@@ -143,7 +143,9 @@ class Graph {
   Source stored(const Ref& ref) const;  // a virtual operation's result where it has been stored
   Node within(const Node& node, const std::unordered_set<NodeId>& group) const;
   std::vector<std::pair<NodeId, Node>> inside(std::span<const NodeId> ids) const;  // each within them all
+  std::array<std::span<const NodeId>, 2> halves(std::span<const NodeId> group);
   void emit_chain(std::span<const NodeId> group, Sequence& steps, std::vector<Cluster>* same_wave);
+  void emit_rows(std::span<const NodeId> group, int64_t rows, int64_t length, Sequence& steps);
   void emit_reductions(std::span<const NodeId> group, Sequence& steps);
   void emit_group(const Group& group, Sequence& steps, std::vector<Cluster>& same_wave);
   void emit_wave(std::vector<Cluster>& clusters, Sequence& steps);

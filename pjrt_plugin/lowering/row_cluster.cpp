@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "dnn/fused_rows.hpp"
 #include "dnn/program_cache.hpp"
+#include "dnn/row_plan.hpp"
 #include "lowering/chain.hpp"
 #include "lowering/cluster.hpp"
 
@@ -279,7 +280,7 @@ class SingleStep {
   SingleStep(PlanBuilder& builder, const RowCluster::Built& built, std::span<const StorageId> pages, std::span<const StorageId> elements)
       : builder_(builder), built_(built), pages_(pages), elements_(elements), table_(builder.plan) {}
 
-  Step emit(const RowStep& step) {
+  std::optional<Step> emit(const RowStep& step) {
     spec_.name = built_.spec.name;
     spec_.rows = built_.spec.rows;
     spec_.n = built_.spec.n;
@@ -288,11 +289,12 @@ class SingleStep {
     for (RowValue& value : alone.outputs) value = output(value);
     spec_.steps = {std::move(alone)};
     spec_.input_bytes = table_.bytes();
+    if (!dnn::fits(spec_, builder_.chip)) return std::nullopt;
     RunStep run;
     run.slots = table_.storages();
     run.slots.insert(run.slots.end(), outputs_.begin(), outputs_.end());
     run.program = dnn::shared_program(dnn::fused_rows, spec_, builder_.chip);
-    return {std::move(run)};
+    return Step{std::move(run)};
   }
 
  private:
@@ -341,7 +343,7 @@ class SingleStep {
 
 }  // namespace
 
-void emit_rows(PlanBuilder& builder, std::span<const std::pair<NodeId, Node>> nodes, int64_t rows, int64_t length, Sequence& steps) {
+bool emit_rows(PlanBuilder& builder, std::span<const std::pair<NodeId, Node>> nodes, int64_t rows, int64_t length, Sequence& steps) {
   const RowCluster::Built built = RowCluster(builder, nodes, rows, length).build();
   if (dnn::fits(built.spec, builder.chip)) {
     RunStep run;
@@ -350,12 +352,20 @@ void emit_rows(PlanBuilder& builder, std::span<const std::pair<NodeId, Node>> no
     run.program = dnn::shared_program(dnn::fused_rows, built.spec, builder.chip);
     run.rows = std::make_shared<const RowSpec>(built.spec);
     steps.push_back({std::move(run)});
-    return;
+    return true;
   }
+  if (built.spec.operands.size() + built.spec.results.size() > dnn::kMaxRowBuffers) return false;
   std::vector<StorageId> pages, elements;
   for (const DataType type : built.spec.pages) pages.push_back(builder.temporary(rows * length * size_of(type)));
   for (const DataType type : built.spec.elements) elements.push_back(builder.temporary(rows * size_of(type)));
-  for (const RowStep& step : built.spec.steps) steps.push_back(SingleStep(builder, built, pages, elements).emit(step));
+  Sequence alone;
+  for (const RowStep& step : built.spec.steps) {
+    auto single = SingleStep(builder, built, pages, elements).emit(step);
+    if (!single) return false;
+    alone.push_back(*std::move(single));
+  }
+  steps.insert(steps.end(), alone.begin(), alone.end());
+  return true;
 }
 
 }  // namespace tt::lowering

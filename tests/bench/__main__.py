@@ -17,8 +17,9 @@ import time
 
 import jax
 
+from tests.bench.parts import Row
 from tests.bench.peaks import host_peaks
-from tests.bench.rows import ROWS, Row
+from tests.bench.rows import ROWS
 
 COMPILE_BAR, COMPILE_MEAN_BAR, MEAN_BAR, MEMORY_BAR = 0.3, 0.1, 0.8, 1.5
 

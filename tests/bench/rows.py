@@ -1,55 +1,16 @@
 """The rows of the benchmark: what is measured, and the time ratio tt/cpu that each must not exceed."""
 
-import dataclasses
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import lax
 
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One measurement.
-
-    Attributes:
-      name: as the command line selects it.
-      bar: greatest allowed ratio of the medians, tt over cpu; None where the bar is not a ratio.
-      make: returns the function and its host arguments.
-      work: of one run, where a fraction of the host's peak makes sense: floating-point operations, or bytes read and written.
-      peak: which one: "fma", "bf16" (operations) or "memory" (bytes).
-      most_ms: greatest allowed median on tt, in milliseconds, where the bar is absolute.
-    """
-
-    name: str
-    bar: float | None
-    make: Callable[[], tuple[Callable, tuple]]
-    work: float = 0
-    peak: str | None = None
-    most_ms: float | None = None
-
-
-def f32(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-
-
-def bf16(*shape):
-    return f32(*shape).astype(jnp.bfloat16)
+from tests.bench.parts import KEY, Row, bf16, conv, drawn, f32, forward, i32, initialised, labels, layer_norm, train_step
 
 
 def matmul(make, n):
     return lambda: (lambda x, y: x @ y, (make(n, n), make(n, n)))
-
-
-def layer_norm(x):
-    return (x - x.mean(-1, keepdims=True)) * lax.rsqrt(x.var(-1, keepdims=True) + 1e-6)
-
-
-def conv(x, w):
-    return lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 class Mlp(nn.Module):
@@ -85,32 +46,6 @@ class Lstm(nn.Module):
         return nn.RNN(nn.LSTMCell(128))(x)
 
 
-def initialised(model, *inputs):
-    """Parameters as host arrays, made on the cpu backend."""
-    with jax.default_device(jax.devices("cpu")[0]):
-        return jax.tree.map(np.asarray, model.init(jax.random.key(0), *inputs))
-
-
-def train_step(model, x, labels):
-    parameters = initialised(model, x)
-    optimizer = optax.adam(1e-3)
-    state = jax.tree.map(np.asarray, optimizer.init(parameters))
-
-    def step(parameters, state, x, labels):
-        def loss(p):
-            return optax.softmax_cross_entropy_with_integer_labels(model.apply(p, x), labels).mean()
-
-        value, gradients = jax.value_and_grad(loss)(parameters)
-        updates, state = optimizer.update(gradients, state, parameters)
-        return optax.apply_updates(parameters, updates), state, value
-
-    return step, (parameters, state, x, labels)
-
-
-def labels(n):
-    return np.random.default_rng(1).integers(0, 10, n).astype(np.int32)
-
-
 def bert(dtype, gradient):
     def make():
         model, x = BertLayer(dtype), f32(8, 128, 768).astype(dtype)
@@ -142,11 +77,6 @@ def gpt2_decode():
     return step, (weights, f32(layers, 2, heads, length, width // heads), f32(width), np.int32(77))
 
 
-def lstm():
-    model, x = Lstm(), f32(16, 128, 64)
-    return model.apply, (initialised(model, x), x)
-
-
 ROWS = [
     Row("matmul_bf16_1024", 0.65, matmul(bf16, 1024), 2 * 1024**3, "bf16"),
     Row("matmul_bf16_2048", 0.65, matmul(bf16, 2048), 2 * 2048**3, "bf16"),
@@ -160,13 +90,13 @@ ROWS = [
     Row(
         "embedding",
         1.0,
-        lambda: (lambda x, i: x[i], (f32(30000, 768), np.random.default_rng(1).integers(0, 30000, 4096).astype(np.int32))),
+        lambda: (lambda x, i: x[i], (f32(30000, 768), i32(30000, 4096))),
         8 * 4096 * 768,
         "memory",
     ),
     Row("sort_1m", 0.3, lambda: (jnp.sort, (f32(1 << 20),))),
     Row("cumsum_1m", 0.5, lambda: (jnp.cumsum, (f32(1 << 20),))),
-    Row("normal_1m", 1.0, lambda: (lambda k: jax.random.normal(jax.random.wrap_key_data(k), (1 << 20,)), (np.array([1, 2], np.uint32),))),
+    Row("normal_1m", 1.0, lambda: (drawn(lambda key: jax.random.normal(key, (1 << 20,))), (KEY,))),
     Row("conv_3x3", 0.8, lambda: (conv, (f32(8, 56, 56, 64), f32(3, 3, 64, 64))), 2 * 8 * 56**2 * 9 * 64**2, "fma"),
     Row("max_pool", 0.8, lambda: (lambda x: nn.max_pool(x, (2, 2), (2, 2)), (f32(8, 112, 112, 64),)), 5 * 8 * 112**2 * 64, "memory"),
     Row("mlp_train", 0.8, lambda: train_step(Mlp(), f32(256, 784), labels(256))),
@@ -176,7 +106,7 @@ ROWS = [
     Row("bert_f32_train", 1.1, bert(jnp.float32, True)),
     Row("bert_bf16_train", 0.6, bert(jnp.bfloat16, True)),
     Row("gpt2_decode", 1.0, gpt2_decode),
-    Row("lstm_128", 0.8, lstm),
+    Row("lstm_128", 0.8, lambda: forward(Lstm(), f32(16, 128, 64))),
     Row("while_10000", None, lambda: (lambda x: lax.fori_loop(0, 10000, lambda i, c: c * 1.0001 + 1, x), (np.float32(1),)), most_ms=3.0),
     Row("tiny", 1.2, lambda: (lambda x: x + 1, (f32(4),))),
 ]

@@ -145,6 +145,15 @@ struct ClientCompile : Head {
   LoadedExecutable* executable;  // out
 };
 
+struct DeserializeAndLoad : Head {
+  Client* client;
+  const char* bytes;
+  size_t size;
+  LoadedExecutable* executable;  // out
+  const char* options;           // instead of those that were serialized; may be null
+  size_t options_size;
+};
+
 struct DefaultDeviceAssignment : Head {
   Client* client;
   int num_replicas, num_partitions;

@@ -6,6 +6,7 @@
 #include "emulator/grayskull.hpp"
 #include "metal/device_registry.hpp"
 #include "pjrt/objects.hpp"
+#include "pjrt/serialized.hpp"
 #include "stablehlo/reader.hpp"
 
 namespace tt::pjrt {
@@ -18,7 +19,6 @@ Device& Client::lookup(int64_t id) const {
 namespace {
 
 constexpr std::string_view kPlatform = "tt";
-constexpr std::string_view kPlatformVersion = "jax_tt 0.1 (emulated Grayskull)";
 
 const char* environment(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
@@ -122,28 +122,30 @@ std::string fingerprint(std::string_view key) {
   return text;
 }
 
-CompileCache::Compiled compile_cached(Client& client, std::string_view payload, const Options& options) {
-  std::string key(payload);
-  for (const auto& [name, value] : options.compile.overrides) key += cat('\0', name, '=', value);
-  key += cat('\0', options.compile.num_replicas, 'x', options.compile.num_partitions);
-  return client.cache.get(key, [&] {
+LoadedExecutable* load(Client& client, std::string_view payload, const Options& options) {
+  auto loaded = std::make_unique<LoadedExecutable>();
+  loaded->client = &client;
+  loaded->device = &client.lookup(options.device_id);
+  loaded->devices[0] = loaded->device;
+  loaded->program = client.cache.get(compile_key(payload, options.compile, client.chip->name), [&](const std::string& key) {
     auto module = stablehlo::read({reinterpret_cast<const std::byte*>(payload.data()), payload.size()});
     return executable::compile(std::move(module), options.compile, *client.chip, fingerprint(key));
   });
+  loaded->assignment = options.assignment.empty() ? std::string("\x08\x01\x10\x01\x1a\x03\x0a\x01\x00", 9) : options.assignment;
+  return loaded.release();
 }
 
 void compile(ClientCompile& args) {
   const Program& program = *args.program;
   const std::string_view format(program.format, program.format_size);
   require(format == "mlir", "[compile] program format \"", format, "\", expected \"mlir\"");
-  Options options = read_options({args.options, args.options_size});
-  auto loaded = std::make_unique<LoadedExecutable>();
-  loaded->client = args.client;
-  loaded->device = &args.client->lookup(options.device_id);
-  loaded->devices[0] = loaded->device;
-  loaded->compiled = compile_cached(*args.client, {program.code, program.code_size}, options);
-  loaded->assignment = options.assignment.empty() ? std::string("\x08\x01\x10\x01\x1a\x03\x0a\x01\x00", 9) : options.assignment;
-  args.executable = loaded.release();
+  args.executable = load(*args.client, {program.code, program.code_size}, read_options({args.options, args.options_size}));
+}
+
+void deserialize_and_load(DeserializeAndLoad& args) {
+  const Deserialized program = deserialize({args.bytes, args.size}, args.client->chip->name);
+  const bool overridden = args.options != nullptr && args.options_size > 0;
+  args.executable = load(*args.client, program.payload, overridden ? read_options({args.options, args.options_size}) : program.options);
 }
 
 // Copies a strided array to dense row-major order.
@@ -233,6 +235,7 @@ void install_client(Api& api) {
   install<&lookup_device>(api, Slot::kClientLookupAddressableDevice);
   install<&default_assignment>(api, Slot::kClientDefaultDeviceAssignment);
   install<&compile>(api, Slot::kClientCompile);
+  install<&deserialize_and_load>(api, Slot::kExecutableDeserializeAndLoad);
   install<&buffer_from_host>(api, Slot::kClientBufferFromHostBuffer);
 }
 

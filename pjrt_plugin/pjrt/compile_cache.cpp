@@ -3,41 +3,43 @@
 
 namespace tt::pjrt {
 
-CompileCache::Compiled CompileCache::get(const std::string& key, const std::function<Compiled()>& compile) {
+CompileCache::Program CompileCache::get(std::string text, const std::function<Compiled(const std::string&)>& compile) {
+  const auto key = std::make_shared<const std::string>(std::move(text));
   std::promise<Compiled> promise;
   {
     std::unique_lock lock(mutex_);
-    if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    if (const auto found = by_key_.find(*key); found != by_key_.end()) {
       entries_.splice(entries_.begin(), entries_, found->second);
-      const std::shared_future<Compiled> future = found->second->compiled;
+      const Entry entry = *found->second;
       lock.unlock();
-      return future.get();
+      return {entry.compiled.get(), entry.key};
     }
     entries_.push_front({key, promise.get_future().share()});
-    by_key_[key] = entries_.begin();
+    by_key_[*key] = entries_.begin();
     if (entries_.size() > kCapacity) {
-      by_key_.erase(entries_.back().key);
+      by_key_.erase(*entries_.back().key);
       entries_.pop_back();
     }
   }
   try {
-    Compiled compiled = compile();
+    Compiled compiled = compile(*key);
     promise.set_value(compiled);
-    if (compiled != nullptr && compiled->calls_host()) forget(key);
-    return compiled;
+    if (compiled != nullptr && compiled->calls_host()) forget(*key);
+    return {compiled, key};
   } catch (...) {
     promise.set_exception(std::current_exception());
-    forget(key);
+    forget(*key);
     throw;
   }
 }
 
-void CompileCache::forget(const std::string& key) {
+void CompileCache::forget(std::string_view key) {
   std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return;
-  entries_.erase(found->second);
+  const auto entry = found->second;
   by_key_.erase(found);
+  entries_.erase(entry);
 }
 
 size_t CompileCache::size() const {

@@ -16,23 +16,28 @@ namespace tt::pjrt {
 class CompileCache {
  public:
   using Compiled = std::shared_ptr<const executable::Executable>;
+  using Key = std::shared_ptr<const std::string>;
+  struct Program {
+    Compiled compiled;
+    Key key;
+  };
 
   // What `compile` makes of the key, if it is not there yet; an exception is passed on and not kept, nor is a program that calls the host.
-  Compiled get(const std::string& key, const std::function<Compiled()>& compile);
+  Program get(std::string key, const std::function<Compiled(const std::string& key)>& compile);
   size_t size() const;
 
   static constexpr size_t kCapacity = 512;  // programs; those in use live on outside
 
  private:
   struct Entry {
-    std::string key;
+    Key key;
     std::shared_future<Compiled> compiled;
   };
-  void forget(const std::string& key);
+  void forget(std::string_view key);
 
   mutable std::mutex mutex_;
-  std::list<Entry> entries_;  // most recently used first
-  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
+  std::list<Entry> entries_;                                                 // most recently used first
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // the entries' own keys
 };
 
 }  // namespace tt::pjrt

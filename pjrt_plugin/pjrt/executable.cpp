@@ -3,17 +3,28 @@
 #include <array>
 
 #include "pjrt/objects.hpp"
+#include "pjrt/serialized.hpp"
 
 namespace tt::pjrt {
 namespace {
+
+template <class T>
+void give(std::string bytes, GetOwnedBytes<T>& to) {
+  auto* owner = new std::string(std::move(bytes));
+  to.bytes = owner->data();
+  to.size = owner->size();
+  to.owner = owner;
+  to.deleter = [](void* owned) { delete static_cast<std::string*>(owned); };
+}
 
 void destroy(One<ExecutableHandle>& args) { delete args.object; }
 void destroy_loaded(One<LoadedExecutable>& args) { delete args.object; }
 
 void get_executable(Get<LoadedExecutable, ExecutableHandle*>& args) {
   auto handle = std::make_unique<ExecutableHandle>();
-  handle->compiled = args.object->compiled;
-  for (const ir::Type& type : handle->compiled->results()) {
+  handle->program = args.object->program;
+  handle->assignment = args.object->assignment;
+  for (const ir::Type& type : handle->program.compiled->results()) {
     handle->types.push_back(buffer_type(type.element));
     handle->dims.insert(handle->dims.end(), type.dims.begin(), type.dims.end());
     handle->ranks.push_back(type.dims.size());
@@ -22,27 +33,34 @@ void get_executable(Get<LoadedExecutable, ExecutableHandle*>& args) {
 }
 
 void name(GetText<ExecutableHandle>& args) {
-  args.text = args.object->compiled->name().c_str();
-  args.size = args.object->compiled->name().size();
+  args.text = args.object->program.compiled->name().c_str();
+  args.size = args.object->program.compiled->name().size();
 }
 
 void fingerprint(GetText<ExecutableHandle>& args) {
-  args.text = args.object->compiled->fingerprint().c_str();
-  args.size = args.object->compiled->fingerprint().size();
+  args.text = args.object->program.compiled->fingerprint().c_str();
+  args.size = args.object->program.compiled->fingerprint().size();
+}
+
+void serialize_executable(GetOwnedBytes<ExecutableHandle>& args) {
+  const CompileCache::Program& program = args.object->program;
+  require(!program.compiled->calls_host(), "[serialize] ", program.compiled->name(),
+          " calls functions of this process, which no other has; serialize programs without callbacks");
+  give(serialize(*program.key, args.object->assignment), args);
 }
 
 void one(Get<ExecutableHandle, size_t>& args) { args.value = 1; }
-void num_outputs(Get<ExecutableHandle, size_t>& args) { args.value = args.object->compiled->results().size(); }
-void code_size(Get<ExecutableHandle, int64_t>& args) { args.value = args.object->compiled->memory().generated_code_bytes; }
+void num_outputs(Get<ExecutableHandle, size_t>& args) { args.value = args.object->program.compiled->results().size(); }
+void code_size(Get<ExecutableHandle, int64_t>& args) { args.value = args.object->program.compiled->memory().generated_code_bytes; }
 
 void cost_analysis(GetAttributes<ExecutableHandle>& args) {
   std::vector<NamedValue>& costs = args.object->costs;
   if (costs.empty()) {
-    const executable::Cost cost = args.object->compiled->cost();
+    const executable::Cost cost = args.object->program.compiled->cost();
     costs = {named("flops", static_cast<float>(cost.flops)), named("bytes accessed", static_cast<float>(cost.bytes_accessed)),
              named("bytes accessed in L1", static_cast<float>(cost.l1_bytes_accessed)), named("cycles", static_cast<float>(cost.cycles)),
              named("seconds", static_cast<float>(cost.seconds))};
-    args.object->text = args.object->compiled->text();
+    args.object->text = args.object->program.compiled->text();
     costs.push_back(named("kernel programs", args.object->text));
   }
   args.values = costs.data();
@@ -50,7 +68,7 @@ void cost_analysis(GetAttributes<ExecutableHandle>& args) {
 }
 
 void memory_stats(CompiledMemoryStats& args) {
-  const executable::MemoryUse use = args.executable->compiled->memory();
+  const executable::MemoryUse use = args.executable->program.compiled->memory();
   args.generated_code = use.generated_code_bytes;
   args.arguments = use.argument_bytes;
   args.outputs = use.output_bytes;
@@ -85,13 +103,7 @@ void logical_ids(GetList<LoadedExecutable, const LogicalIds*>& args) {
   args.count = 1;
 }
 
-void device_assignment(GetOwnedBytes<LoadedExecutable>& args) {
-  auto* copy = new std::string(args.object->assignment);
-  args.bytes = copy->data();
-  args.size = copy->size();
-  args.owner = copy;
-  args.deleter = [](void* owner) { delete static_cast<std::string*>(owner); };
-}
+void device_assignment(GetOwnedBytes<LoadedExecutable>& args) { give(args.object->assignment, args); }
 
 void delete_loaded(One<LoadedExecutable>& args) { args.object->deleted = true; }
 void is_deleted(Get<LoadedExecutable, bool>& args) { args.value = args.object->deleted; }
@@ -175,7 +187,7 @@ class Arguments {
 
 void execute(Execute& args) {
   LoadedExecutable& loaded = *args.executable;
-  const executable::Executable& program = *loaded.compiled;
+  const executable::Executable& program = *loaded.program.compiled;
   require(!loaded.deleted, "[execute] ", program.name(), " was deleted");
   require(args.num_devices == 1, "[execute] ", program.name(), " was compiled for one device, the call names ", args.num_devices);
   require(args.num_arguments == program.parameters().size(), "[execute] ", program.name(), " takes ", program.parameters().size(),
@@ -208,6 +220,7 @@ void install_executables(Api& api) {
   install<&cost_analysis>(api, Slot::kExecutableGetCostAnalysis);
   install<&memory_stats>(api, Slot::kExecutableGetCompiledMemoryStats);
   install<&fingerprint>(api, Slot::kExecutableFingerprint);
+  install<&serialize_executable>(api, Slot::kExecutableSerialize);
   install<&output_types>(api, Slot::kExecutableOutputElementTypes);
   install<&output_dimensions>(api, Slot::kExecutableOutputDimensions);
   install<&destroy_loaded>(api, Slot::kLoadedExecutableDestroy);

@@ -64,7 +64,8 @@ struct Buffer {
 };
 
 struct ExecutableHandle {
-  CompileCache::Compiled compiled;
+  CompileCache::Program program;
+  std::string assignment;
   std::vector<NamedValue> costs;
   std::string text;  // of the kernel programs, which travel with the costs
   std::vector<int> types;
@@ -74,7 +75,7 @@ struct ExecutableHandle {
 
 struct LoadedExecutable {
   Client* client;
-  CompileCache::Compiled compiled;
+  CompileCache::Program program;
   Device* device;
   Device* devices[1];
   std::string assignment;  // DeviceAssignmentProto
@@ -88,6 +89,7 @@ struct Options {
   int64_t device_id = 0;
 };
 Options read_options(std::string_view bytes);
+Options with_assignment(std::string assignment);
 
 int buffer_type(DataType type);       // PJRT_Buffer_Type
 DataType data_type(int buffer_type);  // InvalidArgument when it is none of ours

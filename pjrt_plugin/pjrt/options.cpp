@@ -118,6 +118,13 @@ constexpr int kToken = 23, kLast = 29;
 
 }  // namespace
 
+Options with_assignment(std::string assignment) {
+  Options options;
+  options.device_id = first_device(assignment);
+  options.assignment = std::move(assignment);
+  return options;
+}
+
 Options read_options(std::string_view bytes) {
   Options options;
   for (Fields f(bytes); f.next();) {

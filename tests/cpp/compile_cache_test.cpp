@@ -10,7 +10,7 @@ namespace {
 TEST(the_compile_cache_compiles_each_key_once) {
   CompileCache cache;
   int compiled = 0;
-  const auto compile = [&] {
+  const auto compile = [&](const std::string&) {
     ++compiled;
     return CompileCache::Compiled();
   };
@@ -22,10 +22,10 @@ TEST(the_compile_cache_compiles_each_key_once) {
 
 TEST(a_failed_compilation_is_tried_again) {
   CompileCache cache;
-  EXPECT_ERROR(cache.get("a", []() -> CompileCache::Compiled { fail(ErrorCategory::kUnimplemented, "no"); }), "no");
+  EXPECT_ERROR(cache.get("a", [](const std::string&) -> CompileCache::Compiled { fail(ErrorCategory::kUnimplemented, "no"); }), "no");
   EXPECT_EQ(cache.size(), size_t{0});
   bool tried = false;
-  cache.get("a", [&] {
+  cache.get("a", [&](const std::string&) {
     tried = true;
     return CompileCache::Compiled();
   });
@@ -34,18 +34,18 @@ TEST(a_failed_compilation_is_tried_again) {
 
 TEST(the_least_recently_used_program_goes_first) {
   CompileCache cache;
-  const auto nothing = [] { return CompileCache::Compiled(); };
+  const auto nothing = [](const std::string&) { return CompileCache::Compiled(); };
   for (size_t i = 0; i < CompileCache::kCapacity; ++i) cache.get(cat("key ", i), nothing);
   cache.get("key 0", nothing);
   cache.get("one more", nothing);
   EXPECT_EQ(cache.size(), CompileCache::kCapacity);
   bool again = false;
-  cache.get("key 0", [&] {
+  cache.get("key 0", [&](const std::string&) {
     again = true;
     return CompileCache::Compiled();
   });
   EXPECT(!again);
-  cache.get("key 1", [&] {
+  cache.get("key 1", [&](const std::string&) {
     again = true;
     return CompileCache::Compiled();
   });

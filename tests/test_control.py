@@ -300,3 +300,35 @@ def test_a_counter_takes_no_program():
     assert counters.count(" from 0 by 1") == 1 and steps.count("program ") == 2
     counters, steps = body(lambda x: lax.fori_loop(0, 9, lambda i, c: jnp.tanh(c @ c), x[0]))  # nobody asks
     assert counters == "" and steps.count("program ") == 1
+
+
+def _branch(x, i, flag):
+    chosen = lax.cond(flag, lambda x: x.at[i].set(7), lambda x: x * 2, x)
+    return i + 7, chosen.at[i + 1].set(7)
+
+
+def _loop(x, i, limit):
+    changed = lax.while_loop(lambda c: c[0] < limit, lambda c: (c[0] + 1, c[1].at[c[0]].set(7)), (0, x))[1]
+    return i + 7, changed.at[i + 1].set(7)
+
+
+def _condition(x, i, limit):
+    def goes_on(c):
+        return (c[1].at[c[0]].set(7).sum() < limit) & (c[0] < 3)
+
+    return i + 7, lax.while_loop(goes_on, lambda c: (c[0] + 1, c[1].at[c[0] + i].set(7)), (0, x))[1].at[i + 1].set(7)
+
+
+def _captured(x, i, flag):
+    turned = x.reshape(2, 2).T
+    chosen = lax.cond(flag, lambda: jnp.sort(turned.reshape(4)[::-1]), lambda: x)
+    return chosen, turned.reshape(4)[::-1].at[i].set(7)
+
+
+@pytest.mark.parametrize("function", [_branch, _loop, _condition, _captured])
+@pytest.mark.parametrize("last", [0, 1, 2, 40])
+def test_what_a_region_stores_of_outer_values_is_its_own(function, last):
+    arguments = np.arange(4, dtype=np.int32), np.int32(1), np.bool_(last) if function in (_branch, _captured) else np.int32(last)
+    cpu, card = (jax.jit(function)(*jax.device_put(arguments, jax.devices(platform)[0])) for platform in ("cpu", "tt"))
+    for got, expected in zip(card, cpu, strict=True):
+        np.testing.assert_array_equal(got, expected)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/error.hpp"
 #include "dnn/eltwise.hpp"
@@ -45,8 +46,16 @@ Source BlockLowering::source(const ir::Value* value) { return graph.as_source(re
 StorageId BlockLowering::dense(const ir::Value* value) {
   const ir::Type type = stored(value->type());
   const StorageId storage = graph.dense(ref(value), type.element, type.dims);
-  if (!std::holds_alternative<NodeId>(ref(value))) context.refs[value] = Source::dense(storage, type.element, type.dims);
+  if (!std::holds_alternative<NodeId>(ref(value))) {
+    before_.emplace_back(value, std::exchange(context.refs[value], Source::dense(storage, type.element, type.dims)));
+  }
   return storage;
+}
+
+Sequence BlockLowering::emit() {
+  Sequence steps = graph.emit();
+  for (; !before_.empty(); before_.pop_back()) context.refs[before_.back().first] = std::move(before_.back().second);
+  return steps;
 }
 
 Ref BlockLowering::everywhere(const ir::Value* scalar, const Dims& dims) {

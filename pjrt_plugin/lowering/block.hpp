@@ -47,7 +47,7 @@ class BlockLowering {
   std::vector<StorageId> store_results(const ir::Block& block, std::span<const StorageId> destinations);
   std::vector<StorageId> store_some_results(const ir::Block& block, std::span<const StorageId> destinations,
                                             const std::function<bool(size_t)>& wanted);
-  Sequence emit() { return graph.emit(); }
+  Sequence emit();
 
   // Values
   const Ref& ref(const ir::Value* value) const { return context.refs.at(value); }
@@ -87,6 +87,8 @@ class BlockLowering {
   const ir::Value* chosen(const ir::Operation& operation) const;
   StorageId own_storage(const Ref& ref, const ir::Type& type) const;
   std::vector<StorageId> taken_;  // by returned values
+  // Where values were before this block stored them densely: outside a region, what it has stored may not be there.
+  std::vector<std::pair<const ir::Value*, Ref>> before_;
   const ir::Block* block_ = nullptr;
   std::unordered_map<const ir::Value*, std::vector<const ir::Operation*>> readers_;  // made when first asked for
 };

@@ -392,6 +392,17 @@ def test_rows_with_more_results_than_circular_buffers():
     assert programs(made) < 40
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 4), (3, 64, 96), (3000, 2, 8)])
+def test_reductions_that_read_an_operand_twice(shape):
+    def function(x):
+        row, column = jnp.exp(x[0])[None], jnp.sin(x[:, 0])[:, None]  # differ from x[:1] and x[:, :1] in the stride of a single element
+        return (x[:1] * row).sum(1), (x[:, :1] * column).sum(0), (x[:, :1] ** 2).sum(0), (x[:1] - x[0][None]).max((0, 2))
+
+    x = f32(*shape)
+    _, got = compiled(function, (x,))
+    close(got, jax.jit(function)(jax.device_put(x, jax.devices("cpu")[0])), 1e-5)
+
+
 def test_an_unknown_compiler_option_is_refused():
     with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option: 'fast'; tt knows jax_tt_no"):
         jax.jit(lambda x: x + 1, compiler_options={"fast": "yes"})(jax.device_put(np.float32(1), jax.devices("tt")[0]))

@@ -181,7 +181,7 @@ Kernel reduce_compute(Compute k, ReduceArgs a) {
           k.tile_regs_release();
           for (size_t o = 0; o < round.out.size() && !round.reduces; ++o) k.cb_push_back(round.out[o], stage.block);
           for (size_t s = 0; s < num_inputs; ++s) {
-            if (feed_of(s) == Feed::kStreamed) k.cb_pop_front(cb_of(s), stage.block);
+            if (feed_of(s) == Feed::kStreamed && (stage.received || !round.in[s].is_again)) k.cb_pop_front(cb_of(s), stage.block);
           }
           if (at == 0) done += stage.block;
         }

@@ -155,13 +155,16 @@ namespace {
 void find_feeds(ReducePlan& plan, size_t r) {
   using Feed = ReduceInput::Feed;
   ReduceRoundPlan& round = plan.rounds[r];
+  std::vector<bool> seen(plan.streams.size(), false);
   for (ReduceInput& input : round.in) {
     round.memory.push_back(input.stream ? plan.streams[*input.stream].operand : Operand{});
     input.feed = input.is_made ? Feed::kResident : Feed::kOnce;
     if (!input.stream) continue;
     const ReduceStream& stream = plan.streams[*input.stream];
     input.feed = stream.repeats ? Feed::kOnce : stream.stays ? Feed::kResident : Feed::kStreamed;
-    input.is_read = input.feed == Feed::kStreamed || stream.first_round == r;
+    input.is_again = seen[*input.stream];
+    input.is_read = !input.is_again && (input.feed == Feed::kStreamed || stream.first_round == r);
+    seen[*input.stream] = true;
   }
 }
 

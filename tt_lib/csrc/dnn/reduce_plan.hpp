@@ -38,6 +38,7 @@ struct ReduceInput {
   enum class Feed : uint8_t { kStreamed, kResident, kOnce };
   Feed feed = Feed::kOnce;  // how pages of an operand come to the round
   bool is_read = false;     // by the reader, in this round
+  bool is_again = false;    // the pages are those of an operand before it
 };
 
 struct ReduceRoundPlan {

@@ -165,14 +165,39 @@ def scan(rng, values, x):
     return lax.scan(body, jnp.zeros(x.shape[1:], x.dtype), x, reverse=rng.random() < 0.5)[1]
 
 
+def region(rng, values):
+    """What a region does with its argument: a few operations on it and on values from outside, which change all of it."""
+    own = rng.randrange(1 << 30)
+
+    def body(x):
+        steps = random.Random(own)
+        made = [x]
+        for _ in range(steps.randint(0, 3)):
+            outer = [v for v in [*values, *made] if v.ndim]
+            new = steps.choice(STEPS)(steps, [*values, *made], steps.choice(outer))
+            if new is not None and 0 < new.size <= MOST_ELEMENTS:
+                made.append(new)
+        if is_float(x):
+            return x * 0.5 + sum((jnp.tanh(v.mean()) for v in made if is_float(v)), jnp.float32(0))
+        return x % 9 + sum(v.sum() % 5 for v in made if not is_float(v))
+
+    return body
+
+
 @step
 def loop(rng, values, x):
-    return lax.fori_loop(0, 3, lambda i, c: c * 0.9 + i if is_float(x) else c % 9 + i, x)
+    if rng.random() < 0.5:
+        body = region(rng, values)
+        return lax.fori_loop(0, rng.choice([0, 1, 3]), lambda i, c: body(c + i.astype(c.dtype)), x)
+    x = lax.stop_gradient(x)  # what turns an unknown number of times has no gradient
+    body = region(rng, [lax.stop_gradient(v) for v in values])
+    turns = rng.choice([0, 1, 3]) + jnp.int32(x.ravel()[0]) * 0
+    return lax.fori_loop(0, turns, lambda i, c: body(c + i.astype(c.dtype)), x)
 
 
 @step
 def branch(rng, values, x):
-    return lax.cond(x.sum() > 0, lambda v: v + v, lambda v: v - 1, x)
+    return lax.cond(x.sum() > 0, region(rng, values), region(rng, values), x)
 
 
 @step

@@ -4,6 +4,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/maximum.hpp"
 #include "emulator/simd/vec.hpp"
 
 namespace tt::emulator::TT_SIMD {
@@ -45,16 +46,14 @@ struct FloatSteps {
     const V one = with_sign_of(V{} + 1, x);
     return x != x || x == 0 ? x : one;
   }
-  TT_INLINE static V max(V a, V b) {  // NaN wins, +0 over -0
+  TT_INLINE static V max(V a, V b) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4) {
       const __m512 x = bits<__m512>(a), y = bits<__m512>(b);
       return bits<V>(_mm512_mask_add_ps(_mm512_range_ps(x, y, kMaxOfTwo), _mm512_cmp_ps_mask(x, y, _CMP_UNORD_Q), x, y));
     }
 #endif
-    V r = a > b ? a : b;
-    r = a == b ? bits<V>(bits<I>(a) & bits<I>(b)) : r;
-    return a != a ? a : r;
+    return maximum(a, b);
   }
   TT_INLINE static V min(V a, V b) {
 #if defined(__AVX512F__)
@@ -63,9 +62,7 @@ struct FloatSteps {
       return bits<V>(_mm512_mask_add_ps(_mm512_range_ps(x, y, kMinOfTwo), _mm512_cmp_ps_mask(x, y, _CMP_UNORD_Q), x, y));
     }
 #endif
-    V r = a < b ? a : b;
-    r = a == b ? bits<V>(bits<I>(a) | bits<I>(b)) : r;
-    return a != a ? a : r;
+    return minimum(a, b);
   }
   // Signed integers in the total order -NaN < -inf < ... < -0 < +0 < ... < NaN.
   TT_INLINE static I total(V x) {

@@ -1,6 +1,5 @@
-// Selection, placing and combination of windows, and keys of an order: every engine against the loops of their definition.
+// Selection, placing and combination of windows: every engine against the loops of their definition.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -113,14 +112,6 @@ void expect_combinations(DataType type, const std::vector<T>& specials) {
   });
 }
 
-// Whether a comes before b, elements as numbers with the greatest NaN.
-template <class T>
-bool before(T a, T b, bool canonical) {
-  if (canonical && (std::isnan(a) || std::isnan(b))) return !std::isnan(a);
-  if (canonical || (a < b || b < a)) return a < b;
-  return std::signbit(a) && !std::signbit(b);
-}
-
 }  // namespace
 
 TEST(indices_are_selected_and_placed_on_every_engine) {
@@ -143,29 +134,6 @@ TEST(windows_are_combined_in_order_on_every_engine) {
   expect_combinations<int64_t>(DataType::kS64, {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()});
   expect_combinations<uint64_t>(DataType::kU64, {std::numeric_limits<uint64_t>::max(), 0});
   EXPECT(engine(Simd::kPortable).combine_runs(TileOpcode::kAdd, DataType::kBF16) == nullptr);
-}
-
-TEST(keys_have_the_order_of_their_floats_on_every_engine) {
-  std::vector<float> values = random_values<float>(60, -9, 9, 2);
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-  for (const float special : {nan, -0.0f, 0.0f, infinity, -infinity, 1e-45f}) values.push_back(special);
-  for (const bool canonical : {false, true}) {
-    for (const bool descending : {false, true}) {
-      const emulator::OrderKey key{emulator::OrderKey::Encoding::kFloat, canonical, descending, std::bit_cast<uint32_t>(infinity)};
-      for (const Simd simd : host_simds()) {
-        std::vector<uint32_t> keys(values.size());
-        engine(simd).order_keys[2](key, reinterpret_cast<const std::byte*>(values.data()), values.size(),
-                                   reinterpret_cast<std::byte*>(keys.data()));
-        for (size_t i = 0; i < values.size(); ++i) {
-          for (size_t j = 0; j < values.size(); ++j) {
-            if (!canonical && (std::isnan(values[i]) || std::isnan(values[j]))) continue;
-            const bool expected = descending ? before(values[j], values[i], canonical) : before(values[i], values[j], canonical);
-            EXPECT((keys[i] < keys[j]) == expected);
-          }
-        }
-      }
-    }
-  }
 }
 
 }  // namespace tt::test

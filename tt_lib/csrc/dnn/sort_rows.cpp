@@ -3,20 +3,18 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <limits>
 #include <type_traits>
 
 #include "base/error.hpp"
+#include "dnn/order_key.hpp"
 #include "emulator/simd/engine.hpp"
 
 namespace tt::dnn {
 namespace {
 
 using emulator::kTileElements;
-using emulator::OrderEncoder;
-using emulator::OrderKey;
 
 constexpr int64_t kComparisonSortBelow = 256;  // elements: a histogram costs more than it saves
 constexpr int64_t kWideDigitsFrom = 16384;
@@ -174,8 +172,7 @@ class Selector {
       for (size_t i = 0; i < block; ++i) keys_[i] = data[static_cast<int64_t>(i) * row.stride];
       data = keys_.data();
     }
-    constexpr auto kSize = static_cast<size_t>(std::countr_zero(sizeof(Key)));
-    emulator::engine().order_keys[kSize](key_, reinterpret_cast<const std::byte*>(data), block, reinterpret_cast<std::byte*>(keys_.data()));
+    encode_keys(key_, data, block, keys_.data());
   }
 
   // The positions in the block of what comes before the last one kept: an equal key comes after it.

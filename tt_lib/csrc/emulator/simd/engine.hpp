@@ -8,7 +8,6 @@
 
 #include "base/data_type.hpp"
 #include "emulator/fpu.hpp"
-#include "emulator/order_key.hpp"
 #include "emulator/tile_program.hpp"
 
 namespace tt::emulator {
@@ -59,7 +58,6 @@ using PlaceFunction = void (*)(const std::byte* values, const uint32_t* position
                                int64_t update_step, int64_t scale, WindowOffsets* out);
 // Combines runs of updates with runs of the target, one window after the other.
 using CombineFunction = void (*)(const std::byte* updates, std::byte* target, const WindowOffsets* at, size_t count, size_t run);
-using OrderKeysFunction = void (*)(const OrderKey& key, const std::byte* elements, size_t n, std::byte* keys);
 using MatmulFunction = void (*)(const MatmulBlock& block);
 
 struct Engine {
@@ -82,7 +80,6 @@ struct Engine {
   WidenFunction widen[kNumDataTypes] = {};                                    // integers
   PlaceFunction place_windows[kNumDataTypes] = {};                            // integers
   CombineFunction (*combine_runs)(TileOpcode code, DataType type) = nullptr;  // null where the result is rounded
-  OrderKeysFunction order_keys[4] = {};                                       // of elements of 1, 2, 4 and 8 bytes
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
                        int64_t next) = nullptr;

@@ -1,4 +1,4 @@
-// Work on arrays of indices and keys: which of them lie in a range, where windows begin, and how windows are combined with what is there.
+// Work on arrays of indices: which of them lie in a range, where windows begin, and how windows are combined with what is there.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -209,24 +209,6 @@ CombineFunction combine_of(TileOpcode code, DataType type) {
   }
 }
 
-template <class Key>
-void encode(const OrderKey& key, const std::byte* elements, size_t n, std::byte* keys) {
-  using Encoding = OrderKey::Encoding;
-  const OrderEncoder<Key> encoder(key);
-  const Key* in = reinterpret_cast<const Key*>(elements);
-  Key* out = reinterpret_cast<Key*>(keys);
-  const auto encode_as = [&](Encoding encoding, bool canonical) {  // constants, so that the loop has no branches
-    OrderEncoder<Key> constant = encoder;
-    constant.encoding = encoding;
-    constant.canonical = canonical;
-    for (size_t i = 0; i < n; ++i) out[i] = constant.encode(in[i]);
-  };
-  if (key.encoding == Encoding::kUnsigned) return encode_as(Encoding::kUnsigned, false);
-  if (key.encoding == Encoding::kSigned) return encode_as(Encoding::kSigned, false);
-  if (key.canonical) return encode_as(Encoding::kFloat, true);
-  encode_as(Encoding::kFloat, false);
-}
-
 template <class T>
 void install(Engine& engine, std::initializer_list<DataType> types) {
   for (const DataType type : types) {
@@ -254,10 +236,6 @@ void install_indices(Engine& engine) {
   engine.gather[3] = gather<uint64_t>;
   engine.gather[4] = gather<std::array<uint64_t, 2>>;
   engine.combine_runs = combine_of;
-  engine.order_keys[0] = encode<uint8_t>;
-  engine.order_keys[1] = encode<uint16_t>;
-  engine.order_keys[2] = encode<uint32_t>;
-  engine.order_keys[3] = encode<uint64_t>;
 }
 
 }  // namespace tt::emulator::TT_SIMD

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "base/data_type.hpp"
+#include "dnn/instruction_sets.hpp"
 
-namespace tt::emulator {
+namespace tt::dnn {
 
 struct OrderKey {
   enum class Encoding : uint8_t { kUnsigned, kSigned, kFloat };
@@ -61,4 +61,32 @@ struct OrderEncoder {
   }
 };
 
-}  // namespace tt::emulator
+template <OrderKey::Encoding kEncoding, bool kCanonical, class Key>
+void encode_keys_as(const OrderKey& key, const Key* elements, size_t n, Key* keys, emulator::Simd simd) {
+  run_on_host<Key>(
+      [&]() TT_LOOP {
+        OrderEncoder<Key> encoder(key);
+        encoder.encoding = kEncoding;  // constants, so that the loop has no branches
+        encoder.canonical = kCanonical;
+        const Key* from = elements;
+        Key* to = keys;
+#pragma GCC ivdep
+        for (size_t i = 0, end = n; i < end; ++i) to[i] = encoder.encode(from[i]);
+      },
+      simd);
+}
+
+// keys[i] = the key of elements[i], which may be the same array.
+template <class Key>
+void encode_keys(const OrderKey& key, const Key* elements, size_t n, Key* keys, emulator::Simd simd = emulator::simd()) {
+  using Encoding = OrderKey::Encoding;
+  switch (key.encoding) {
+    case Encoding::kUnsigned: return encode_keys_as<Encoding::kUnsigned, false>(key, elements, n, keys, simd);
+    case Encoding::kSigned: return encode_keys_as<Encoding::kSigned, false>(key, elements, n, keys, simd);
+    case Encoding::kFloat: break;
+  }
+  if (key.canonical) return encode_keys_as<Encoding::kFloat, true>(key, elements, n, keys, simd);
+  encode_keys_as<Encoding::kFloat, false>(key, elements, n, keys, simd);
+}
+
+}  // namespace tt::dnn

@@ -42,13 +42,15 @@ struct OrderEncoder {
   [[gnu::always_inline]] Key encode(Key bits) const {
     if (encoding == OrderKey::Encoding::kSigned) bits = static_cast<Key>(bits ^ kSign);
     if (encoding == OrderKey::Encoding::kFloat) {
-      if (canonical) {
-        const Key magnitude = static_cast<Key>(bits & ~kSign);
-        bits = magnitude > infinity ? kNan : magnitude == 0 ? Key{0} : bits;
-      }
       using Signed = std::make_signed_t<Key>;
       const Key negative = static_cast<Key>(static_cast<Signed>(bits) >> (8 * sizeof(Key) - 1));  // all ones or zero
-      bits = static_cast<Key>(bits ^ (negative | kSign));
+      Key key = static_cast<Key>(bits ^ (negative | kSign));
+      if (canonical) {
+        const Key magnitude = static_cast<Key>(bits & ~kSign);
+        key = static_cast<Key>(key + (bits == kSign ? 1 : 0));  // -0 lies next to +0
+        key = static_cast<Key>(key | (static_cast<Signed>(magnitude) > static_cast<Signed>(infinity) ? static_cast<Key>(~Key{0}) : Key{0}));
+      }
+      bits = key;
     }
     return static_cast<Key>(bits ^ flip);
   }

@@ -43,21 +43,6 @@ void expect_indices(DataType type) {
         }
       }
     }
-    for (const size_t step : {1, 3}) {
-      const size_t n = values.size() / step;
-      std::vector<int64_t> out(n), offsets(n, 11);
-      tested.widen[at](data, static_cast<int64_t>(step), n, out.data());
-      tested.offsets[at](data, static_cast<int64_t>(step), n, 25, 4, true, offsets.data());
-      for (size_t i = 0; i < n; ++i) {
-        const int64_t value = widened(values[i * step]);
-        EXPECT(out[i] == value);
-        EXPECT(offsets[i] == 11 + 4 * std::clamp<int64_t>(value, 0, 25));
-      }
-      for (const int64_t scale : {1, 3}) {
-        tested.offsets[at](data, static_cast<int64_t>(step), n, 25, scale, false, offsets.data());
-        for (size_t i = 0; i < n; ++i) EXPECT(offsets[i] == scale * std::clamp<int64_t>(widened(values[i * step]), 0, 25));
-      }
-    }
   }
 }
 

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 
 #include "base/error.hpp"
-#include "emulator/simd/engine.hpp"
+#include "dnn/index_values.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -16,15 +15,11 @@ struct Plan {
   size_t element;  // bytes
   IndexVectors indices;
   Dims batch_dims;
-  Dims from_strides;  // operand stride of each batch dimension: not 0 where it is an operand batching dimension
-  Dims to_strides;    // result stride of each batch dimension
-  struct Component {
-    int64_t stride;
-    int64_t limit;  // last valid start
-  };
-  std::vector<Component> components;
-  std::vector<WindowDim> window;  // coalesced, in the result's order; from: operand, to: result
-  bool vectors_innermost;         // neighbours in the result belong to different windows
+  Dims from_strides;                    // operand stride of each batch dimension: not 0 where it is an operand batching dimension
+  Dims to_strides;                      // result stride of each batch dimension
+  std::vector<OffsetScale> components;  // limit: the last valid start
+  std::vector<WindowDim> window;        // coalesced, in the result's order; from: operand, to: result
+  bool vectors_innermost;               // neighbours in the result belong to different windows
 };
 
 struct Args {
@@ -49,21 +44,21 @@ Part slice_window(const Plan& plan, WorkRange slice) {
   return part;
 }
 
-template <size_t kBytes>
-struct Cell {
-  std::array<std::byte, kBytes> bytes;
-};
+// out[i] = the element at offsets[i]. In the caller's loop, GCC would add where the elements begin to each offset.
+template <class T>
+[[gnu::noinline]] void copy_elements(const T* elements, const int64_t* offsets, size_t n, T* out) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < n; ++i) out[i] = elements[offsets[i]];
+}
 
-template <size_t kBytes>
+template <class T>
 void copy_vectors_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const BatchOffsets& to,
                         size_t count) {
-  const auto* in = reinterpret_cast<const Cell<kBytes>*>(source);
-  auto* out = reinterpret_cast<Cell<kBytes>*>(result);
+  const T* in = reinterpret_cast<const T*>(source);
+  T* out = reinterpret_cast<T*>(result);
   for_each_position(part.dims, part.from, part.to, [&](int64_t f, int64_t t) {
     if (to.is_dense()) {
-      constexpr auto kSize = static_cast<size_t>(std::countr_zero(kBytes));
-      emulator::engine().gather[kSize](reinterpret_cast<const std::byte*>(in + f), from, count,
-                                       reinterpret_cast<std::byte*>(out + to[0] + t));
+      copy_elements(in + f, from, count, out + to[0] + t);
     } else {
       for (size_t i = 0; i < count; ++i) out[to[i] + t] = in[from[i] + f];
     }
@@ -72,15 +67,15 @@ void copy_vectors_inner(const Part& part, const std::byte* source, std::byte* re
 
 constexpr size_t kMostAhead = 4096;
 
-template <size_t kBytes>
+template <class T>
 void copy_window_inner(const Part& part, const std::byte* source, std::byte* result, const int64_t* from, const BatchOffsets& to,
                        size_t count) {
-  const auto* in = reinterpret_cast<const Cell<kBytes>*>(source);
-  auto* out = reinterpret_cast<Cell<kBytes>*>(result);
+  const T* in = reinterpret_cast<const T*>(source);
+  T* out = reinterpret_cast<T*>(result);
   const WindowDim inner = part.dims.back();
   const std::span outer(part.dims.data(), part.dims.size() - 1);
   const bool dense = inner.from == 1 && inner.to == 1;
-  const size_t ahead = dense ? std::min(static_cast<size_t>(inner.size) * kBytes, kMostAhead) : 0;
+  const size_t ahead = dense ? std::min(static_cast<size_t>(inner.size) * sizeof(T), kMostAhead) : 0;
   for (size_t i = 0; i < count; ++i) {
     if (i + 1 < count) {  // the next vector is anywhere: the host cannot foresee it
       const auto* next = reinterpret_cast<const std::byte*>(in + from[i + 1] + part.from);
@@ -88,7 +83,7 @@ void copy_window_inner(const Part& part, const std::byte* source, std::byte* res
     }
     for_each_position(outer, from[i] + part.from, to[i] + part.to, [&](int64_t f, int64_t t) {
       if (dense) {
-        std::memcpy(out + t, in + f, static_cast<size_t>(inner.size) * kBytes);
+        std::memcpy(out + t, in + f, static_cast<size_t>(inner.size) * sizeof(T));
       } else {
         for (int64_t j = 0; j < inner.size; ++j) out[t + j * inner.to] = in[f + j * inner.from];
       }
@@ -98,18 +93,18 @@ void copy_window_inner(const Part& part, const std::byte* source, std::byte* res
 
 using Copy = void (*)(const Part&, const std::byte*, std::byte*, const int64_t*, const BatchOffsets&, size_t);
 
-template <size_t kBytes>
+template <class T>
 Copy copy_of(bool vectors_inner) {
-  return vectors_inner ? copy_vectors_inner<kBytes> : copy_window_inner<kBytes>;
+  return vectors_inner ? copy_vectors_inner<T> : copy_window_inner<T>;
 }
 
 Copy choose_copy(size_t element, bool vectors_inner) {
   switch (element) {
-    case 1: return copy_of<1>(vectors_inner);
-    case 2: return copy_of<2>(vectors_inner);
-    case 4: return copy_of<4>(vectors_inner);
-    case 8: return copy_of<8>(vectors_inner);
-    case 16: return copy_of<16>(vectors_inner);
+    case 1: return copy_of<uint8_t>(vectors_inner);
+    case 2: return copy_of<uint16_t>(vectors_inner);
+    case 4: return copy_of<uint32_t>(vectors_inner);
+    case 8: return copy_of<uint64_t>(vectors_inner);
+    case 16: return copy_of<std::array<uint64_t, 2>>(vectors_inner);
     default: fail(ErrorCategory::kInternal, "[gather] an element of ", element, " bytes");
   }
 }
@@ -117,7 +112,6 @@ Copy choose_copy(size_t element, bool vectors_inner) {
 void gather_range(const Plan& plan, const Args& a, const std::byte* source, const std::byte* indices, std::byte* result) {
   const Part part = slice_window(plan, a.slice);
   const Copy copy = choose_copy(plan.element, plan.vectors_innermost || part.dims.empty());
-  const emulator::OffsetsFunction offsets = emulator::engine().offsets[static_cast<size_t>(plan.indices.type)];
   const bool by_indices_alone = !plan.components.empty() && plan.from_strides == Dims(plan.from_strides.size(), 0);
   std::array<int64_t, kIndexBatch> from;
   BatchOffsets to(plan.batch_dims, plan.to_strides);
@@ -127,11 +121,11 @@ void gather_range(const Plan& plan, const Args& a, const std::byte* source, cons
     if (!by_indices_alone) strided_offsets(plan.batch_dims, plan.from_strides, first, count, from.data());
     to.start_at(first, count);
     for (size_t c = 0; c < plan.components.size(); ++c) {
-      const auto [stride, limit] = plan.components[c];
+      const OffsetScale& scale = plan.components[c];
       const bool add = c > 0 || !by_indices_alone;
       plan.indices.for_each_run(indices, static_cast<int64_t>(c), first, count,
                                 [&](const std::byte* values, int64_t step, int64_t i, int64_t n) {
-                                  offsets(values, step, static_cast<size_t>(n), limit, stride, add, from.data() + i);
+                                  clamped_offsets(plan.indices.type, values, step, static_cast<size_t>(n), scale, add, from.data() + i);
                                 });
     }
     copy(part, source, result, from.data(), to, static_cast<size_t>(count));
@@ -211,7 +205,7 @@ Program gather(const GatherSpec& spec, const ChipSpec& chip) {
   }
   for (int64_t dim : spec.start_index_map) {
     const auto d = static_cast<size_t>(dim);
-    plan.components.push_back({operand_strides[d], spec.operand_dims[d] - spec.slice_sizes[d]});
+    plan.components.push_back({.limit = spec.operand_dims[d] - spec.slice_sizes[d], .stride = operand_strides[d]});
   }
   Dims window_operand_dims;
   for (size_t d = 0; d < spec.operand_dims.size(); ++d) {

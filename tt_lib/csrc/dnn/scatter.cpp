@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "dnn/index_values.hpp"
 #include "dnn/scatter_apply.hpp"
 #include "dnn/text.hpp"
 #include "emulator/simd/engine.hpp"
@@ -142,10 +143,9 @@ class RangeUpdater {
 
   // All values of a component.
   void load(size_t component, int64_t first, int64_t batch) {
-    const emulator::WidenFunction widen = emulator::engine().widen[static_cast<size_t>(plan_.indices.type)];
     plan_.indices.for_each_run(indices_, static_cast<int64_t>(component), first, batch,
                                [&](const std::byte* values, int64_t step, int64_t i, int64_t n) {
-                                 widen(values, step, static_cast<size_t>(n), values_.data() + i);
+                                 widen_values(plan_.indices.type, values, step, static_cast<size_t>(n), values_.data() + i);
                                });
   }
 

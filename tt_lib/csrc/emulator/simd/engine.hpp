@@ -42,12 +42,6 @@ using FoldFunction = void (*)(const std::byte* const* pages, size_t side_by_side
 using RepeatFunction = void (*)(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
 // The positions of the values in [max(low, 0), high), in order; there is room for kLanePadding more. Returns how many.
 using SelectFunction = size_t (*)(const std::byte* values, size_t n, int64_t low, int64_t high, uint32_t* positions);
-// offsets[i] = the value at i * step, clamped to [0, limit], times `scale`; with `add`, it is added to what is there.
-using OffsetsFunction = void (*)(const std::byte* values, int64_t step, size_t n, int64_t limit, int64_t scale, bool add, int64_t* offsets);
-// out[i] = the value at i * step. Values beyond int64 saturate.
-using WidenFunction = void (*)(const std::byte* values, int64_t step, size_t n, int64_t* out);
-// out[i] = the element at offsets[i].
-using GatherFunction = void (*)(const std::byte* elements, const int64_t* offsets, size_t n, std::byte* out);
 // Where a window begins in two arrays, in elements.
 struct WindowOffsets {
   int64_t update;
@@ -75,9 +69,6 @@ struct Engine {
   JoinFunction joined = nullptr;
   RepeatFunction repeat = nullptr;
   SelectFunction select[kNumDataTypes] = {};                                  // integers
-  OffsetsFunction offsets[kNumDataTypes] = {};                                // integers
-  GatherFunction gather[5] = {};                                              // elements of 1, 2, 4, 8 and 16 bytes
-  WidenFunction widen[kNumDataTypes] = {};                                    // integers
   PlaceFunction place_windows[kNumDataTypes] = {};                            // integers
   CombineFunction (*combine_runs)(TileOpcode code, DataType type) = nullptr;  // null where the result is rounded
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;

@@ -1,6 +1,5 @@
 // Work on arrays of indices: which of them lie in a range, where windows begin, and how windows are combined with what is there.
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "emulator/simd/floats.hpp"
@@ -61,35 +60,6 @@ size_t select(const std::byte* data, size_t n, int64_t low, int64_t high, uint32
   return found;
 }
 
-template <class T, bool kAdd>
-TT_INLINE void offsets_of(const T* values, int64_t step, size_t n, int64_t limit, int64_t scale, int64_t* offsets) {
-  for (size_t i = 0; i < n; ++i) {
-    const int64_t value = widen(values[static_cast<int64_t>(i) * step]);
-    const int64_t up = value < 0 ? 0 : value;
-    const int64_t offset = (up > limit ? limit : up) * scale;
-    offsets[i] = kAdd ? offsets[i] + offset : offset;
-  }
-}
-
-template <class T>
-void offsets(const std::byte* data, int64_t step, size_t n, int64_t limit, int64_t scale, bool add, int64_t* out) {
-  const T* values = reinterpret_cast<const T*>(data);
-  if (add)
-    return step == 1 ? offsets_of<T, true>(values, 1, n, limit, scale, out) : offsets_of<T, true>(values, step, n, limit, scale, out);
-  if (step == 1 && scale == 1) return offsets_of<T, false>(values, 1, n, limit, 1, out);
-  return step == 1 ? offsets_of<T, false>(values, 1, n, limit, scale, out) : offsets_of<T, false>(values, step, n, limit, scale, out);
-}
-
-template <class T>
-void widen_all(const std::byte* data, int64_t step, size_t n, int64_t* out) {
-  const T* values = reinterpret_cast<const T*>(data);
-  if (step == 1) {
-    for (size_t i = 0; i < n; ++i) out[i] = widen(values[i]);
-  } else {
-    for (size_t i = 0; i < n; ++i) out[i] = widen(values[static_cast<int64_t>(i) * step]);
-  }
-}
-
 template <class T>
 void place_windows(const std::byte* data, const uint32_t* positions, size_t n, const WindowOffsets& first, int64_t update_step,
                    int64_t scale, WindowOffsets* out) {
@@ -102,14 +72,6 @@ void place_windows(const std::byte* data, const uint32_t* positions, size_t n, c
     out[i] = {update + static_cast<int64_t>(at) * update_step,
               static_cast<int64_t>(base + static_cast<uint64_t>(widen(values[at])) * times)};
   }
-}
-
-template <class T>
-void gather(const std::byte* elements, const int64_t* offsets, size_t n, std::byte* out) {
-  const T* from = reinterpret_cast<const T*>(elements);
-  T* to = reinterpret_cast<T*>(out);
-#pragma GCC unroll 4
-  for (size_t i = 0; i < n; ++i) to[i] = from[offsets[i]];
 }
 
 // Unsigned arithmetic wraps where signed would overflow.
@@ -213,8 +175,6 @@ template <class T>
 void install(Engine& engine, std::initializer_list<DataType> types) {
   for (const DataType type : types) {
     engine.select[static_cast<size_t>(type)] = select<T>;
-    engine.offsets[static_cast<size_t>(type)] = offsets<T>;
-    engine.widen[static_cast<size_t>(type)] = widen_all<T>;
     engine.place_windows[static_cast<size_t>(type)] = place_windows<T>;
   }
 }
@@ -230,11 +190,6 @@ void install_indices(Engine& engine) {
   install<uint32_t>(engine, {DataType::kU32});
   install<int64_t>(engine, {DataType::kS64});
   install<uint64_t>(engine, {DataType::kU64});
-  engine.gather[0] = gather<uint8_t>;
-  engine.gather[1] = gather<uint16_t>;
-  engine.gather[2] = gather<uint32_t>;
-  engine.gather[3] = gather<uint64_t>;
-  engine.gather[4] = gather<std::array<uint64_t, 2>>;
   engine.combine_runs = combine_of;
 }
 

@@ -1,4 +1,4 @@
-// Indices as int64, and offsets: every instruction set against the loops of their definition.
+// Indices as int64, offsets, and windows that they place: every instruction set against the loops of their definition.
 #include "dnn/index_values.hpp"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "data_program.hpp"
+#include "dnn/scatter_windows.hpp"
 #include "tile_harness.hpp"
 
 namespace tt::test {
@@ -46,17 +47,37 @@ void expect_values(DataType type) {
   }
 }
 
+template <class T>
+void expect_windows(DataType type) {
+  const std::vector<T> values = indices<T>();
+  std::vector<uint32_t> positions(values.size());
+  for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<uint32_t>(i * 7 % positions.size());
+  std::vector<dnn::WindowOffsets> windows(positions.size());
+  dnn::place_windows(type, reinterpret_cast<const std::byte*>(values.data()), positions.data(), positions.size(), {100, 7}, {3, 5},
+                     windows.data());
+  for (size_t i = 0; i < windows.size(); ++i) {
+    EXPECT(windows[i].update == 100 + 3 * static_cast<int64_t>(positions[i]));
+    EXPECT(static_cast<uint64_t>(windows[i].target) == 7 + 5 * static_cast<uint64_t>(saturated(values[positions[i]])));
+  }
+}
+
+template <class T>
+void expect_indices(DataType type) {
+  expect_values<T>(type);
+  expect_windows<T>(type);
+}
+
 }  // namespace
 
-TEST(indices_of_any_type_become_offsets_on_every_instruction_set) {
-  expect_values<int8_t>(DataType::kS8);
-  expect_values<uint8_t>(DataType::kU8);
-  expect_values<int16_t>(DataType::kS16);
-  expect_values<uint16_t>(DataType::kU16);
-  expect_values<int32_t>(DataType::kS32);
-  expect_values<uint32_t>(DataType::kU32);
-  expect_values<int64_t>(DataType::kS64);
-  expect_values<uint64_t>(DataType::kU64);
+TEST(indices_of_any_type_become_offsets_and_windows_on_every_instruction_set) {
+  expect_indices<int8_t>(DataType::kS8);
+  expect_indices<uint8_t>(DataType::kU8);
+  expect_indices<int16_t>(DataType::kS16);
+  expect_indices<uint16_t>(DataType::kU16);
+  expect_indices<int32_t>(DataType::kS32);
+  expect_indices<uint32_t>(DataType::kU32);
+  expect_indices<int64_t>(DataType::kS64);
+  expect_indices<uint64_t>(DataType::kU64);
 }
 
 }  // namespace tt::test

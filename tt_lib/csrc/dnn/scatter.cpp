@@ -113,12 +113,12 @@ class RangeUpdater {
 
   // Windows that one index places, as a whole on this core or not: those of some batches are applied together.
   void place_plain(int64_t first, int64_t batch) {
-    const auto type = static_cast<size_t>(plan_.indices.type);
-    const std::byte* starts = indices_ + first * size_of(plan_.indices.type);
+    const DataType type = plan_.indices.type;
+    const std::byte* starts = indices_ + first * size_of(type);
     const int64_t step = plan_.batch_dims.empty() ? 0 : plan_.update_strides[0];
-    const size_t found = emulator::engine().select[type](starts, static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
-    emulator::engine().place_windows[type](starts, positions_.data(), found, {first * step, 0}, step, plan_.components[0].stride,
-                                           offsets_.data() + count_);
+    const size_t found = emulator::engine().select[static_cast<size_t>(type)](starts, static_cast<size_t>(batch), first_start_, end_start_,
+                                                                              positions_.data());
+    place_windows(type, starts, positions_.data(), found, {first * step, 0}, {step, plan_.components[0].stride}, offsets_.data() + count_);
     count_ += found;
   }
 

@@ -5,23 +5,13 @@
 #include <array>
 #include <cstring>
 
-#include "base/error.hpp"
-
 namespace tt::dnn {
 namespace {
 
 using emulator::kTileElements;
-using emulator::TileOpcode;
-using emulator::TileProgram;
 
 constexpr int64_t kDenseRun = 32;  // from here on the region runs on the arrays themselves
 constexpr size_t kSeenSlots = 4 * kTileElements;
-
-emulator::CombineFunction loop_of(Combine combine, DataType type) {
-  constexpr std::array<TileOpcode, 4> kOpcodes = {TileOpcode::kAdd, TileOpcode::kMul, TileOpcode::kMax, TileOpcode::kMin};
-  if (combine == Combine::kAssign || combine == Combine::kRegion) return nullptr;
-  return emulator::engine().combine_runs(kOpcodes[static_cast<size_t>(combine) - static_cast<size_t>(Combine::kAdd)], type);
-}
 
 template <class T>
 void copy_lanes(const std::byte* from, std::byte* to, const int64_t* from_at, const int64_t* to_at, size_t count) {
@@ -46,33 +36,11 @@ size_t hash_of(int64_t target) { return static_cast<size_t>(static_cast<uint64_t
 
 }  // namespace
 
-Combine recognise_combine(const TileProgram& region, std::span<const DataType> types) {
-  const size_t k = types.size();
-  bool assigns = region.ops.empty();
-  for (size_t i = 0; i < region.outputs.size(); ++i) assigns &= region.outputs[i].reg == k + i;
-  if (assigns) return Combine::kAssign;
-  if (k != 1 || region.ops.size() != 1) return Combine::kRegion;
-  const emulator::TileOp& op = region.ops[0];
-  if (region.outputs[0].reg != op.dst || op.a + op.b != 1 || op.type != types[0]) return Combine::kRegion;
-  switch (op.code) {
-    case TileOpcode::kAdd: return Combine::kAdd;
-    case TileOpcode::kMul: return Combine::kMul;
-    case TileOpcode::kMax: return Combine::kMax;
-    case TileOpcode::kMin: return Combine::kMin;
-    default: return Combine::kRegion;
-  }
-}
-
-std::string_view name(Combine combine) {
-  constexpr std::array<std::string_view, 6> kNames = {"assign", "add", "mul", "max", "min", "region"};
-  return kNames[static_cast<size_t>(combine)];
-}
-
 UpdateApplier::UpdateApplier(const emulator::TileChain& region, Combine combine, std::span<const DataType> types,
                              std::span<std::byte* const> targets, std::span<const std::byte* const> updates, emulator::HostThread& host)
     : region_(region),
       combine_(combine),
-      loop_(loop_of(combine, types[0])),
+      loop_(combine_loop(combine, types[0])),
       types_(types),
       targets_(targets),
       updates_(updates),
@@ -101,18 +69,19 @@ void UpdateApplier::combine(std::span<const WindowDim> window, std::span<const W
   const bool dense = !window.empty() && window.back().from == 1 && window.back().to == 1;
   const size_t run = dense ? static_cast<size_t>(window.back().size) : 1;
   const std::span<const WindowDim> outer = dense ? window.first(window.size() - 1) : window;
-  if (outer.empty()) return loop_(updates_[0], targets_[0], offsets.data(), offsets.size(), run);
+  const auto combine_all = [&](std::span<const WindowOffsets> windows) { loop_(updates_[0], targets_[0], windows, run, emulator::simd()); };
+  if (outer.empty()) return combine_all(offsets);
   std::array<WindowOffsets, 64> runs;
   size_t pending = 0;
   for (const WindowOffsets& at : offsets) {
     for_each_position(outer, at.update, at.target, [&](int64_t from, int64_t to) {
       runs[pending++] = {from, to};
       if (pending < runs.size()) return;
-      loop_(updates_[0], targets_[0], runs.data(), pending, run);
+      combine_all(runs);
       pending = 0;
     });
   }
-  if (pending > 0) loop_(updates_[0], targets_[0], runs.data(), pending, run);
+  if (pending > 0) combine_all({runs.data(), pending});
 }
 
 void UpdateApplier::assign(std::span<const WindowDim> window, std::span<const WindowOffsets> offsets) {

@@ -2,22 +2,13 @@
 #pragma once
 
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "dnn/gather_index.hpp"
+#include "dnn/scatter_combine.hpp"
 #include "emulator/core.hpp"
-#include "emulator/simd/engine.hpp"
-#include "emulator/tile_program.hpp"
 
 namespace tt::dnn {
-
-// What a region does to (current, update), as far as it has loops of its own.
-enum class Combine : uint8_t { kAssign, kAdd, kMul, kMax, kMin, kRegion };
-Combine recognise_combine(const emulator::TileProgram& region, std::span<const DataType> types);
-std::string_view name(Combine combine);
-
-using emulator::WindowOffsets;
 
 // Applies windows in order; windows that overlap see each other's results.
 class UpdateApplier {
@@ -36,7 +27,7 @@ class UpdateApplier {
 
   const emulator::TileChain& region_;
   Combine combine_;
-  emulator::CombineFunction loop_;  // null where only the region knows the answer: rounding of narrow floats
+  CombineLoop loop_;
   std::span<const DataType> types_;
   std::span<std::byte* const> targets_;
   std::span<const std::byte* const> updates_;

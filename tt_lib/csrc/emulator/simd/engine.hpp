@@ -42,16 +42,6 @@ using FoldFunction = void (*)(const std::byte* const* pages, size_t side_by_side
 using RepeatFunction = void (*)(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
 // The positions of the values in [max(low, 0), high), in order; there is room for kLanePadding more. Returns how many.
 using SelectFunction = size_t (*)(const std::byte* values, size_t n, int64_t low, int64_t high, uint32_t* positions);
-// Where a window begins in two arrays, in elements.
-struct WindowOffsets {
-  int64_t update;
-  int64_t target;
-};
-// Where the windows at positions[i] begin that start at values[positions[i]]: out[i] = first + {position * update_step, value * scale}.
-using PlaceFunction = void (*)(const std::byte* values, const uint32_t* positions, size_t n, const WindowOffsets& first,
-                               int64_t update_step, int64_t scale, WindowOffsets* out);
-// Combines runs of updates with runs of the target, one window after the other.
-using CombineFunction = void (*)(const std::byte* updates, std::byte* target, const WindowOffsets* at, size_t count, size_t run);
 using MatmulFunction = void (*)(const MatmulBlock& block);
 
 struct Engine {
@@ -68,9 +58,7 @@ struct Engine {
   StepFunction rotate_rounds = nullptr;
   JoinFunction joined = nullptr;
   RepeatFunction repeat = nullptr;
-  SelectFunction select[kNumDataTypes] = {};                                  // integers
-  PlaceFunction place_windows[kNumDataTypes] = {};                            // integers
-  CombineFunction (*combine_runs)(TileOpcode code, DataType type) = nullptr;  // null where the result is rounded
+  SelectFunction select[kNumDataTypes] = {};  // integers
   void (*interleave)(const uint16_t* tile, uint16_t* interleaved) = nullptr;
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
                        int64_t next) = nullptr;

@@ -9,7 +9,7 @@
 #include "dnn/index_values.hpp"
 #include "dnn/scatter_apply.hpp"
 #include "dnn/text.hpp"
-#include "emulator/simd/engine.hpp"
+#include "emulator/select.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -116,8 +116,7 @@ class RangeUpdater {
     const DataType type = plan_.indices.type;
     const std::byte* starts = indices_ + first * size_of(type);
     const int64_t step = plan_.batch_dims.empty() ? 0 : plan_.update_strides[0];
-    const size_t found = emulator::engine().select[static_cast<size_t>(type)](starts, static_cast<size_t>(batch), first_start_, end_start_,
-                                                                              positions_.data());
+    const size_t found = emulator::select_positions(type, starts, static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
     place_windows(type, starts, positions_.data(), found, {first * step, 0}, {step, plan_.components[0].stride}, offsets_.data() + count_);
     count_ += found;
   }
@@ -135,8 +134,8 @@ class RangeUpdater {
     } else {
       load(plan_.split_component, first, batch);
     }
-    const size_t found = emulator::engine().select[static_cast<size_t>(DataType::kS64)](
-        reinterpret_cast<const std::byte*>(values_.data()), static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
+    const size_t found = emulator::select_positions(DataType::kS64, reinterpret_cast<const std::byte*>(values_.data()),
+                                                    static_cast<size_t>(batch), first_start_, end_start_, positions_.data());
     for (size_t i = 0; i < found; ++i) start_[i] = values_[positions_[i]];
     return found;
   }
@@ -198,7 +197,7 @@ class RangeUpdater {
   ClippedWindow clipped_;
   size_t count_ = 0;
   Values start_, values_;
-  std::array<uint32_t, kIndexBatch + emulator::kLanePadding> positions_;
+  std::array<uint32_t, kIndexBatch + emulator::kSelectPadding> positions_;
   std::array<WindowOffsets, 2 * kIndexBatch> offsets_;
 };
 

@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 #include "dnn/order_key.hpp"
-#include "emulator/simd/engine.hpp"
+#include "emulator/select.hpp"
 
 namespace tt::dnn {
 namespace {
@@ -180,8 +180,7 @@ class Selector {
     if constexpr (sizeof(Key) <= 4) {
       constexpr DataType kType = sizeof(Key) == 1 ? DataType::kU8 : sizeof(Key) == 2 ? DataType::kU16 : DataType::kU32;
       const int64_t end = is_cut_ ? static_cast<int64_t>(last_) : std::numeric_limits<int64_t>::max();
-      return emulator::engine().select[static_cast<size_t>(kType)](reinterpret_cast<const std::byte*>(keys_.data()), block, 0, end,
-                                                                   positions_.data());
+      return emulator::select_positions(kType, reinterpret_cast<const std::byte*>(keys_.data()), block, 0, end, positions_.data());
     } else {
       size_t worth = 0;
       for (size_t i = 0; i < block; ++i) {
@@ -211,7 +210,7 @@ class Selector {
   Key last_ = 0;  // the key of the last one kept, once the buffer has been cut
   bool is_cut_ = false;
   std::array<Key, kBlock> keys_;
-  std::array<uint32_t, kBlock + emulator::kLanePadding> positions_;
+  std::array<uint32_t, kBlock + emulator::kSelectPadding> positions_;
 };
 
 template <class Key>

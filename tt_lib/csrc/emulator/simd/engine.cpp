@@ -19,7 +19,7 @@ const Engine& engine() {
     install_matmul(made);
     install_layout(made);
     install_rows(made);
-    install_indices(made);
+    install_select(made);
     return made;
   }();
   return table;

@@ -40,7 +40,6 @@ using RoundFunction = void (*)(void* reg, size_t n);
 // `side_by_side` rows in each page, `count` in all.
 using FoldFunction = void (*)(const std::byte* const* pages, size_t side_by_side, size_t count, size_t length, float* results);
 using RepeatFunction = void (*)(size_t element, const std::byte* elements, size_t count, size_t times, std::byte* to);
-// The positions of the values in [max(low, 0), high), in order; there is room for kLanePadding more. Returns how many.
 using SelectFunction = size_t (*)(const std::byte* values, size_t n, int64_t low, int64_t high, uint32_t* positions);
 using MatmulFunction = void (*)(const MatmulBlock& block);
 

@@ -193,6 +193,6 @@ void install_converts(Engine& engine);
 void install_matmul(Engine& engine);
 void install_layout(Engine& engine);
 void install_rows(Engine& engine);
-void install_indices(Engine& engine);
+void install_select(Engine& engine);
 
 }  // namespace tt::emulator::TT_SIMD

@@ -1,4 +1,6 @@
-// Which integers of an array lie in a range.
+// The positions of integers that lie in a range.
+#include "emulator/select.hpp"
+
 #include <algorithm>
 #include <limits>
 
@@ -7,22 +9,12 @@
 namespace tt::emulator::TT_SIMD {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-
-template <class T>
-TT_INLINE int64_t widen(T value) {
-  if constexpr (std::is_same_v<T, uint64_t>) {
-    return static_cast<int64_t>(value < static_cast<uint64_t>(kMost) ? value : static_cast<uint64_t>(kMost));
-  } else {
-    return static_cast<int64_t>(value);
-  }
-}
-
 #if defined(__AVX512F__)
 // 0 <= low; the range's ends fit the type.
 template <class T>
 TT_INLINE size_t select_words(const T* values, size_t n, uint32_t low, uint32_t span, uint32_t* positions) {
   const __m512i lows = _mm512_set1_epi32(static_cast<int>(low)), spans = _mm512_set1_epi32(static_cast<int>(span));
+  static_assert(sizeof(__m512i) <= kSelectPadding * sizeof(uint32_t));
   __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   size_t found = 0;
   for (size_t i = 0; i < n; i += 16) {
@@ -52,23 +44,21 @@ size_t select(const std::byte* data, size_t n, int64_t low, int64_t high, uint32
   }
 #endif
   size_t found = 0;
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < n; ++i) {  // what is negative lies above, too
     positions[found] = static_cast<uint32_t>(i);
-    found += static_cast<uint64_t>(widen(values[i])) - static_cast<uint64_t>(low) < span;
+    found += static_cast<uint64_t>(values[i]) - static_cast<uint64_t>(low) < span;
   }
   return found;
 }
 
 template <class T>
 void install(Engine& engine, std::initializer_list<DataType> types) {
-  for (const DataType type : types) {
-    engine.select[static_cast<size_t>(type)] = select<T>;
-  }
+  for (const DataType type : types) engine.select[static_cast<size_t>(type)] = select<T>;
 }
 
 }  // namespace
 
-void install_indices(Engine& engine) {
+void install_select(Engine& engine) {
   install<int8_t>(engine, {DataType::kS2, DataType::kS4, DataType::kS8});
   install<uint8_t>(engine, {DataType::kU2, DataType::kU4, DataType::kU8});
   install<int16_t>(engine, {DataType::kS16});

@@ -72,13 +72,10 @@ size_t stream_of(ReducePlan& plan, Operand operand, size_t round) {
   operand.map = operand.map.coalesced();
   const auto found =
       std::find_if(plan.streams.begin(), plan.streams.end(), [&](const ReduceStream& stream) { return stream.operand == operand; });
-  if (found != plan.streams.end()) {
-    ++found->rounds;
-    return static_cast<size_t>(found - plan.streams.begin());
-  }
+  if (found != plan.streams.end()) return static_cast<size_t>(found - plan.streams.begin());
   const int64_t period = period_of(operand);
   const bool repeats = period <= kPage && plan.stages[0].layout.starts_pages_at_multiples_of(period);
-  plan.streams.push_back({std::move(operand), round, 1, repeats});
+  plan.streams.push_back({std::move(operand), round, 0, repeats});
   return plan.streams.size() - 1;
 }
 
@@ -100,6 +97,11 @@ void plan_round(ReducePlan& plan, const ReduceRound& round, size_t r) {
   for (size_t i = 0; i < round.operands.size(); ++i) {
     const RoundResult* value = earlier(round.operands_from, i);
     made.in.push_back(value != nullptr ? input_of(plan, *value) : ReduceInput{.stream = stream_of(plan, round.operands[i], r)});
+  }
+  for (ReduceInput& input : made.in) {
+    if (!input.stream) continue;
+    input.is_again = std::any_of(made.in.data(), &input, [&](const ReduceInput& before) { return before.stream == input.stream; });
+    plan.streams[*input.stream].rounds += !input.is_again;
   }
   made.extras = round.extras;
   for (size_t e = 0; e < round.extras.size(); ++e) {
@@ -155,16 +157,13 @@ namespace {
 void find_feeds(ReducePlan& plan, size_t r) {
   using Feed = ReduceInput::Feed;
   ReduceRoundPlan& round = plan.rounds[r];
-  std::vector<bool> seen(plan.streams.size(), false);
   for (ReduceInput& input : round.in) {
     round.memory.push_back(input.stream ? plan.streams[*input.stream].operand : Operand{});
     input.feed = input.is_made ? Feed::kResident : Feed::kOnce;
     if (!input.stream) continue;
     const ReduceStream& stream = plan.streams[*input.stream];
     input.feed = stream.repeats ? Feed::kOnce : stream.stays ? Feed::kResident : Feed::kStreamed;
-    input.is_again = seen[*input.stream];
     input.is_read = !input.is_again && (input.feed == Feed::kStreamed || stream.first_round == r);
-    seen[*input.stream] = true;
   }
 }
 

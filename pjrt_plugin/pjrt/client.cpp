@@ -125,7 +125,7 @@ std::string fingerprint(std::string_view key) {
 LoadedExecutable* load(Client& client, std::string_view payload, const Options& options) {
   auto loaded = std::make_unique<LoadedExecutable>();
   loaded->client = &client;
-  loaded->device = &client.lookup(options.device_id);
+  loaded->device = &client.lookup(first_device(options.assignment));
   loaded->devices[0] = loaded->device;
   loaded->program = client.cache.get(compile_key(payload, options.compile, client.chip->name), [&](const std::string& key) {
     auto module = stablehlo::read({reinterpret_cast<const std::byte*>(payload.data()), payload.size()});

@@ -86,10 +86,9 @@ struct LoadedExecutable {
 struct Options {
   executable::CompileOptions compile;
   std::string assignment;  // DeviceAssignmentProto, as given
-  int64_t device_id = 0;
 };
 Options read_options(std::string_view bytes);
-Options with_assignment(std::string assignment);
+int64_t first_device(std::string_view assignment);  // 0 where it names none
 
 int buffer_type(DataType type);       // PJRT_Buffer_Type
 DataType data_type(int buffer_type);  // InvalidArgument when it is none of ours

@@ -55,19 +55,6 @@ class Fields {
   std::string_view rest_;
 };
 
-// DeviceAssignmentProto: {replicas, computations, repeated {ids}}; the first id.
-int64_t first_device(std::string_view assignment) {
-  for (Fields outer(assignment); outer.next();) {
-    if (outer.field != 3) continue;
-    for (Fields inner(outer.bytes); inner.next();) {
-      if (inner.field != 1) continue;
-      if (inner.bytes.empty()) return static_cast<int64_t>(inner.number);
-      return static_cast<int64_t>(Fields(inner.bytes).varint());
-    }
-  }
-  return 0;
-}
-
 void read_build_options(std::string_view bytes, Options& options) {
   for (Fields f(bytes); f.next();) {
     if (f.field == 4) options.compile.num_replicas = static_cast<int64_t>(f.number);
@@ -118,11 +105,17 @@ constexpr int kToken = 23, kLast = 29;
 
 }  // namespace
 
-Options with_assignment(std::string assignment) {
-  Options options;
-  options.device_id = first_device(assignment);
-  options.assignment = std::move(assignment);
-  return options;
+// DeviceAssignmentProto: {replicas, computations, repeated {ids}}; the first id.
+int64_t first_device(std::string_view assignment) {
+  for (Fields outer(assignment); outer.next();) {
+    if (outer.field != 3) continue;
+    for (Fields inner(outer.bytes); inner.next();) {
+      if (inner.field != 1) continue;
+      if (inner.bytes.empty()) return static_cast<int64_t>(inner.number);
+      return static_cast<int64_t>(Fields(inner.bytes).varint());
+    }
+  }
+  return 0;
 }
 
 Options read_options(std::string_view bytes) {
@@ -135,7 +128,6 @@ Options read_options(std::string_view bytes) {
     const char* value = std::getenv(option.variable);
     if (value != nullptr) options.compile.overrides.try_emplace(std::string(option.name), value);
   }
-  options.device_id = first_device(options.assignment);
   return options;
 }
 

@@ -77,7 +77,7 @@ Deserialized deserialize(std::string_view bytes, std::string_view chip) {
           " bytes are no executable of tt; expected what tt has serialized");
   Fields fields(bytes.substr(kMagic.size()));
   Deserialized program;
-  program.options = with_assignment(std::string(fields.next()));
+  program.options.assignment = fields.next();
   const std::string_view version = fields.next(), made_for = fields.next();
   require(version == kPlatformVersion, "[deserialize] the executable is of ", version, ", this is ", kPlatformVersion,
           ": compile it again");

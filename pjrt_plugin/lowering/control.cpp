@@ -109,16 +109,6 @@ Splat value_at(const Counter& counter, DataType type, int64_t turn) {
   return splat;
 }
 
-bool reads(const Sequence& steps, StorageId storage) {
-  return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
-    if (const auto* run = std::get_if<RunStep>(&step.action)) return mentions(*run, storage);
-    if (const auto* loop = std::get_if<WhileStep>(&step.action)) return reads(*loop->condition, storage) || reads(*loop->body, storage);
-    const auto& branches = std::get<CaseStep>(step.action);
-    return branches.selector == storage ||
-           std::any_of(branches.branches.begin(), branches.branches.end(), [&](const auto& branch) { return reads(*branch, storage); });
-  });
-}
-
 void lower_while(BlockLowering& block, const ir::Operation& operation) {
   if (lower_scalar_loop(block, operation)) return;
   const ir::Block &condition = operation.region(0), &body = operation.region(1);
@@ -174,7 +164,8 @@ void lower_while(BlockLowering& block, const ir::Operation& operation) {
   std::vector<StorageId> destinations(count, kNoStorage);
   const std::vector<StorageId> next = iteration.store_some_results(body, destinations, [&](size_t i) { return carried[i] != kNoStorage; });
   loop.body = std::make_shared<Sequence>(iteration.emit());
-  std::erase_if(loop.counters, [&](const Counter& counter) { return !reads(*loop.body, counter.storage); });
+  const Mentions mentions(*loop.body);
+  std::erase_if(loop.counters, [&](const Counter& counter) { return mentions(counter.storage) == 0; });
   for (size_t i = 0; i < count; ++i) {
     if (carried[i] == kNoStorage) continue;
     loop.carried.emplace_back(carried[i], next[i]);

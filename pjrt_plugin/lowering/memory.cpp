@@ -72,6 +72,14 @@ class MemoryPlan {
     life.last = std::max(life.last, at);
   }
 
+  void mention_state(const WhileStep& loop, Position at) {
+    for (const auto& [argument, next] : loop.carried) {
+      mention(argument, at);
+      mention(next, at);
+    }
+    for (const Counter& counter : loop.counters) mention(counter.storage, at);
+  }
+
   void measure(Sequence& steps, Position& at) {
     for (Step& step : steps) {
       if (auto* run = std::get_if<RunStep>(&step.action)) {
@@ -80,11 +88,7 @@ class MemoryPlan {
         visits_.push_back({run, loops_.size()});
         ++at;
       } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-        for (const auto& [argument, next] : loop->carried) {
-          mention(argument, at);
-          mention(next, at);
-        }
-        for (const Counter& counter : loop->counters) mention(counter.storage, at);
+        mention_state(*loop, at);
         loops_.push_back({at, kNever});
         const size_t depth = loops_.size();
         outer_.emplace_back();
@@ -97,11 +101,7 @@ class MemoryPlan {
         loops_.resize(depth - 1);
         // What the loop found in place must survive every iteration.
         for (StorageId id : outer) read(id, at);
-        for (const auto& [argument, next] : loop->carried) {
-          mention(argument, at);
-          mention(next, at);
-        }
-        for (const Counter& counter : loop->counters) mention(counter.storage, at);
+        mention_state(*loop, at);
         ++at;
       } else {
         const auto& branch_step = std::get<CaseStep>(step.action);

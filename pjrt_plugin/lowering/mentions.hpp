@@ -31,6 +31,7 @@ class Writers {
 class Mentions {
  public:
   explicit Mentions(const Plan& plan);
+  explicit Mentions(const Sequence& steps) { visit(steps); }
   int64_t operator()(StorageId storage) const;
   void replace(const RunStep& a, const RunStep& b, const RunStep& by);          // two steps become one
   bool only_between(StorageId storage) const { return (*this)(storage) == 2; }  // one step makes it, another reads it

@@ -97,7 +97,7 @@ Core* Run::find(CoreCoord coord) const {
   return core;
 }
 
-Scheduler::Scheduler(const ChipSpec& chip, int num_threads) : chip_(chip), pool_(num_threads) {
+Scheduler::Scheduler(const ChipSpec& chip, int num_threads) : chip_(chip), pool_(num_threads), shares_(static_cast<size_t>(num_threads)) {
   for (int i = 0; i < num_threads; ++i) {
     threads_.push_back(std::make_unique<HostThread>());
     threads_.back()->l1 = std::make_unique_for_overwrite<std::byte[]>(kL1Bytes + 64);
@@ -120,18 +120,25 @@ void Scheduler::run_values(const LaunchPlan& plan, const BoundBuffer* buffers) {
 }
 
 void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
-  std::atomic<size_t> next = 0;
+  const size_t threads = shares_.size();
+  for (size_t t = 0; t < threads; ++t) {
+    shares_[t].next.store(t * plan.cores.size() / threads, std::memory_order_relaxed);
+    shares_[t].end = (t + 1) * plan.cores.size() / threads;
+  }
   std::mutex mutex;
   std::exception_ptr failure;
   std::atomic<bool> failed = false;
   auto task = [&](int thread) {
-    for (size_t i; !failed && (i = next.fetch_add(1, std::memory_order_relaxed)) < plan.cores.size();) {
-      try {
-        run_alone(plan, run, i, static_cast<size_t>(thread));
-      } catch (...) {
-        std::lock_guard lock(mutex);
-        if (!failed) failure = std::current_exception();
-        failed = true;
+    for (size_t s = 0; s < threads; ++s) {
+      Share& share = shares_[(static_cast<size_t>(thread) + s) % threads];
+      for (size_t i; !failed && (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+        try {
+          run_alone(plan, run, i, static_cast<size_t>(thread));
+        } catch (...) {
+          std::lock_guard lock(mutex);
+          if (!failed) failure = std::current_exception();
+          failed = true;
+        }
       }
     }
   };

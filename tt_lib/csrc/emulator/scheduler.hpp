@@ -101,9 +101,17 @@ class Scheduler {
 
   friend class Together;
 
+  // The cores that a host thread prefers, the same in each program of as many cores: what they have worked on is in its cache. Who is done
+  // with his own takes others'.
+  struct alignas(64) Share {
+    std::atomic<size_t> next;
+    size_t end;
+  };
+
   const ChipSpec& chip_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<HostThread>> threads_;
+  std::vector<Share> shares_;                        // one per host thread
   std::vector<std::unique_ptr<Core>> thread_cores_;  // one per host thread, for independent cores
   std::vector<std::unique_ptr<Core>> grid_cores_;    // one per core of the grid, for those that run together
 };

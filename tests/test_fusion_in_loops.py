@@ -219,6 +219,24 @@ def test_stacked_results_of_a_scan_are_written_by_what_makes_them():
     assert body(made).count("program write_view") == 1  # of the carry as it was: nobody makes it here
 
 
+# Such as the residuals of a recurrent layer: values that its turn needs, and others that it makes of them for the stacks alone.
+def test_what_is_computed_for_stacks_alone_is_computed_beside_the_rest():
+    def function(xs, c, w):
+        def step(c, x):
+            sums = c @ w + x
+            new = jnp.tanh(sums)
+            return new, (new, sums, 1 - new, jnp.cos(sums) * x, new.T)
+
+        return lax.scan(step, c, xs)
+
+    args = f32(9, 20, 40), f32(20, 40), f32(40, 40) / 8
+    made, got = compiled(function, args)
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5)
+    _, apart = compiled(function, args, jax_tt_no="fuse_writes")
+    close(got, apart, 0)
+    assert body(made).count("program ") == 1
+
+
 def two_products(x, w, v):
     return jnp.tanh(x @ w) @ v
 

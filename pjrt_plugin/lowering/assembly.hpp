@@ -21,13 +21,13 @@ class ChainAssembly {
 
   ChainAssembly(Outside outside, TypeOf type_of) : outside_(std::move(outside)), type_of_(std::move(type_of)) {}
 
-  // The chain's first input is the sum that the engines have made of a product, in `accumulator`.
-  void start_with_sum(NodeId product, DataType accumulator) { product_ = {product, accumulator}; }
+  // The chain's first inputs are the sums that the engines have made of a product's parts, nodes `first` and following, in `accumulator`.
+  void start_with_sums(NodeId first, size_t parts, DataType accumulator) { sums_ = {first, parts, accumulator}; }
   // An input ahead of those that the operations ask for.
   void input(const Key& key) { inputs_.push_back(key); }
   void add(NodeId id, const Node& node) {  // operands before users
     nodes_.emplace_back(id, &node);
-    if (product_ && id == product_->first) return;
+    if (sums_.holds(id)) return;
     for (const Ref& ref : node.operands) note(ref);
   }
   void output(const Ref& ref, DataType type) {
@@ -42,13 +42,15 @@ class ChainAssembly {
 
   emulator::TileProgram finish() {
     ChainBuilder chain;
-    const uint16_t first = product_ ? chain.input(product_->second) : 0;
+    std::vector<uint16_t> sums;
+    for (size_t i = 0; i < sums_.count; ++i) sums.push_back(chain.input(sums_.type));
     for (const Key& key : inputs_) input_registers_.push_back(chain.input(type_of_(key)));
     for (const Splat& splat : splats_) splat_registers_.push_back(fill(chain, splat));
     for (const auto& [id, node] : nodes_) {
-      if (product_ && id == product_->first) {
-        const emulator::TileOp round{emulator::TileOpcode::kConvert, emulator::lane_of(product_->second), node->op.type, 0};
-        computed_[id] = node->op.type == product_->second ? first : chain.apply(round, {first});
+      if (sums_.holds(id)) {
+        const uint16_t sum = sums[id - sums_.first];
+        const emulator::TileOp round{emulator::TileOpcode::kConvert, emulator::lane_of(sums_.type), node->op.type, 0};
+        computed_[id] = node->op.type == sums_.type ? sum : chain.apply(round, {sum});
         continue;
       }
       uint16_t operands[3];
@@ -64,6 +66,12 @@ class ChainAssembly {
   struct Output {
     Ref ref;
     DataType type;
+  };
+  struct Sums {
+    NodeId first = 0;
+    size_t count = 0;
+    DataType type{};
+    bool holds(NodeId id) const { return id >= first && id - first < count; }
   };
 
   // Constants live in registers of the lane that uses them.
@@ -96,7 +104,7 @@ class ChainAssembly {
 
   Outside outside_;
   TypeOf type_of_;
-  std::optional<std::pair<NodeId, DataType>> product_;
+  Sums sums_;
   std::vector<std::pair<NodeId, const Node*>> nodes_;
   std::vector<Output> outputs_;
   std::vector<Key> inputs_;

@@ -150,8 +150,13 @@ void BlockLowering::run_at(int level, metal::Program program, std::vector<Storag
 void BlockLowering::write_view(const ir::Value* value, StorageId destination, AccessMap map, std::vector<SourceIndex> indices, int level) {
   const ir::Type& type = value->type();
   if (type.num_elements() == 0) return;
-  const Ref roots[1] = {ref(value)};
+  Ref roots[1] = {ref(value)};
   const DataType types[1] = {type.element};
+  // What is computed beside other values is stored beside them: by then the write is a result of that program.
+  const auto* node = std::get_if<NodeId>(&roots[0]);
+  if (node != nullptr && context.fusions.fuse_writes && !graph.starts_from_memory(*node, type.dims)) {
+    roots[0] = Source::dense(graph.store(*node), type.element, type.dims);
+  }
   Prologue prologue = graph.absorb(roots, types, type.dims);
   graph.at_level(level, [this, prologue = std::move(prologue), destination, map = std::move(map), indices = std::move(indices),
                          type](Sequence& steps) {

@@ -85,6 +85,8 @@ class MatrixProduct : public ProductOf<dnn::MatmulSpec> {
   MatrixProduct(dnn::MatmulSpec spec, Source lhs, Source rhs, AccessMap to)
       : ProductOf(std::move(spec), std::move(lhs), std::move(rhs)), to_(std::move(to)) {}
 
+  size_t parts() const override { return static_cast<size_t>(spec_.parts); }
+
   std::optional<Source> extra(const Source& source) const override {
     if (source.storage == kNoStorage) return std::nullopt;
     if (std::optional<Source> view = reshape(source, dims())) return view;
@@ -190,8 +192,9 @@ Dot dot_of(const ir::Operation& operation) {
 // Tiles of second operands side by side, made before the loop whose every turn reads them.
 class TilesBefore {
  public:
-  TilesBefore(BlockLowering& block, const dnn::MatmulSpec& product, int64_t across)
-      : block_(block), spec_{product.batch, product.k, product.n, 0, across, {}, product.compute_type, {}} {
+  // `step`: from a tile column of one to its next; other than 1, they are in turn.
+  TilesBefore(BlockLowering& block, const dnn::MatmulSpec& product, int64_t across, int64_t step = 1)
+      : block_(block), spec_{product.batch, product.k, product.n, 0, across, step, {}, product.compute_type, {}} {
     storage_ = block.builder.temporary(dnn::tiles_bytes(spec_));
     block.builder.plan.storages[storage_].in_tiles = true;
   }
@@ -208,7 +211,7 @@ class TilesBefore {
     run.program = std::make_shared<const metal::Program>(dnn::tilize_operand(spec_, block_.builder.chip));
     run.moves = true;
     block_.loop->before.push_back({std::move(run)});
-    spec_.first += div_up(n, dnn::kTileSide);
+    spec_.first += spec_.step == 1 ? div_up(n, dnn::kTileSide) : 1;
     return column;
   }
   Source source(int64_t n) const {
@@ -241,7 +244,7 @@ std::optional<Source> constant_rhs(BlockLowering& block, const ir::Operation& op
   if (storage.kind != Storage::Kind::kConstant) return std::nullopt;
   const dnn::MatmulSpec& product = dot.spec;
   const Source view = *transpose(*source, dot.rhs_order);
-  const dnn::TilizeSpec spec{product.batch, product.k, product.n, 0, 0, {}, product.compute_type, {0, view.type, view.map}};
+  const dnn::TilizeSpec spec{product.batch, product.k, product.n, 0, 0, 1, {}, product.compute_type, {0, view.type, view.map}};
   const int64_t dims[3] = {product.batch, product.k, product.n};
   const DataType type = emulator::matmul_operand_type(product.compute_type);
   for (const auto& [rows, tiled] : block.context.constant_tiles) {
@@ -254,8 +257,9 @@ std::optional<Source> constant_rhs(BlockLowering& block, const ir::Operation& op
   return block.context.constant_tiles.emplace_back(view, Source::dense(tiles, type, dims)).second;
 }
 
-// In a loop, small products of one first operand with invariant second ones are one product with these side by side:
-// dot(x, w), dot(x, v)  ->  slices of dot(x, [w v]). Each starts at a tile.
+// In a loop, small products of one first operand with invariant second ones are one program: of equal widths, such as the gates of a
+// recurrent layer, each gives a sum to one epilogue; others lie side by side, each from a tile on:
+// dot(x, w), dot(x, v)  ->  slices of dot(x, [w v]).
 bool lower_side_by_side(BlockLowering& block, const ir::Operation& operation, const Dot& dot) {
   constexpr int64_t kSmall = 512;  // tile products of each
   const auto small = [](const dnn::MatmulSpec& s) {
@@ -285,8 +289,19 @@ bool lower_side_by_side(BlockLowering& block, const ir::Operation& operation, co
   if (parts.size() < 2) return false;
   const Source a = permuted(block, operation.operand(0), dot.lhs_order);
   dnn::MatmulSpec spec = dot.spec;
-  spec.n = across * dnn::kTileSide;
   spec.b_in_tiles = true;
+  const bool equal = std::all_of(parts.begin(), parts.end(), [&](const Part& part) { return part.n == spec.n; });
+  if (equal && parts.size() <= dnn::kMaxParts) {
+    spec.parts = static_cast<int64_t>(parts.size());
+    TilesBefore tiles(block, spec, across, spec.parts);
+    for (const Part& part : parts) tiles.add(part.b, part.n);
+    const ir::Type& type = operation.result()->type();
+    const Source b = tiles.source(across * dnn::kTileSide);
+    const NodeId first = block.graph.add_product(std::make_shared<MatrixProduct>(spec, a, b), type.element, type.num_elements(), {a, b});
+    for (NodeId i = 0; i < parts.size(); ++i) block.set(parts[i].operation->result(), first + i);
+    return true;
+  }
+  spec.n = across * dnn::kTileSide;
   TilesBefore tiles(block, spec, across);
   Dims columns;
   for (const Part& part : parts) columns.push_back(tiles.add(part.b, part.n));

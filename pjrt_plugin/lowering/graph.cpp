@@ -50,9 +50,14 @@ NodeId Graph::add(emulator::TileOp op, int64_t elements, std::vector<Ref> operan
 }
 
 NodeId Graph::add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands) {
-  const NodeId id = add({emulator::TileOpcode::kCopy, emulator::lane_of(type), type, 0}, elements, std::move(operands));
-  nodes_[id].product = std::move(product);
-  return id;
+  const size_t parts = product->parts();
+  for (size_t part = 0; part < parts; ++part) {
+    Node& node = nodes_[add({emulator::TileOpcode::kCopy, emulator::lane_of(type), type, 0}, elements, operands)];
+    node.product = product;
+    node.part = part;
+    node.parts = parts;
+  }
+  return static_cast<NodeId>(nodes_.size() - parts);
 }
 
 NodeId Graph::add_reduction(std::shared_ptr<const Reduction> reduction, std::vector<Ref> operands) {
@@ -181,6 +186,16 @@ bool Graph::recompute(NodeId id, std::span<const int64_t> dims, Gathering& into)
   return true;
 }
 
+bool Graph::starts_from_memory(NodeId root, std::span<const int64_t> dims) const {
+  Gathering found;
+  if (!gather(root, dims, found)) return false;
+  const std::unordered_set<NodeId> computed(found.nodes.begin(), found.nodes.end());
+  const auto is_known = [&](const Ref& ref) { return producer(ref) == nullptr || computed.contains(*producer(ref)); };
+  return computed.contains(root) && std::all_of(found.nodes.begin(), found.nodes.end(), [&](NodeId id) {
+           return std::all_of(nodes_[id].operands.begin(), nodes_[id].operands.end(), is_known);
+         });
+}
+
 Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> types, std::span<const int64_t> dims, bool recompute) {
   Gathering found;
   found.recompute = recompute;
@@ -220,20 +235,28 @@ Prologue Graph::absorb(std::span<const Ref> roots, std::span<const DataType> typ
 void Graph::sink() {
   constexpr int kNone = std::numeric_limits<int>::max();
   std::vector<int> low(nodes_.size(), kNone), high(nodes_.size(), -1);
-  for (size_t i = nodes_.size(); i-- > 0;) {
-    Node& node = nodes_[i];
-    if (node.absorbed) continue;
-    if (node.storage == kNoStorage && high[i] < 0) {
-      node.absorbed = true;  // nobody reads it
-      continue;
+  for (size_t end = nodes_.size(); end > 0;) {
+    const size_t first = end - nodes_[end - 1].parts;  // the parts of a product stay together
+    int lowest = kNone, highest = -1;
+    bool is_stored = false;
+    for (size_t i = first; i < end; ++i) {
+      lowest = std::min(lowest, low[i]);
+      highest = std::max(highest, high[i]);
+      is_stored = is_stored || nodes_[i].storage != kNoStorage;
     }
-    if (node.storage == kNoStorage && low[i] == high[i]) node.level = low[i];
-    for (const Ref& operand : node.operands) {
-      if (const auto* id = producer(operand)) {
-        low[*id] = std::min(low[*id], node.level);
-        high[*id] = std::max(high[*id], node.level);
+    for (size_t i = first; i < end; ++i) {
+      Node& node = nodes_[i];
+      node.absorbed = node.absorbed || (!is_stored && highest < 0);  // nobody reads it
+      if (node.absorbed) continue;
+      if (!is_stored && lowest == highest) node.level = lowest;
+      for (const Ref& operand : node.operands) {
+        if (const auto* id = producer(operand)) {
+          low[*id] = std::min(low[*id], node.level);
+          high[*id] = std::max(high[*id], node.level);
+        }
       }
     }
+    end = first;
   }
 }
 
@@ -336,10 +359,10 @@ void Graph::emit_group(const Group& group, Sequence& steps, std::vector<Cluster>
   }
   // The epilogue cannot read something: the product is stored, the others are a chain of their own.
   std::vector<NodeId> others = group.nodes;
-  std::erase(others, *product);
-  store(*product);
-  steps.push_back(*emit_product(builder_, inside({&*product, 1})));
-  emit_chain(others, steps, nullptr);
+  const auto parts = std::stable_partition(others.begin(), others.end(), [&](NodeId id) { return nodes_[id].product == nullptr; });
+  for (const NodeId id : std::span(parts, others.end())) store(id);
+  steps.push_back(*emit_product(builder_, inside(std::span(parts, others.end()))));
+  emit_chain({others.begin(), parts}, steps, nullptr);
 }
 
 // Clusters of one wave do not read each other's results: those with the same chain become one program. A copy of a whole temporary stays

@@ -80,6 +80,7 @@ struct Node {
   int64_t elements;
   int level;
   std::shared_ptr<const Product> product = nullptr;      // of a matrix product; its operands are sources
+  size_t part = 0, parts = 1;                            // of a product with several results, which are nodes one after the other
   std::shared_ptr<const Reduction> reduction = nullptr;  // of a reduction; its operands are sources over [outer, reduced, inner]
   int64_t fold = 0;                                      // other than 0: folds rows of that many elements of its operand to one each
   int wave = 0;                    // within the level: what cannot be one program with its producers comes in a later wave
@@ -107,6 +108,7 @@ class Graph {
   Graph(PlanBuilder& builder, const Fusions& fusions) : builder_(builder), fusions_(fusions) {}
 
   NodeId add(emulator::TileOp op, int64_t elements, std::vector<Ref> operands);
+  // The first of the nodes of the product's parts, each of `elements`.
   NodeId add_product(std::shared_ptr<const Product> product, DataType type, int64_t elements, std::vector<Ref> operands);
   NodeId add_reduction(std::shared_ptr<const Reduction> reduction, std::vector<Ref> operands);
   NodeId add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand);  // op: kAdd, kMul, kMax or kMin
@@ -126,6 +128,7 @@ class Graph {
   // of it when nobody else reads them; the others are stored first, or computed once more where `recompute` allows it and that takes less
   // than to store and to read them. Every source is a view over `dims`.
   Prologue absorb(std::span<const Ref> roots, std::span<const DataType> types, std::span<const int64_t> dims, bool recompute = false);
+  bool starts_from_memory(NodeId root, std::span<const int64_t> dims) const;  // absorbing it takes no other node's result
   void add_uses(NodeId id, int64_t more) { nodes_[id].uses += more; }
 
   Sequence emit();

@@ -104,7 +104,7 @@ class Grouper {
       form.rows = node.elements;
       form.length = node.fold;
     }
-    form.products = node.product != nullptr;
+    form.products = node.product != nullptr && node.part == 0;
     form.reductions = node.reduction != nullptr;
     form.reduction = node.reduction.get();
     for (const Ref& ref : node.operands) {
@@ -140,6 +140,7 @@ class Grouper {
       if (nodes_[id].wave == node.wave && std::find(producers.begin(), producers.end(), group) == producers.end())
         producers.push_back(group);
     });
+    if (node.part > 0) producers.push_back(root(i - 1));
     std::vector<NodeId> taken = producers;
     std::optional<Form> form = form_with(node, taken);
     if (!form) {

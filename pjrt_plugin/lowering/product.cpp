@@ -1,4 +1,4 @@
-// The chain of an epilogue: its first input is the sum, its others are what the elementwise operations read.
+// The chain of an epilogue: its first inputs are the sums, its others are what the elementwise operations read.
 #include "lowering/product.hpp"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ std::optional<Step> emit_product(PlanBuilder& builder, std::span<const std::pair
         return arranged ? arranged : *source;
       },
       [](const Source& source) { return source.type; });
-  chain.start_with_sum(at->first, product.accumulator());
+  chain.start_with_sums(at->first, product.parts(), product.accumulator());
   Epilogue epilogue;
   std::vector<StorageId> results;
   for (const auto& [id, node] : nodes) {
@@ -33,7 +33,7 @@ std::optional<Step> emit_product(PlanBuilder& builder, std::span<const std::pair
   }
   constexpr size_t kMaxBuffers = 26;  // beside those of the operands and the partial sums
   if (!takes_all || chain.inputs().size() + results.size() > kMaxBuffers) return std::nullopt;
-  if (chain.nodes().size() > 1) epilogue.name = "+" + name_of(chain.nodes());
+  if (chain.nodes().size() > product.parts()) epilogue.name = "+" + name_of(chain.nodes());
   epilogue.extras = chain.inputs();
   epilogue.chain = chain.finish();
   return product.build(builder, epilogue, results);

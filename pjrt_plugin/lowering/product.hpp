@@ -11,7 +11,7 @@
 
 namespace tt::lowering {
 
-// What is done with the sums: `chain` takes the sum in the accumulator's type, then the extras.
+// What is done with the sums: `chain` takes one of each part in the accumulator's type, then the extras.
 struct Epilogue {
   std::string name;  // its first operations, for the program's name
   emulator::TileProgram chain;
@@ -23,13 +23,14 @@ class Product {
  public:
   virtual ~Product() = default;
   virtual DataType accumulator() const = 0;
+  virtual size_t parts() const { return 1; }                            // results, each a node of its own
   virtual std::optional<Source> extra(const Source& source) const = 0;  // how the epilogue reads it, if it can
   // The step that multiplies; `results[i]` gets the epilogue's output i.
   virtual Step build(PlanBuilder& builder, const Epilogue& epilogue, std::span<const StorageId> results) const = 0;
 };
 
-// The step that computes `nodes`, one of them the product; those with a storage are stored. Nothing when the epilogue cannot take the
-// others.
+// The step that computes `nodes`, among them all parts of one product; those with a storage are stored. Nothing when the epilogue cannot
+// take the others.
 std::optional<Step> emit_product(PlanBuilder& builder, std::span<const std::pair<NodeId, Node>> nodes);
 
 }  // namespace tt::lowering

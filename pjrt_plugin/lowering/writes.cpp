@@ -94,27 +94,15 @@ std::vector<dnn::Result>::iterator find_result(std::vector<dnn::Result>& results
   });
 }
 
-// `maker` with what `write` does as one more result, or `instead` of the one that nobody else reads.
-std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool instead, const emulator::ChipSpec& chip) {
-  if (maker.product != nullptr) {
-    dnn::MatmulSpec spec = *maker.product;
-    const auto result = find_result(spec.results, spec.input_bytes.size(), maker, write);
-    if (!instead || result == spec.results.end()) return std::nullopt;
-    const int64_t dims[3] = {spec.batch, spec.m, spec.n};
-    if (!dnn::split_dims(*destination(write), dims)) return std::nullopt;
-    RunStep run = with_write(maker, write, spec, *result, instead);
-    run.program = dnn::shared_program(dnn::matmul, spec, chip);
-    run.product = std::make_shared<const dnn::MatmulSpec>(std::move(spec));
-    return run;
-  }
-  if (maker.elementwise->parts.size() != 1) return std::nullopt;
-  dnn::EltwiseSpec spec = *maker.elementwise;
-  auto& results = spec.parts[0].results;
+// What `write` does as one more of the results of `chain`, which `maker` has by `spec`, or `instead` of the one that nobody else reads.
+template <class Spec>
+std::optional<RunStep> add_write(const RunStep& maker, const RunStep& write, Spec& spec, std::vector<dnn::Result>& results,
+                                 emulator::TileProgram& chain, bool instead) {
   const auto result = find_result(results, spec.input_bytes.size(), maker, write);
   if (result == results.end()) return std::nullopt;
   if (!instead) {
-    if (spec.chain.inputs.size() + spec.chain.outputs.size() >= dnn::kMaxEltwiseBuffers) return std::nullopt;
-    spec.chain.outputs.push_back(spec.chain.outputs[static_cast<size_t>(result - results.begin())]);
+    if (chain.inputs.size() + chain.outputs.size() >= dnn::kMaxEltwiseBuffers) return std::nullopt;
+    chain.outputs.push_back(chain.outputs[static_cast<size_t>(result - results.begin())]);
   }
   dnn::Result stored = *result;
   RunStep run = with_write(maker, write, spec, stored, instead);
@@ -123,8 +111,26 @@ std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool i
   } else {
     results.push_back(std::move(stored));
   }
-  run.program = dnn::shared_program(dnn::eltwise, spec, chip);
-  run.elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
+  return run;
+}
+
+std::optional<RunStep> joined(const RunStep& maker, const RunStep& write, bool instead, const emulator::ChipSpec& chip) {
+  std::optional<RunStep> run;
+  if (maker.product != nullptr) {
+    dnn::MatmulSpec spec = *maker.product;
+    const int64_t dims[3] = {spec.batch, spec.m, spec.n};
+    if (!dnn::split_dims(*destination(write), dims)) return std::nullopt;
+    run = add_write(maker, write, spec, spec.results, spec.epilogue, instead);
+    if (!run) return std::nullopt;
+    run->program = dnn::shared_program(dnn::matmul, spec, chip);
+    run->product = std::make_shared<const dnn::MatmulSpec>(std::move(spec));
+  } else if (maker.elementwise->parts.size() == 1) {
+    dnn::EltwiseSpec spec = *maker.elementwise;
+    run = add_write(maker, write, spec, spec.parts[0].results, spec.chain, instead);
+    if (!run) return std::nullopt;
+    run->program = dnn::shared_program(dnn::eltwise, spec, chip);
+    run->elementwise = std::make_shared<const dnn::EltwiseSpec>(std::move(spec));
+  }
   return run;
 }
 
@@ -165,13 +171,13 @@ void raise_copy(Sequence& steps, size_t at) {
   const StorageId to = std::get<RunStep>(steps[at].action).slots.back();
   for (size_t i = at; i-- > 0 && at - i <= kFarthest;) {
     const auto* copy = std::get_if<RunStep>(&steps[i].action);
-    if (copy == nullptr || copy->program == nullptr) return;
-    if (!mentions(*copy, to)) continue;
+    if (copy == nullptr) return;
+    if (copy->program == nullptr || !mentions(*copy, to)) continue;
     if (!copy->is_copy || copy->slots[1] != to) return;
     const StorageId from = copy->slots[0];
     for (size_t steps_up = 0; i > 0 && steps_up < kFarthest; --i, ++steps_up) {
       const auto* before = std::get_if<RunStep>(&steps[i - 1].action);
-      if (before == nullptr || before->program == nullptr || mentions(*before, from) || mentions(*before, to)) return;
+      if (before == nullptr || (before->program != nullptr && (mentions(*before, from) || mentions(*before, to)))) return;
       std::swap(steps[i - 1], steps[i]);
     }
     return;

@@ -15,14 +15,17 @@ namespace {
 void set_epilogue(MatmulPlan& p, const MatmulSpec& spec) {
   TileProgram epilogue = spec.epilogue;
   if (epilogue.outputs.empty()) {
-    check(spec.results.size() == 1 && spec.extras.empty(), "[", spec.name,
-          "] without an epilogue there is one result and no extra operand");
+    check(spec.results.size() == 1 && spec.extras.empty() && spec.parts == 1, "[", spec.name,
+          "] without an epilogue there is one sum, one result and no extra operand");
     epilogue = conversion(p.accumulator, spec.results[0].type);
   }
-  check(epilogue.inputs.size() == 1 + spec.extras.size() && epilogue.inputs[0] == p.accumulator, "[", spec.name,
-        "] the epilogue takes the sum in ", name(p.accumulator), " and ", spec.extras.size(), " operands");
+  const auto sums = static_cast<size_t>(spec.parts);
+  check(epilogue.inputs.size() == sums + spec.extras.size() && std::all_of(epilogue.inputs.begin(), epilogue.inputs.begin() + spec.parts,
+                                                                           [&](DataType type) { return type == p.accumulator; }),
+        "[", spec.name, "] the epilogue takes ", sums, " sums in ", name(p.accumulator), " and ", spec.extras.size(), " operands");
   check(epilogue.outputs.size() == spec.results.size(), "[", spec.name, "] the epilogue's outputs differ from the results");
-  p.identity = epilogue.ops.empty() && spec.extras.empty() && epilogue.outputs.size() == 1 && epilogue.outputs[0].type == p.accumulator;
+  p.identity =
+      epilogue.ops.empty() && epilogue.inputs.size() == 1 && epilogue.outputs.size() == 1 && epilogue.outputs[0].type == p.accumulator;
   p.epilogue = TileChain(std::move(epilogue));
 }
 
@@ -32,7 +35,7 @@ void add_buffers(MatmulPlan& p, Program& program) {
   p.side_cbs[0] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.mb * p.kb), a_page, "in0");
   p.side_cbs[1] = program.add_circular_buffer(static_cast<uint32_t>(2 * p.kb * p.nb), tile(p.operand), "in1");
   p.partials = program.add_circular_buffer(static_cast<uint32_t>(p.mb * p.nb), tile(p.accumulator), "partials");
-  const auto columns = static_cast<uint32_t>(2 * p.nb);
+  const auto columns = static_cast<uint32_t>(2 * p.result_columns());
   for (size_t i = 0; i < p.extras.size(); ++i) {
     const uint32_t pages = p.extras[i].view.is_uniform() ? 1 : columns;
     p.extra_cbs.push_back(program.add_circular_buffer(pages, tile(p.extras[i].type), cat("extra", i)));
@@ -80,8 +83,8 @@ std::vector<MatmulArgs> grid_args(const MatmulPlan& p, std::vector<CoreCoord>& c
 }
 
 void add_notes(const MatmulPlan& p, Program& program) {
-  program.add_note(cat("[", p.batch, ", ", p.m, ", ", p.k, "] x [", p.batch, ", ", p.k, ", ", p.n, "] in ", name(p.operand), ", sums in ",
-                       name(p.accumulator)));
+  program.add_note(cat("[", p.batch, ", ", p.m, ", ", p.k, "] x ", p.parts > 1 ? cat(p.parts, " of ") : "", "[", p.batch, ", ", p.k, ", ",
+                       p.n, "] in ", name(p.operand), ", sums in ", name(p.accumulator)));
   const std::pair<const Matrix*, std::string_view> tiled[] = {{&p.sides[0], "A"}, {&p.sides[1], "B"}, {p.results.data(), "result"}};
   for (const auto& [matrix, role] : tiled) {
     if (matrix->in_tiles) program.add_note(cat(role, " in tiles"));
@@ -98,6 +101,7 @@ Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& ch
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
   plan.name = spec.name;
+  plan.parts = spec.parts;
   plan.operand = emulator::matmul_operand_type(spec.compute_type);
   plan.accumulator = emulator::matmul_accumulator_type(spec.compute_type);
   set_epilogue(plan, spec);
@@ -110,8 +114,8 @@ Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& ch
     plan.valid[side] = program.add_semaphore(0);
   }
   add_notes(plan, program);
-  program.flops =
-      2.0 * static_cast<double>(plan.batch) * static_cast<double>(plan.m) * static_cast<double>(plan.n) * static_cast<double>(plan.k);
+  program.flops = 2.0 * static_cast<double>(plan.batch) * static_cast<double>(plan.m) * static_cast<double>(plan.parts * plan.n) *
+                  static_cast<double>(plan.k);
 
   const MatmulPlan* kept = program.keep(std::move(plan));
   std::vector<CoreCoord> cores;
@@ -137,7 +141,10 @@ Program matmul(const MatmulSpec& spec, const ChipSpec& chip) {
   plan.m = spec.m;
   plan.k = spec.k;
   plan.n = spec.n;
-  plan.sides = {input_matrix(spec.a, spec.batch, spec.m, spec.k), input_matrix(spec.b, spec.batch, spec.k, spec.n)};
+  check(spec.parts == 1 || (spec.b_in_tiles && spec.parts <= kMaxParts), "[", spec.name, "] ", spec.parts,
+        " products at once; 1, or up to ", kMaxParts, " whose second operands are in tiles");
+  const int64_t b_columns = spec.parts == 1 ? spec.n : spec.parts * round_up(spec.n, kTileSide);
+  plan.sides = {input_matrix(spec.a, spec.batch, spec.m, spec.k), input_matrix(spec.b, spec.batch, spec.k, b_columns)};
   plan.sides[0].in_tiles = spec.a_in_tiles;
   plan.sides[1].in_tiles = spec.b_in_tiles;
   for (const Operand& extra : spec.extras) plan.extras.push_back(input_matrix(extra, spec.batch, spec.m, spec.n));

@@ -47,6 +47,11 @@ TileBlock side_block(const MatmulPlan& p, const Block& block, size_t side, int64
   return {block.batch, k_tile * kTileSide, block.column * kTileSide, static_cast<uint32_t>(depth), static_cast<uint32_t>(block.width)};
 }
 
+// Row r of the block's results.
+TileBlock result_row(const MatmulPlan& p, const Block& block, int64_t r) {
+  return {block.batch, (block.row + r) * kTileSide, block.column / p.parts * kTileSide, 1, static_cast<uint32_t>(block.width / p.parts)};
+}
+
 }  // namespace
 
 Kernel matmul_reader(Dataflow k, MatmulArgs a) {
@@ -54,8 +59,9 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
   std::array<TileReader, 2> readers{TileReader(k, p.sides[0], p.operand, p.a_in_rows ? TileForm::kRows : TileForm::kFaces),
                                     TileReader(k, p.sides[1], p.operand, second_form(p.operand))};
   std::vector<TileReader> extras;
+  extras.reserve(p.extras.size());
   for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kFaces);
-  const auto columns = static_cast<uint32_t>(p.nb);
+  const auto columns = static_cast<uint32_t>(p.result_columns());
   const std::vector<size_t> moving = select(p.extras, /*uniform=*/false);
   for (const size_t e : select(p.extras, /*uniform=*/true)) {
     co_await k.cb_reserve_back(p.extra_cbs[e], 1);
@@ -92,8 +98,7 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
     }
     for (int64_t r = 0; r < block.height && block.active() && !moving.empty(); ++r) {
       for (const size_t e : moving) co_await k.cb_reserve_back(p.extra_cbs[e], columns);
-      const TileBlock row{block.batch, (block.row + r) * kTileSide, block.column * kTileSide, 1, static_cast<uint32_t>(block.width)};
-      for (const size_t e : moving) extras[e].read(row, p.extra_cbs[e], 0, columns);
+      for (const size_t e : moving) extras[e].read(result_row(p, block, r), p.extra_cbs[e], 0, columns);
       co_await k.noc_async_read_barrier();
       for (const size_t e : moving) k.cb_push_back(p.extra_cbs[e], columns);
     }
@@ -139,14 +144,15 @@ void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t 
 
 Kernel matmul_compute(Compute k, MatmulArgs a) {
   const MatmulPlan& p = *a.plan;
-  const auto tiles = static_cast<uint32_t>(p.mb * p.nb), columns = static_cast<uint32_t>(p.nb);
+  const auto tiles = static_cast<uint32_t>(p.mb * p.nb), columns = static_cast<uint32_t>(p.result_columns());
+  const auto sums = static_cast<size_t>(p.parts);
   const size_t sum_bytes = emulator::matmul_tile_bytes(p.accumulator);
-  std::vector<const std::byte*> inputs(1 + p.extras.size());
+  std::vector<const std::byte*> inputs(sums + p.extras.size());
   std::vector<std::byte*> outputs(p.results.size());
   const std::vector<size_t> moving = select(p.extras, /*uniform=*/false);
   for (const size_t e : select(p.extras, /*uniform=*/true)) {
     co_await k.cb_wait_front(p.extra_cbs[e], 1);
-    inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], 0) : nullptr;
+    inputs[sums + e] = k.values() ? k.page(p.extra_cbs[e], 0) : nullptr;
   }
   co_await k.cb_reserve_back(p.partials, tiles);
   for (uint32_t t = 0; t < tiles && k.values(); ++t) k.new_page(p.partials, t);
@@ -168,8 +174,8 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
       for (const size_t e : moving) co_await k.cb_wait_front(p.extra_cbs[e], columns);
       for (const Cb cb : p.result_cbs) co_await k.cb_reserve_back(cb, columns);
       const bool upper_half = p.m - (block.row + r) * kTileSide <= kTileSide / 2;  // the lower two faces are empty
-      for (uint32_t c = 0; c < block.width; ++c) {
-        const auto sum = static_cast<uint32_t>(r * p.nb + c);
+      for (uint32_t c = 0; c < result_row(p, block, r).width; ++c) {
+        const auto sum = static_cast<uint32_t>(r * p.nb + c * p.parts);
         if (p.identity) {
           k.tile_regs_acquire();
           k.copy_tile(p.partials, sum, 0);
@@ -181,9 +187,9 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
           k.tile_regs_release();
           continue;
         }
-        for (const size_t e : moving) inputs[1 + e] = k.values() ? k.page(p.extra_cbs[e], c) : nullptr;
+        for (const size_t e : moving) inputs[sums + e] = k.values() ? k.page(p.extra_cbs[e], c) : nullptr;
         for (size_t o = 0; o < p.results.size(); ++o) outputs[o] = k.values() ? k.new_page(p.result_cbs[o], c) : nullptr;
-        inputs[0] = k.values() ? k.page(p.partials, sum) : nullptr;
+        for (uint32_t g = 0; g < sums; ++g) inputs[g] = k.values() ? k.page(p.partials, sum + g) : nullptr;
         k.run_tiles(p.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(upper_half ? kTileElements / 2 : kTileElements));
       }
       for (const Cb cb : p.result_cbs) k.cb_push_back(cb, columns);
@@ -195,16 +201,17 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
 Kernel matmul_writer(Dataflow k, MatmulArgs a) {
   const MatmulPlan& p = *a.plan;
   std::vector<TileWriter> writers;
+  writers.reserve(p.results.size());
   for (const Matrix& result : p.results) writers.emplace_back(k, result);
+  const auto columns = static_cast<uint32_t>(p.result_columns());
   for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
     const Block block = block_of(a, i);
     for (int64_t r = 0; r < block.height && block.active(); ++r) {
       for (size_t o = 0; o < writers.size(); ++o) {
-        co_await k.cb_wait_front(p.result_cbs[o], static_cast<uint32_t>(p.nb));
-        writers[o].write({block.batch, (block.row + r) * kTileSide, block.column * kTileSide, 1, static_cast<uint32_t>(block.width)},
-                         p.result_cbs[o]);
+        co_await k.cb_wait_front(p.result_cbs[o], columns);
+        writers[o].write(result_row(p, block, r), p.result_cbs[o]);
         co_await k.noc_async_write_barrier();
-        k.cb_pop_front(p.result_cbs[o], static_cast<uint32_t>(p.nb));
+        k.cb_pop_front(p.result_cbs[o], columns);
       }
     }
   }

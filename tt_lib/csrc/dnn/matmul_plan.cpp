@@ -51,6 +51,7 @@ class Chooser {
       if (mb > std::max<int64_t>(p_.m_tiles, 1)) break;
       for (int64_t nb : kBlockSizes) {
         if (nb > std::max<int64_t>(p_.n_tiles, 1)) break;
+        if (nb % p_.parts != 0) continue;
         for (int64_t depth : kDepths) {
           const int64_t kb = std::min(depth, kt);
           if (!fits(mb, nb, kb)) continue;
@@ -64,7 +65,7 @@ class Chooser {
 
  private:
   bool fits(int64_t mb, int64_t nb, int64_t kb) const {
-    return 2 * (mb + nb) * kb * operand_bytes_ + mb * nb * sum_bytes_ + 2 * nb * column_bytes_ <= chip_.l1_usable;
+    return 2 * (mb + nb) * kb * operand_bytes_ + mb * nb * sum_bytes_ + 2 * nb / p_.parts * column_bytes_ <= chip_.l1_usable;
   }
 
   void consider(int64_t mb, int64_t nb, int64_t kb) {
@@ -163,7 +164,7 @@ int64_t MatmulPlan::blocks_per_core() const { return batch * div_up(m_blocks, m_
 
 void choose_blocks(MatmulPlan& p, const ChipSpec& chip) {
   p.m_tiles = div_up(p.m, kTileSide);
-  p.n_tiles = div_up(p.n, kTileSide);
+  p.n_tiles = p.parts * div_up(p.n, kTileSide);
   p.k_tiles = div_up(p.k, kTileSide);
   // Views of rows cost nothing to make, but tiles multiply faster.
   const bool shared = p.batch * p.m_tiles * p.n_tiles * p.k_tiles > kFewProducts;

@@ -19,6 +19,7 @@ std::string_view name(MatmulMode mode);
 struct MatmulPlan {
   std::string name;
   int64_t batch = 0, m = 0, k = 0, n = 0;
+  int64_t parts = 1;  // products of one A, see MatmulSpec; n is that of each
   DataType operand{}, accumulator{};
   std::array<Matrix, 2> sides;  // A, B
   std::vector<Matrix> extras, results;
@@ -26,8 +27,8 @@ struct MatmulPlan {
   bool a_in_rows = false;  // pages of A are views of rows in DRAM
   bool identity = false;   // the sums are the result
 
-  int64_t m_tiles = 0, n_tiles = 0, k_tiles = 0;
-  int64_t mb = 1, nb = 1, kb = 1;  // tiles of a block
+  int64_t m_tiles = 0, n_tiles = 0, k_tiles = 0;  // n: of all parts
+  int64_t mb = 1, nb = 1, kb = 1;                 // tiles of a block; nb is a multiple of parts
   int64_t m_blocks = 0, n_blocks = 0, k_steps = 0;
   MatmulMode mode = MatmulMode::kIndependent;
   int64_t grid_rows = 1, grid_columns = 1;  // cores
@@ -38,7 +39,8 @@ struct MatmulPlan {
   std::vector<Cb> extra_cbs, result_cbs;    // extras that are uniform have one page, which stays
   std::array<uint8_t, 2> ready{}, valid{};  // semaphores of each side: receivers that have room; data has arrived
 
-  int64_t blocks_per_core() const;  // of the communicating modes
+  int64_t blocks_per_core() const;                       // of the communicating modes
+  int64_t result_columns() const { return nb / parts; }  // tiles of a block
 };
 
 void choose_blocks(MatmulPlan& plan, const ChipSpec& chip);

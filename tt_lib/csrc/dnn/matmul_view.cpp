@@ -149,9 +149,13 @@ void find_positions(const MatrixView& view, MatrixView::Group group, int64_t sta
 }
 
 Position batch_position(const MatrixView& view, int64_t batch) {
-  std::vector<Position> only;
-  find_positions(view, MatrixView::kBatch, batch, 1, only);
-  Position& position = only[0];
+  const std::vector<MatrixView::Dim>& dims = view.groups[MatrixView::kBatch];
+  Position position{};
+  for (size_t d = dims.size(); d-- > 0; batch /= dims[d].size) {
+    const int64_t index = batch % dims[d].size;
+    position.offset += index * dims[d].stride;
+    if (dims[d].axis >= 0) position.at[static_cast<size_t>(dims[d].axis)] += index * dims[d].reach;
+  }
   for (size_t a = 0; a < view.axes.size(); ++a) position.at[a] += view.axes[a].start;
   return position;
 }

@@ -14,8 +14,8 @@ struct Plan {
   DataType type;
   TileForm form;
   int64_t k_tiles, n_tiles;
-  int64_t first, across;  // tile columns of the output
-  int64_t width;          // tiles of a block
+  int64_t first, across, step;  // tile columns of the output
+  int64_t width;                // tiles of a block
   Slot out;
   Cb cb = 0;
 
@@ -24,7 +24,7 @@ struct Plan {
     const int64_t row = i / blocks_per_row(), first = i % blocks_per_row() * width;
     return {row / k_tiles, row % k_tiles * kTileSide, first * kTileSide, 1, static_cast<uint32_t>(std::min(width, n_tiles - first))};
   }
-  int64_t first_tile(int64_t i) const { return i / blocks_per_row() * across + first + i % blocks_per_row() * width; }
+  int64_t tile(int64_t i, int64_t t) const { return i / blocks_per_row() * across + first + (i % blocks_per_row() * width + t) * step; }
 };
 
 struct Args {
@@ -50,7 +50,7 @@ Kernel tilize_writer(Dataflow k, Args a) {
   const auto pages = static_cast<uint32_t>(p.width);
   for (int64_t i = a.blocks.first; i < a.blocks.first + a.blocks.count; ++i) {
     co_await k.cb_wait_front(p.cb, pages);
-    for (uint32_t t = 0; t < p.block(i).width; ++t) k.noc_async_write(p.cb, t, p.out, (p.first_tile(i) + t) * tile, tile);
+    for (uint32_t t = 0; t < p.block(i).width; ++t) k.noc_async_write(p.cb, t, p.out, p.tile(i, t) * tile, tile);
     co_await k.noc_async_write_barrier();
     k.cb_pop_front(p.cb, pages);
   }
@@ -105,6 +105,7 @@ Program tilize_operand(const TilizeSpec& spec, const ChipSpec& chip) {
             n_tiles,
             spec.first,
             columns_of(spec),
+            spec.step,
             std::min(kMaxWidth, n_tiles),
             static_cast<Slot>(spec.input_bytes.size())};
   plan.cb = program.add_circular_buffer(static_cast<uint32_t>(2 * plan.width), static_cast<uint32_t>(page_bytes(plan.form, type)), "tiles");

@@ -9,6 +9,7 @@ namespace tt::dnn {
 struct TilizeSpec {
   int64_t batch, k, n;
   int64_t first = 0, across = 0;     // tile columns: where these begin, and of the whole (0: just these)
+  int64_t step = 1;                  // from one of these to the next
   std::vector<int64_t> input_bytes;  // input buffers: slots 0 ..; the tiles are the slot after them
   DataType compute_type;
   Operand operand;  // over [batch, k, n]

@@ -147,6 +147,57 @@ def test_arguments_are_concatenated_by_one_program(axis):
     assert programs(made) == programs(apart) - 1
 
 
+def cast(x, w, s):
+    return jnp.tanh(x @ w.astype(jnp.bfloat16).astype(jnp.float32))
+
+
+def scaled(x, w, s):
+    return jnp.tanh(x @ (w * jnp.exp(s)))
+
+
+def sliced(x, w, s):
+    return jnp.tanh(x @ w[:40] + x @ w[40:].T)
+
+
+# What a turn computes of what stays is computed before the loop, also in a loop within a loop.
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("step", [cast, scaled, sliced])
+def test_what_does_not_change_is_computed_before_the_loop(step, nested):
+    def function(x, w, s):
+        def inner(x):
+            return lax.fori_loop(0, 9, lambda i, x: step(x, w, s), x)
+
+        return lax.fori_loop(0, 3, lambda i, x: inner(x), x) if nested else inner(x)
+
+    args = f32(40, 40), (f32(80, 40) if step is sliced else f32(40, 40)) / 8, f32()
+    apart, inside = compiled(function, args, jax_tt_no="hoist_invariants")
+    made, got = compiled(function, args)
+    assert got.tobytes() == inside.tobytes()
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-4)
+    assert body(made).count("program ") < body(apart).count("program ")
+    assert made.cost_analysis()["cycles"] < apart.cost_analysis()["cycles"]
+
+
+# What is small, or larger than what it is made of, is computed where it is read.
+@pytest.mark.parametrize("step", [lambda x, s: x + jnp.exp(s), lambda x, s: x + jnp.exp(jnp.broadcast_to(s, x.shape))])
+def test_what_is_made_of_little_stays_in_the_loop(step):
+    def function(x, s):
+        return lax.while_loop(lambda c: c[0, 0] < 9, lambda x: step(x, s), x)
+
+    args = jnp.zeros((40, 40)), f32()
+    made, got = compiled(function, args)
+    apart, inside = compiled(function, args, jax_tt_no="hoist_invariants")
+    assert got.tobytes() == inside.tobytes() and made.as_text() == apart.as_text()
+
+
+def test_a_loop_that_does_not_turn_computes_what_its_turns_would():
+    def function(x, w):
+        return lax.while_loop(lambda c: c[0, 0] < 0, lambda x: x @ (w / w), x)
+
+    args = np.ones((40, 40), np.float32), np.zeros((40, 40), np.float32)
+    np.testing.assert_array_equal(compiled(function, args)[1], args[0])
+
+
 def test_products_of_what_the_loop_changes_stay():
     def function(xs, c):  # the second operand changes, and the first is read before it is written
         return lax.fori_loop(0, 9, lambda i, s: (s[0].at[i].set(s[1] @ s[0][i]), jnp.tanh(s[1] + s[0][i])), (xs, c))

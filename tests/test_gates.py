@@ -52,6 +52,14 @@ def test_gates_are_one_product_with_one_epilogue(make, count, update, batch, wid
     close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5 if make is f32 else 5e-2)
 
 
+# Also where a turn takes them from an array of all.
+def test_gates_are_one_product_where_their_weights_are_sliced_in_the_loop():
+    args = f32(9, 4, 16, 64), f32(16, 64), f32(4, 64, 64) / 8
+    made, got = compiled(gates(4, lstm_like), args)
+    assert body(made).count("program ") == 1
+    close(got, jax.jit(gates(4, lstm_like))(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5)
+
+
 # More gates than one program takes, and widths that differ: side by side in one product.
 @pytest.mark.parametrize("widths", [[24] * 9, [24, 24, 40]])
 def test_products_that_are_not_alike_lie_side_by_side(widths):

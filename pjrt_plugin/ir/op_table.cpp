@@ -245,6 +245,17 @@ static_assert(in_order(), "a row stands where its opcode says");
 
 const OpInfo& info(Op op) { return kOps[static_cast<size_t>(op)]; }
 
+bool is_pure(Op op) {
+  switch (op) {
+    case Op::kOptimizationBarrier:  // keeps apart what is written twice on purpose
+    case Op::kCustomCall:
+    case Op::kRng: return false;
+    default: break;
+  }
+  const OpClass op_class = info(op).op_class;
+  return op_class == OpClass::kElementwise || op_class == OpClass::kMovement || op_class == OpClass::kCompute;
+}
+
 std::optional<Op> find_op(std::string_view name) {
   const auto found = std::find_if(kOps.begin(), kOps.end(), [&](const OpInfo& row) { return row.name == name; });
   return found == kOps.end() ? std::nullopt : std::optional(found->op);

@@ -10,18 +10,6 @@ namespace {
 using ir::Op;
 using Replaced = std::unordered_map<const ir::Value*, ir::Value*>;
 
-// Results depend on operands, attributes and regions alone, and nobody minds who computes them.
-bool is_pure(const ir::Operation& operation) {
-  switch (operation.op()) {
-    case Op::kOptimizationBarrier:  // keeps apart what is written twice on purpose
-    case Op::kCustomCall:
-    case Op::kRng: return false;
-    default: break;
-  }
-  const ir::OpClass op_class = ir::info(operation.op()).op_class;
-  return op_class == ir::OpClass::kElementwise || op_class == ir::OpClass::kMovement || op_class == ir::OpClass::kCompute;
-}
-
 bool same_block(const ir::Block& a, const ir::Block& b);
 
 // `inner` maps values of b's regions to those of a's.
@@ -52,7 +40,7 @@ bool same_block(const ir::Block& a, const ir::Block& b) {
   }
   for (size_t i = 0; i < a.operations().size(); ++i) {
     const ir::Operation &x = *a.operations()[i], &y = *b.operations()[i];
-    if ((x.op() != Op::kReturn && !is_pure(x)) || !same(x, y, inner)) return false;
+    if ((x.op() != Op::kReturn && !ir::is_pure(x.op())) || !same(x, y, inner)) return false;
     for (size_t r = 0; r < x.results().size(); ++r) inner[y.result(r)] = x.result(r);
   }
   return true;
@@ -80,7 +68,7 @@ void sweep(ir::Block& block, Replaced& replaced) {
       if (const auto found = replaced.find(operation->operand(i)); found != replaced.end()) operation->set_operand(i, found->second);
     }
     for (const auto& region : operation->regions()) sweep(*region, replaced);
-    if (!is_pure(*operation)) continue;
+    if (!ir::is_pure(operation->op())) continue;
     const size_t key = hash(*operation);
     const auto [first, last] = seen.equal_range(key);
     const auto twin = std::find_if(first, last, [&](const auto& entry) { return same(*entry.second, *operation, {}); });

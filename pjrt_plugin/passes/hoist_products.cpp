@@ -4,10 +4,9 @@
 // One large product in place of many small ones, the same sums in the same order. Scans over sequences are such.
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "ir/counted_loop.hpp"
+#include "passes/invariants.hpp"
 #include "passes/pass.hpp"
 #include "passes/replace.hpp"
 
@@ -27,11 +26,7 @@ constexpr int64_t kMostBytes = int64_t{256} << 20;  // of what is kept for all i
 
 class Loop {
  public:
-  explicit Loop(const Operation& loop) : loop_(loop), body_(loop.region(1)), counted_(ir::CountedLoop::of(loop)) {
-    for (size_t i = 0; i < body_.arguments().size(); ++i) argument_[body_.arguments()[i].get()] = i;
-    for (const auto& operation : body_.operations()) inside_.insert(operation.get());
-    next_.assign(body_.terminator().operands().begin(), body_.terminator().operands().end());
-  }
+  explicit Loop(const Operation& loop) : body_(loop.region(1)), invariants_(loop), counted_(ir::CountedLoop::of(loop)) {}
 
   void hoist(Builder& before) {
     if (!counted_) return;
@@ -58,16 +53,6 @@ class Loop {
     const Operation* slice;  // in the body
   };
 
-  // The value outside the loop that is the same in every iteration, or null.
-  Value* invariant(Value* value) const {
-    if (const auto found = argument_.find(value); found != argument_.end()) {
-      return next_[found->second] == value ? loop_.operand(found->second) : nullptr;
-    }
-    const Operation* const made = value->definer();
-    if (made == nullptr) return value->block_of_argument() != &body_ ? value : nullptr;
-    return inside_.contains(made) ? nullptr : value;
-  }
-
   // Whether the index takes each of 0 .. count - 1 once, such as from the front or from the end.
   bool visits_all(const Value* index, int64_t count) const {
     if (count != counted_->turns() || count > kMostTurns) return false;
@@ -89,14 +74,14 @@ class Loop {
     if (all.dims.empty() || sizes[0] != 1 || !visits_all(made->operand(1), all.dims[0])) return std::nullopt;
     if (!std::equal(sizes.begin() + 1, sizes.end(), all.dims.begin() + 1, all.dims.end())) return std::nullopt;
     if (!std::equal(value->type().dims.begin(), value->type().dims.end(), all.dims.begin() + 1, all.dims.end())) return std::nullopt;
-    Value* const outside = invariant(made->operand(0));
+    Value* const outside = invariants_.outside(made->operand(0));
     return outside == nullptr ? std::nullopt : std::optional(Scanned{outside, made});
   }
 
   Value* hoisted(const Operation& product, Builder& before) {
     for (size_t side = 0; side < 2; ++side) {
       const auto slice = scanned(product.operand(side));
-      Value* const other = slice ? invariant(product.operand(1 - side)) : nullptr;
+      Value* const other = slice ? invariants_.outside(product.operand(1 - side)) : nullptr;
       if (other != nullptr && pays(product, side)) return hoisted(product, *slice, other, side, before);
     }
     return nullptr;
@@ -148,11 +133,8 @@ class Loop {
     return inside.make(Op::kReshape, {taken}, product.result()->type());
   }
 
-  const Operation& loop_;
   ir::Block& body_;
-  std::unordered_map<const Value*, size_t> argument_;  // of the body
-  std::vector<const Value*> next_;                     // what the body returns
-  std::unordered_set<const Operation*> inside_;        // the body, as it was
+  const Invariants invariants_;
   const std::optional<ir::CountedLoop> counted_;
 };
 

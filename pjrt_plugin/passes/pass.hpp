@@ -24,6 +24,7 @@ void decompose(ir::Module& module);             // into other operations: batch 
 void canonicalize(ir::Module& module);          // operations that return an operand as it is
 void simplify_comparisons(ir::Module& module);  // of floats in the order that has one zero and one NaN
 void eliminate_common_subexpressions(ir::Module& module);
+void hoist_invariants(ir::Module& module);     // out of loops whose turns do not change them
 void hoist_products(ir::Module& module);       // of slices, out of loops over all of them
 void join_products(ir::Module& module);        // with an operand in common, where only loops read them
 void fold_transposes(ir::Module& module);      // into the products before them

@@ -17,6 +17,7 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize},
     {"simplify_comparisons", simplify_comparisons},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
+    {"hoist_invariants", hoist_invariants},
     {"hoist_products", hoist_products},
     {"join_products", join_products},
     {"fold_transposes", fold_transposes},

@@ -29,6 +29,7 @@ dnn::Operand BufferTable::operand(const Source& source) {
   for (const SourceIndex& index : source.indices) {
     operand.indices.push_back({buffer(index.storage), index.element, index.type, index.stride, index.limit});
   }
+  for (const Source& beneath : source.beneath) operand.beneath.push_back(this->operand(beneath));
   return operand;
 }
 
@@ -45,11 +46,47 @@ dnn::Result dense_result(size_t buffer, DataType type, std::span<const int64_t> 
 ClusterChain::ClusterChain(int64_t elements)
     : elements_(elements),
       assembly_(
-          [](const Ref& ref) {
+          [this](const Ref& ref) {
+            const auto* node = std::get_if<NodeId>(&ref);
+            const auto found = node == nullptr ? layers_.end() : layers_.find(*node);
+            if (found != layers_.end()) return std::optional(found->second);
             const auto* source = std::get_if<Source>(&ref);
             return source == nullptr ? std::optional<Source>() : *source;
           },
           [](const Source& source) { return source.type; }) {}
+
+namespace {
+
+// Whether `mask` is true where `view` is no padding, and false elsewhere.
+bool is_mask_of(const Source& mask, const Source& view, const Plan& plan) {
+  if (mask.type != DataType::kPred || mask.storage == kNoStorage || mask.pad != std::vector{std::byte{0}}) return false;
+  const Storage& storage = plan.storages[mask.storage];
+  return storage.kind == Storage::Kind::kConstant && storage.data->size() == 1 && (*storage.data)[0] != std::byte{0} &&
+         std::equal(mask.map.dims.begin(), mask.map.dims.end(), view.map.dims.begin(), view.map.dims.end(),
+                    [](const AccessMap::Dim& a, const AccessMap::Dim& b) {
+                      return a.size == b.size && a.low == b.low && a.limit() == b.limit() && a.step == b.step;
+                    });
+}
+
+bool is_layer(const Source& source, DataType type) {
+  return source.type == type && source.storage != kNoStorage && source.indices.empty() && source.beneath.empty();
+}
+
+}  // namespace
+
+bool ClusterChain::add_layers(NodeId id, const Node& node, const Plan& plan) {
+  if (node.op.code != TileOpcode::kSelect || !node.is_elementwise()) return false;
+  const auto *mask = std::get_if<Source>(&node.operands[0]), *top = std::get_if<Source>(&node.operands[1]);
+  if (mask == nullptr || top == nullptr || !is_layer(*top, node.op.type) || !is_mask_of(*mask, *top, plan)) return false;
+  const auto* below = std::get_if<Source>(&node.operands[2]);
+  const auto* layers = std::get_if<NodeId>(&node.operands[2]);
+  const auto found = layers == nullptr ? layers_.end() : layers_.find(*layers);
+  if (found == layers_.end() && (below == nullptr || !is_layer(*below, node.op.type))) return false;
+  Source whole = *top;
+  whole.beneath = {found == layers_.end() ? *below : found->second};
+  layers_.emplace(id, std::move(whole));
+  return true;
+}
 
 bool ClusterChain::fits() const { return sources().size() + assembly_.num_outputs() <= dnn::kMaxEltwiseBuffers; }
 
@@ -82,19 +119,20 @@ bool share_a_program(const Cluster& a, const Cluster& b) {
 
 namespace {
 
+bool reads(const dnn::Operand& operand, size_t buffer) {
+  const auto is_index = [&](const dnn::DynamicIndex& index) { return index.buffer == buffer; };
+  return operand.buffer == buffer || std::any_of(operand.indices.begin(), operand.indices.end(), is_index) ||
+         std::any_of(operand.beneath.begin(), operand.beneath.end(), [&](const dnn::Operand& beneath) { return reads(beneath, buffer); });
+}
+
 bool reads(const dnn::EltwisePart& part, size_t buffer) {
-  return std::any_of(part.operands.begin(), part.operands.end(), [&](const dnn::Operand& operand) {
-    return operand.buffer == buffer ||
-           std::any_of(operand.indices.begin(), operand.indices.end(), [&](const auto& index) { return index.buffer == buffer; });
-  });
+  return std::any_of(part.operands.begin(), part.operands.end(), [&](const dnn::Operand& operand) { return reads(operand, buffer); });
 }
 
 // Whether the part reads the buffer page by page in order, and nothing else of it.
 bool reads_in_order(const dnn::EltwisePart& part, size_t buffer) {
   return std::all_of(part.operands.begin(), part.operands.end(), [&](const dnn::Operand& operand) {
-    const bool by_index =
-        std::any_of(operand.indices.begin(), operand.indices.end(), [&](const auto& index) { return index.buffer == buffer; });
-    if (operand.buffer != buffer) return !by_index;
+    if (operand.buffer != buffer) return !reads(operand, buffer);
     return operand.map.offset == 0 && operand.indices.empty() && operand.map.is_contiguous();
   });
 }

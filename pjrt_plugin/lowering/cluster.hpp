@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dnn/operand.hpp"
@@ -41,7 +42,12 @@ class ClusterChain {
  public:
   explicit ClusterChain(int64_t elements);
 
+  ClusterChain(const ClusterChain&) = delete;
+  ClusterChain& operator=(const ClusterChain&) = delete;
+
   void add(NodeId id, const Node& node) { assembly_.add(id, node); }  // operands before users; those of other chains as sources
+  // Takes a choice between padded views, such as a concatenation, for one source. False: the node is none.
+  bool add_layers(NodeId id, const Node& node, const Plan& plan);
   void output(const Ref& ref, DataType type) { assembly_.output(ref, type); }
   bool fits() const;  // few enough circular buffers
   const std::vector<Source>& sources() const { return assembly_.inputs(); }
@@ -50,6 +56,7 @@ class ClusterChain {
 
  private:
   int64_t elements_;
+  std::unordered_map<NodeId, Source> layers_;
   ChainAssembly<Source> assembly_;
 };
 

@@ -301,7 +301,7 @@ void Graph::emit_chain(std::span<const NodeId> group, Sequence& steps, std::vect
   std::vector<StorageId> outputs;
   for (NodeId id : group) {
     nodes.push_back(within(nodes_[id], members));
-    chain.add(id, nodes.back());
+    if (!chain.add_layers(id, nodes.back(), builder_.plan)) chain.add(id, nodes.back());
     if (nodes_[id].storage == kNoStorage) continue;
     outputs.push_back(nodes_[id].storage);
     chain.output(id, nodes_[id].op.type);

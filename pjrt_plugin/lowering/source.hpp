@@ -29,6 +29,7 @@ struct Source {
   AccessMap map;  // one dimension per dimension of the value
   std::vector<std::byte> pad = {};
   std::vector<SourceIndex> indices = {};
+  std::vector<Source> beneath = {};  // one, in place of padding: only among the sources of a cluster
   bool operator==(const Source&) const = default;
 
   static Source dense(StorageId storage, DataType type, std::span<const int64_t> dims);

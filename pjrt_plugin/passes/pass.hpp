@@ -23,6 +23,7 @@ void resolve_sizes(ir::Module& module);
 void decompose(ir::Module& module);             // into other operations: batch normalisation, random numbers ...
 void canonicalize(ir::Module& module);          // operations that return an operand as it is
 void simplify_comparisons(ir::Module& module);  // of floats in the order that has one zero and one NaN
+void fold_concatenates(ir::Module& module);     // that elementwise operations read, into these
 void eliminate_common_subexpressions(ir::Module& module);
 void hoist_invariants(ir::Module& module);     // out of loops whose turns do not change them
 void hoist_products(ir::Module& module);       // of slices, out of loops over all of them

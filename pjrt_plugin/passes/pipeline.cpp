@@ -16,6 +16,7 @@ constexpr Pass kPipeline[] = {
     {"decompose", decompose, /*required=*/true},
     {"canonicalize", canonicalize},
     {"simplify_comparisons", simplify_comparisons},
+    {"fold_concatenates", fold_concatenates},
     {"eliminate_common_subexpressions", eliminate_common_subexpressions},
     {"hoist_invariants", hoist_invariants},
     {"hoist_products", hoist_products},

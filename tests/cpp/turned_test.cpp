@@ -112,8 +112,8 @@ TEST(turned_maps_gather_and_scatter_what_they_name) {
       }
     }
   }
-  EXPECT_EQ(emulator::count_runs(maps[0], 0, 1024), 32);  // columns
-  EXPECT_EQ(emulator::count_runs(maps[0], 0, 40), 40);    // elements, of a block in part
+  EXPECT_EQ(emulator::content_of(maps[0], 0, 1024).runs, 32);  // columns
+  EXPECT_EQ(emulator::content_of(maps[0], 0, 40).runs, 40);    // elements, of a block in part
 }
 
 TEST(spaces_are_walked_in_tiles_where_a_map_runs_across) {

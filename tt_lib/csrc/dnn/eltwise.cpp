@@ -212,6 +212,26 @@ bool has_turned_pages(const AccessMap* map) {
   return turned && kPage % (turned->rows * turned->columns) == 0;
 }
 
+void add_layers(Operand& operand, std::vector<AccessMap*>& maps) {
+  maps.push_back(&operand.map);
+  for (Operand& beneath : operand.beneath) add_layers(beneath, maps);
+}
+
+// Whether pages of the operand are put together: a few stand for all.
+bool is_copied(const Operand& operand) {
+  using Kind = emulator::Piece::Kind;
+  const int64_t elements = operand.map.size(), count = std::min(kPage, elements), pages = elements / count;
+  for (const int64_t page : {int64_t{0}, pages / 2, pages - 1}) {
+    const Operand* layer = &operand;
+    Kind kind = Kind::kPadding;
+    for (; layer != nullptr && kind == Kind::kPadding; layer = layer->beneath.empty() ? nullptr : &layer->beneath[0]) {
+      kind = piece_of(layer->map, page * count, count).kind;
+    }
+    if (kind == Kind::kMixed) return true;
+  }
+  return false;
+}
+
 // Parts as the kernels walk them, and all their pages.
 int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
   int64_t pages = 0;
@@ -219,14 +239,14 @@ int64_t add_parts(const EltwiseSpec& spec, Plan& plan) {
     check(part.operands.size() == spec.chain.inputs.size() && part.results.size() == spec.chain.outputs.size(), "[", spec.name,
           "] the chain's inputs and outputs differ from the operands and results");
     Part made{part.elements, pages, part.operands, {}};
-    for (Operand& operand : made.operands) operand.map = operand.map.coalesced();
     for (const Result& result : part.results) {
       made.sinks.push_back({result, static_cast<Slot>(spec.input_bytes.size() + result.buffer)});
       made.sinks.back().result.map = result.map.coalesced();
       plan.dynamic_sinks |= !result.indices.empty();
     }
     std::vector<AccessMap*> maps;
-    for (Operand& operand : made.operands) maps.push_back(&operand.map);
+    for (Operand& operand : made.operands) add_layers(operand, maps);
+    for (AccessMap* map : maps) *map = map->coalesced();
     for (Sink& sink : made.sinks) maps.push_back(&sink.result.map);
     walk_in_tiles(maps);
     made.turned = static_cast<uint32_t>(std::count_if(maps.begin(), maps.end(), has_turned_pages));
@@ -245,7 +265,7 @@ uint32_t choose_block(const Plan& plan, const ChipSpec& chip) {
     const int64_t bytes = kPage * size_of(operand.type);
     const bool by_runs = !part.runs.empty() && part.runs[s] > 0;
     per_page += bytes;
-    if (!operand.map.is_contiguous() && !plan.streams[s].repeats && !by_runs) copied += bytes;
+    if (!plan.streams[s].repeats && !by_runs && is_copied(operand)) copied += bytes;
   }
   for (const Sink& sink : part.sinks) per_page += kPage * size_of(sink.result.type);
   for (uint32_t block : {4u, 2u}) {

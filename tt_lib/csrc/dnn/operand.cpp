@@ -132,7 +132,33 @@ int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<Dyna
   return offset;
 }
 
+namespace {
+
+// What lies beneath first; pages of one layer alone are read as such.
+void read_layers(Dataflow& k, const Operand& operand, int64_t start, int64_t count, Cb cb, uint32_t index) {
+  using Kind = emulator::Piece::Kind;
+  const auto element = static_cast<size_t>(size_of(operand.type));
+  const auto read_onto = [&](const Operand& layer) {
+    k.noc_async_read_onto(static_cast<Slot>(layer.buffer), layer.map, element, start, count, cb, index);
+  };
+  const Operand& beneath = operand.beneath[0];
+  const Kind kind = piece_of(operand.map, start, count).kind;
+  if (k.values()) {
+    if (kind != Kind::kRun) read_operand(k, beneath, beneath.map, start, count, cb, index);
+  } else {
+    beneath.beneath.empty() ? read_onto(beneath) : read_layers(k, beneath, start, count, cb, index);
+  }
+  if (kind == Kind::kRun && k.values()) {
+    k.noc_async_read_mapped(static_cast<Slot>(operand.buffer), operand.map, element, start, count, cb, index, operand.pad.data());
+  } else if (kind != Kind::kPadding) {
+    read_onto(operand);
+  }
+}
+
+}  // namespace
+
 void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int64_t start, int64_t count, Cb cb, uint32_t index) {
+  if (!operand.beneath.empty()) return read_layers(k, operand, start, count, cb, index);
   const auto element = static_cast<size_t>(size_of(operand.type));
   if (operand.buffer != kNoBuffer) {
     return k.noc_async_read_mapped(static_cast<Slot>(operand.buffer), map, element, start, count, cb, index,
@@ -162,6 +188,7 @@ void Operands::read_runs(Dataflow& k, size_t s, int64_t start, int64_t count, Cb
 }
 
 int64_t period_of(const Operand& operand) {
+  if (!operand.beneath.empty()) return operand.map.size();
   const AccessMap map = operand.map.coalesced();
   const auto repeats = [](const AccessMap::Dim& dim) { return dim.stride == 0 && !dim.padded(); };
   const auto first = std::find_if_not(map.dims.begin(), map.dims.end(), repeats);

@@ -42,6 +42,7 @@ struct Operand {
   AccessMap map;
   std::vector<std::byte> pad = {};  // one element, when the map is padded
   std::vector<DynamicIndex> indices = {};
+  std::vector<Operand> beneath = {};  // one, in place of padding: of a concatenation. Neither has dynamic indices or is an iota
   bool operator==(const Operand&) const = default;
 };
 

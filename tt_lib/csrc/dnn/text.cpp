@@ -18,8 +18,13 @@ std::vector<std::string> lines(std::string_view text) {
 
 std::string describe(const Operand& operand, Cb cb) {
   const std::string from = operand.buffer == kNoBuffer ? "index" : cat("slot ", operand.buffer);
-  return cat("cb ", int{cb}, " <- ", from, " ", name(operand.type), " ", to_string(operand.map),
-             operand.indices.empty() ? "" : " + dynamic offset");
+  std::string text = cat("cb ", int{cb}, " <- ", from, " ", name(operand.type), " ", to_string(operand.map),
+                         operand.indices.empty() ? "" : " + dynamic offset");
+  for (const Operand* layer = &operand; !layer->beneath.empty();) {
+    layer = &layer->beneath[0];
+    text += cat(", else slot ", layer->buffer, " ", to_string(layer->map));
+  }
+  return text;
 }
 
 std::string describe(const Result& result, Cb cb, Slot slot) {

@@ -104,21 +104,39 @@ class Odometer {
   bool inside_ = true;
 };
 
+// Without `pad` what is not backed stays.
 template <class T>
-void gather_padded_row(const AccessMap::Dim& inner, const T* source, bool inside, int64_t column, int64_t n, T* destination, T pad) {
+void gather_padded_row(const AccessMap::Dim& inner, const T* source, bool inside, int64_t column, int64_t n, T* destination, const T* pad) {
   const int64_t low = std::clamp<int64_t>(inner.low - column, 0, n);
   const int64_t high = inside ? std::clamp<int64_t>(inner.limit() - column, low, n) : low;
-  std::fill_n(destination, inside ? low : n, pad);
+  if (pad != nullptr) std::fill_n(destination, inside ? low : n, *pad);
   if (!inside) return;
   if (inner.step == 1) {
     copy_row(destination + low, source + (column + low - inner.low) * inner.stride, inner.stride, high - low);
   } else {
     for (int64_t i = low; i < high; ++i) {
       const int64_t from = column + i - inner.low;
-      destination[i] = from % inner.step == 0 ? source[from / inner.step * inner.stride] : pad;
+      if (from % inner.step == 0) {
+        destination[i] = source[from / inner.step * inner.stride];
+      } else if (pad != nullptr) {
+        destination[i] = *pad;
+      }
     }
   }
-  std::fill_n(destination + high, n - high, pad);
+  if (pad != nullptr) std::fill_n(destination + high, n - high, *pad);
+}
+
+template <class T>
+void gather_padded(const AccessMap& map, const T* source, int64_t start, int64_t count, T* destination, const T* pad) {
+  const AccessMap::Dim& inner = map.dims.back();
+  Odometer row(map, start / inner.size);
+  for (int64_t column = start % inner.size; count > 0; column = 0) {
+    const int64_t n = std::min(inner.size - column, count);
+    gather_padded_row(inner, source + row.offset(), row.inside(), column, n, destination, pad);
+    destination += n;
+    count -= n;
+    if (count > 0) row.advance();
+  }
 }
 
 // Without padding: calls action(source offset, elements, how far ahead a row lies that comes soon) for each row. Rows that follow each
@@ -214,16 +232,7 @@ void gather_typed(const AccessMap& map, const T* source, int64_t start, int64_t 
     });
   }
   if (!padded) return gather_rows(map, source, start, count, destination);
-  Odometer row(map, start / inner.size);
-  int64_t column = start % inner.size;
-  while (count > 0) {
-    const int64_t n = std::min(inner.size - column, count);
-    gather_padded_row(inner, source + row.offset(), row.inside(), column, n, destination, pad);
-    destination += n;
-    count -= n;
-    column = 0;
-    if (count > 0) row.advance();
-  }
+  gather_padded(map, source, start, count, destination, &pad);
 }
 
 template <class T>
@@ -333,11 +342,43 @@ std::string to_string(const AccessMap& map) {
   return text + "]";
 }
 
+Piece piece_of(const AccessMap& map, int64_t start, int64_t count) {
+  using Kind = Piece::Kind;
+  const auto& dims = map.dims;
+  size_t d = dims.size();
+  int64_t run = 1;
+  for (; d > 0 && !dims[d - 1].padded() && (dims[d - 1].stride == run || dims[d - 1].size == 1); --d) run *= dims[d - 1].size;
+  if (d == 0) return {Kind::kRun, map.offset + start};
+  int64_t first = start / run, last = (start + count - 1) / run;
+  if (first / dims[d - 1].size != last / dims[d - 1].size) return {Kind::kMixed};
+  int64_t at = map.offset + start % run;
+  for (const size_t inner = d; d > 0; --d) {
+    const AccessMap::Dim& dim = dims[d - 1];
+    const int64_t from = first % dim.size, to = last % dim.size;
+    if (to < dim.low || from >= dim.limit()) return {Kind::kPadding};
+    const bool moves = d == inner && from != to;
+    if (moves && (from < dim.low || to >= dim.limit() || dim.step != 1 || dim.stride != run)) return {Kind::kMixed};
+    if ((from - dim.low) % dim.step != 0) return {Kind::kPadding};
+    at += (from - dim.low) / dim.step * dim.stride;
+    first /= dim.size;
+    last /= dim.size;
+  }
+  return {Kind::kRun, at};
+}
+
 void gather_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination,
                    const std::byte* pad) {
   by_element_size(element, [&](auto zero) {
     using T = decltype(zero);
     gather_typed(map, reinterpret_cast<const T*>(source), start, count, reinterpret_cast<T*>(destination), pad);
+  });
+}
+
+void gather_onto(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination) {
+  if (!map.is_padded()) return gather_mapped(map, element, source, start, count, destination, nullptr);
+  by_element_size(element, [&](auto zero) {
+    using T = decltype(zero);
+    gather_padded<T>(map, reinterpret_cast<const T*>(source), start, count, reinterpret_cast<T*>(destination), nullptr);
   });
 }
 
@@ -376,11 +417,29 @@ int64_t source_element(const AccessMap& map, int64_t i) {
   return at;
 }
 
-int64_t count_runs(const AccessMap& map, int64_t start, int64_t count) {
-  if (count <= 0) return 0;
-  if (const auto turned = whole_turned(map, start, count)) return count / turned->rows;
-  const int64_t run = map.run_length();
-  return (start + count - 1) / run - start / run + 1;
+Content content_of(const AccessMap& map, int64_t start, int64_t count) {
+  if (count <= 0) return {0, 0, 0};
+  if (const auto turned = whole_turned(map, start, count)) return {count, count / turned->rows, 0};
+  if (!map.is_padded()) {
+    const int64_t run = map.run_length();
+    return {count, (start + count - 1) / run - start / run + 1, 0};
+  }
+  const AccessMap::Dim& inner = map.dims.back();
+  Content content{0, 0, 0};
+  Odometer row(map, start / inner.size);
+  for (int64_t column = start % inner.size; count > 0; column = 0) {
+    const int64_t n = std::min(inner.size - column, count);
+    const int64_t low = std::clamp<int64_t>(inner.low - column, 0, n), high = std::clamp<int64_t>(inner.limit() - column, low, n);
+    const auto before = [&](int64_t end) { return div_up(column + end - inner.low, inner.step); };  // backed ones of the row
+    const int64_t backed = row.inside() ? before(high) - before(low) : 0;
+    const bool one_by_one = inner.step != 1 || (inner.stride != 1 && inner.stride != 0);
+    content.elements += backed;
+    content.runs += one_by_one ? backed : std::min<int64_t>(backed, 1);
+    content.gaps += inner.step != 1 || backed == 0 ? std::min(n - backed, backed + 1) : int64_t{low > 0} + int64_t{high < n};
+    count -= n;
+    if (count > 0) row.advance();
+  }
+  return content;
 }
 
 }  // namespace tt::emulator

@@ -33,8 +33,8 @@ struct AccessMap {
   static AccessMap contiguous(std::span<const int64_t> dims);
   int64_t size() const;  // elements of the iteration space
   bool is_padded() const;
-  bool is_contiguous() const;   // element i is source element offset + i
-  int64_t run_length() const;   // longest n such that every aligned run of n elements is contiguous in the source
+  bool is_contiguous() const;  // element i is source element offset + i
+  int64_t run_length() const;  // longest n such that every aligned run of n elements is contiguous in the source
   // Elements along the second innermost and the innermost dimension, where the source is contiguous along the former: blocks of so many
   // are transposed. None where the map is padded.
   struct Turned {
@@ -46,10 +46,20 @@ struct AccessMap {
 };
 std::string to_string(const AccessMap& map);
 
+// What [start, start + count) is: one run of the source from element `at` on, nothing but padding, or more than that.
+struct Piece {
+  enum class Kind : uint8_t { kRun, kPadding, kMixed } kind;
+  int64_t at = 0;
+};
+Piece piece_of(const AccessMap& map, int64_t start, int64_t count);
+
 // Copies elements [start, start + count) of the iteration space to `destination`; padding gets `pad` (one element; may be null when the
 // map is not padded). `element` is 1, 2, 4, 8 or 16 bytes.
 void gather_mapped(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination,
                    const std::byte* pad);
+
+// The same, but what the map does not back stays as it is.
+void gather_onto(const AccessMap& map, size_t element, const std::byte* source, int64_t start, int64_t count, std::byte* destination);
 
 // The addresses of the runs of `run` elements that [start, start + count) is made of. Both are multiples of `run`, which divides the map's
 // run length; the map is not padded.
@@ -62,8 +72,11 @@ void scatter_mapped(const AccessMap& map, size_t element, const std::byte* sourc
 // The source element of element i; for padding one that is near.
 int64_t source_element(const AccessMap& map, int64_t i);
 
-// Number of contiguous source runs that [start, start + count) falls into: what the NoC must transfer one by one. Of whole turned blocks
-// these are their columns.
-int64_t count_runs(const AccessMap& map, int64_t start, int64_t count);
+// What [start, start + count) is made of: elements of the source, the contiguous runs that these are, which the NoC transfers one by one,
+// and runs of padding. The runs of whole turned blocks are their columns.
+struct Content {
+  int64_t elements, runs, gaps;
+};
+Content content_of(const AccessMap& map, int64_t start, int64_t count);
 
 }  // namespace tt::emulator

@@ -50,9 +50,10 @@ class CircularBuffer {
   uint32_t reservable() const { return num_pages_ - (pushed_ - popped_); }
 
   // Page `i` counted from the front (oldest unconsumed) or from the back (next to be pushed).
-  const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }  // null for a page in runs
-  TileRuns front_runs(uint32_t i) const;                                      // of none for a page in one piece
-  std::byte* back(uint32_t i);                                                // the page's own storage, to be written
+  const std::byte* front(uint32_t i) const { return views_[front_slot(i)]; }      // null for a page in runs
+  TileRuns front_runs(uint32_t i) const;                                          // of none for a page in one piece
+  std::byte* back(uint32_t i);                                                    // the page's own storage, to be written
+  const std::byte* bound_back(uint32_t i) const { return views_[back_slot(i)]; }  // what has been bound or written since the last push
   std::byte* received(uint32_t slot);  // the storage of a page by its place in the ring, to be written by other cores; it lasts for the run
   // Takes over one reference of `owner`, which is released with this page: of pages that share a block, the last needs one.
   void bind_back(uint32_t i, const std::byte* view, SharedBlock* owner);

@@ -2,6 +2,7 @@
 #include "kernel_api/dataflow_api.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -37,15 +38,26 @@ void Dataflow::transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transa
 }
 
 // Run by run, where each lies; of many runs some follow each other in the place of all.
-void Dataflow::transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write) {
+void Dataflow::transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, bool write) {
   constexpr int64_t kMostPlaces = 16;
-  const int64_t runs = count_runs(map, start, count), places = std::min(runs, kMostPlaces);
-  const int64_t run = runs * map.run_length() < count ? 1 : map.run_length();  // columns of turned blocks begin with their first row
+  const emulator::Content content = content_of(map, start, count);
+  const int64_t places = std::min(content.runs, kMostPlaces), bytes = content.elements * static_cast<int64_t>(element);
+  const int64_t run = content.gaps > 0 || content.runs * map.run_length() < count
+                          ? 1
+                          : map.run_length();  // columns of turned blocks begin with their first row
   for (int64_t i = 0; i < places; ++i) {
     const auto share = [&](int64_t all) { return all * (i + 1) / places - all * i / places; };
     const int64_t at = source_element(map, i == 0 ? start : (start / run + i) * run);
-    transfer(slot, at * static_cast<int64_t>(element), share(bytes), share(runs), write);
+    transfer(slot, at * static_cast<int64_t>(element), share(bytes), share(content.runs), write);
   }
+}
+
+// Copied within L1.
+void Dataflow::spend_padding(const AccessMap& map, size_t element, int64_t start, int64_t count) {
+  if (!map.is_padded()) return;
+  const emulator::Content content = content_of(map, start, count);
+  const auto bytes = static_cast<double>((count - content.elements) * static_cast<int64_t>(element));
+  spend(static_cast<uint64_t>(content.gaps) * cycles::kNocIssue + static_cast<uint64_t>(bytes / cycles::kNocBytesPerCycle));
 }
 
 void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index) {
@@ -70,6 +82,9 @@ void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb c
 
 namespace {
 
+alignas(64) constexpr std::array<std::byte, emulator::kTileElements * 16> kZeros{};
+bool is_zero(const std::byte* pad, size_t element) { return std::memcmp(pad, kZeros.data(), element) == 0; }
+
 // After how many elements the map repeats itself; never: all of them.
 int64_t repeated_elements(const AccessMap& map) {
   const bool repeats = !map.dims.empty() && map.dims[0].stride == 0 && !map.dims[0].padded() && map.dims[0].size > 1;
@@ -80,25 +95,40 @@ int64_t repeated_elements(const AccessMap& map) {
 
 void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                                      const std::byte* pad) {
-  const auto bytes = count * static_cast<int64_t>(element);
   if (!values()) {
+    const auto bytes = count * static_cast<int64_t>(element);
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
     if (const int64_t period = repeated_elements(map); !broadcast && period < count) {  // fetched once, then copied within L1
-      transfer_mapped(slot, map, element, start, period, period * static_cast<int64_t>(element), false);
+      transfer_mapped(slot, map, element, start, period, false);
+      spend_padding(map, element, start, period);
       return spend(static_cast<uint64_t>(div_up(count, period)) * cycles::kNocIssue +
                    static_cast<uint64_t>(static_cast<double>(bytes) / cycles::kNocBytesPerCycle));
     }
-    if (!broadcast) return transfer_mapped(slot, map, element, start, count, bytes, false);
+    if (!broadcast) {
+      transfer_mapped(slot, map, element, start, count, false);
+      return spend_padding(map, element, start, count);
+    }
     const int64_t rows = div_up(count, std::max<int64_t>(map.dims.back().size, 1));
     transfer(slot, source_element(map, start) * static_cast<int64_t>(element), rows * 32, rows, false);
     return spend(static_cast<uint64_t>(bytes / 4));
   }
   const std::byte* source = core().run->buffers[slot].data;
-  if (map.dims.size() == 1 && map.dims[0].stride == 1 && !map.dims[0].padded()) {
-    buffer(cb).bind_back(index, source + (map.offset + start) * static_cast<int64_t>(element), nullptr);
-    return;
+  const emulator::Piece piece = piece_of(map, start, count);
+  if (piece.kind == emulator::Piece::Kind::kRun) {
+    buffer(cb).bind_back(index, source + piece.at * static_cast<int64_t>(element), nullptr);
+  } else if (piece.kind == emulator::Piece::Kind::kPadding && is_zero(pad, element)) {
+    buffer(cb).bind_back(index, kZeros.data(), nullptr);
+  } else {
+    gather_mapped(map, element, source, start, count, new_page(cb, index), pad);
   }
-  gather_mapped(map, element, source, start, count, new_page(cb, index), pad);
+}
+
+void Dataflow::noc_async_read_onto(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index) {
+  if (!values()) return transfer_mapped(slot, map, element, start, count, false);
+  const std::byte* const beneath = buffer(cb).bound_back(index);
+  std::byte* const page = new_page(cb, index);
+  if (beneath != page) std::memcpy(page, beneath, static_cast<size_t>(count) * element);
+  gather_onto(map, element, core().run->buffers[slot].data, start, count, page);
 }
 
 void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
@@ -178,7 +208,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Ad
 
 void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,
                                       int64_t count) {
-  if (!values()) return transfer_mapped(slot, map, element, start, count, count * static_cast<int64_t>(element), true);
+  if (!values()) return transfer_mapped(slot, map, element, start, count, true);
   const std::byte* source = page(cb, index);
   std::byte* destination = core().run->buffers[slot].data;
   const bool in_place = map.dims.size() == 1 && source == destination + (map.offset + start) * static_cast<int64_t>(element);

@@ -24,6 +24,8 @@ class Dataflow : public KernelContext {
   // Elements [start, start + count) of a map's iteration space; `pad` is one element for what the map leaves unbacked.
   void noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                              const std::byte* pad = nullptr);
+  // The same onto what has been read to the page: it stays where the map backs nothing.
+  void noc_async_read_onto(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index);
   // The same for a consumer that takes pages as page_runs has them: runs of `run` elements, as find_runs names them, are not copied. More
   // elements than a page has go to the following pages, which must be pushed and popped together.
   void noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
@@ -101,7 +103,8 @@ class Dataflow : public KernelContext {
   void multicast(uint64_t bytes, CoreCoord start, CoreCoord end);
   void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
   std::byte* transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write);
-  void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, int64_t bytes, bool write);
+  void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, bool write);  // without padding
+  void spend_padding(const AccessMap& map, size_t element, int64_t start, int64_t count);
 };
 
 }  // namespace tt

@@ -201,6 +201,24 @@ def branch(rng, values, x):
 
 
 @step
+def choosing_loop(rng, values, x):
+    """Turns choose which of the carried values they keep, and what they change is made of what was there before."""
+    first, second = region(rng, values), region(rng, values)
+
+    def change(a, b):
+        new = first(a)
+        return new, second(jnp.cumsum(new, 0).astype(x.dtype)) + a
+
+    def exchange(a, b):
+        return second(b), a
+
+    choices = [change, exchange, lambda a, b: (a, b), lambda a, b: (a, first(b))]
+    rng.shuffle(choices)
+    chosen = choices[: rng.choice([2, 3])]
+    return lax.fori_loop(0, 4, lambda i, c: lax.switch(i % len(chosen), chosen, *c), (x, x))[1]
+
+
+@step
 def sort(rng, values, x):
     return jnp.sort(x, rng.randrange(x.ndim))
 

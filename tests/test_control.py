@@ -332,3 +332,69 @@ def test_what_a_region_stores_of_outer_values_is_its_own(function, last):
     cpu, card = (jax.jit(function)(*jax.device_put(arguments, jax.devices(platform)[0])) for platform in ("cpu", "tt"))
     for got, expected in zip(card, cpu, strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def advance(turn, carry):
+    done, previous, total = carry
+    new = previous * 2
+    return done + 1, new, jnp.cumsum(new, 0) + previous  # by two programs: the second reads what the first replaces
+
+
+def with_many_results(turn, carry):
+    done, previous, total = carry
+    many = [jnp.sin(previous + i) for i in range(16)]
+    return done + 1, previous * 2, sum(many) + jnp.sort(previous) + total
+
+
+def made_before(turn, carry):
+    done, previous, total = carry
+    made = jnp.cumsum(previous, 0)
+    return lax.cond(done >= 100, lambda: (done, made, total), lambda: (done + 1, made * 2, jnp.cumsum(made * 2, 0) + made))
+
+
+def keep(turn, carry):
+    return carry
+
+
+def keep_one(turn, carry):
+    return carry[0] + 2, carry[1], carry[2] - 1
+
+
+def choose(*choices):
+    return lambda turn, carry: lax.switch(carry[0].astype(jnp.int32) % len(choices), choices, turn, carry)
+
+
+# Branches that leave what a turn carries as it is, beside others that replace it before they have read it for the last time.
+@pytest.mark.parametrize(
+    "turn",
+    [
+        advance,
+        choose(advance, keep),
+        choose(keep, advance),
+        choose(advance, keep_one),
+        choose(keep_one, advance, keep),
+        choose(with_many_results, keep),
+        made_before,
+        lambda turn, carry: lax.cond(carry[0] >= 100, keep, advance, turn, carry),
+        lambda turn, carry: lax.cond(carry[0] >= 100, keep, lambda t, c: lax.fori_loop(0, 2, advance, c), turn, carry),
+        lambda turn, carry: lax.cond(carry[0] >= 100, keep, choose(keep, advance, keep_one), turn, carry),
+    ],
+)
+@pytest.mark.parametrize("shape", [(50,), (40, 40)])
+def test_a_branch_that_keeps_a_carried_value_leaves_it_to_the_others(turn, shape):
+    def function(done, previous, total):
+        return lax.fori_loop(0, 5, turn, (done, previous, total))
+
+    args = np.float32(0), np.ones(shape, np.float32), np.zeros(shape, np.float32)
+    got = jax.jit(function)(*jax.device_put(args, jax.devices("tt")[0]))
+    expected = jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0]))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6), got, expected)
+
+
+def test_a_branch_that_keeps_a_carried_value_copies_nothing():
+    def function(x):
+        return lax.fori_loop(0, 9, lambda i, x: lax.cond(x[0, 0] > 0, lambda x: x * 2, lambda x: x, x), x)
+
+    made = jax.jit(function).lower(jax.device_put(np.ones((40, 40), np.float32), jax.devices("tt")[0])).compile()
+    loop = made.as_text()[made.as_text().index("do (9 times)") :].split("\n  }\n")[0]
+    assert "mul_binary_tile" in loop and "program copy" not in loop

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "lowering/accesses.hpp"
 #include "lowering/placement.hpp"
 
 namespace tt::lowering {
@@ -30,7 +31,7 @@ struct Life {
 // The loop whose body is being planned: what becomes of its arguments.
 struct LoopContext {
   std::unordered_map<StorageId, StorageId> next;
-  std::unordered_map<StorageId, Position> last;  // the last step of the body that mentions the argument
+  Accesses accesses;
 };
 
 class MemoryPlan {
@@ -123,7 +124,8 @@ class MemoryPlan {
     const Storage& to = plan_.storages[out];
     if (in == out || from.bytes != to.bytes || from.bytes == 0) return false;
     if (lives_[out].taken) return false;
-    if (loop != nullptr && loop->next.contains(in) && loop->next.at(in) == out) return loop->last.at(in) <= at;
+    if (loop != nullptr && lives_[out].carried && loop->accesses.reads_after_write(in, out)) return false;
+    if (loop != nullptr && loop->next.contains(in) && loop->next.at(in) == out) return true;
     if (lives_[in].carried || lives_[in].last != at) return false;
     if (lives_[out].first < at && !lives_[out].carried) return false;
     if (from.kind == Storage::Kind::kParameter) {
@@ -141,34 +143,6 @@ class MemoryPlan {
     lives_[out].first = std::min(lives_[out].first, lives_[in].first);
     lives_[out].last = std::max(lives_[out].last, lives_[in].last);
     if (from.kind == Storage::Kind::kParameter) plan_.donors[plan_.storages[out].index] = static_cast<int64_t>(from.index);
-  }
-
-  // The last step of a loop's body that mentions each of its arguments.
-  void note_reads(const Sequence& steps, Position& at, std::unordered_map<StorageId, Position>& last) {
-    auto note = [&](StorageId id) {
-      if (const auto found = last.find(find(id)); found != last.end()) found->second = at;
-    };
-    for (const Step& step : steps) {
-      if (const auto* run = std::get_if<RunStep>(&step.action)) {
-        for (StorageId slot : run->slots) note(slot);
-        ++at;
-      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-        ++at;
-        note_reads(*loop->condition, at, last);
-        note_reads(*loop->body, at, last);
-        auto note_all = [&](const RunStep& run) {
-          for (StorageId slot : run.slots) note(slot);
-        };
-        for_each_run(*loop->condition, note_all);
-        for_each_run(*loop->body, note_all);
-        ++at;
-      } else {
-        const auto& branch_step = std::get<CaseStep>(step.action);
-        note(branch_step.selector);
-        ++at;
-        for (const auto& branch : branch_step.branches) note_reads(*branch, at, last);
-      }
-    }
   }
 
   void alias(Sequence& steps, Position& at, const LoopContext* loop) {
@@ -192,18 +166,13 @@ class MemoryPlan {
 
   void alias_loop(WhileStep& loop, Position& at) {
     ++at;
-    LoopContext context;
+    alias(*loop.condition, at, nullptr);
+    LoopContext context{{}, Accesses(*loop.body, at, [this](StorageId id) { return find(id); })};
     for (auto& [argument, next] : loop.carried) {
       argument = find(argument);
       lives_[argument].carried = lives_[next].carried = true;
       context.next[argument] = next;
-      context.last[argument] = at;
     }
-    Position ahead = at;
-    std::unordered_map<StorageId, Position> none;
-    note_reads(*loop.condition, ahead, none);
-    note_reads(*loop.body, ahead, context.last);
-    alias(*loop.condition, at, nullptr);
     alias(*loop.body, at, &context);
     std::vector<std::pair<StorageId, StorageId>> exchanged;
     for (const auto& [argument, next] : loop.carried) {

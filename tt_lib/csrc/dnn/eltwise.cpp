@@ -50,6 +50,7 @@ struct Args {
   const Plan* plan;
   WorkRange pages;
 };
+void join(Args& own, const Args& last) { own.pages.join(last.pages); }
 
 // The pages of one part that a core has.
 struct Piece {

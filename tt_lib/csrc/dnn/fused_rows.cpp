@@ -16,6 +16,7 @@ struct Args {
   const RowPlan* plan;
   WorkRange units;
 };
+void join(Args& own, const Args& last) { own.units.join(last.units); }
 
 Kernel rows_reader(Dataflow k, Args a) {
   const RowPlan& p = *a.plan;

@@ -59,6 +59,7 @@ struct Result {
 struct WorkRange {
   int64_t first;
   int64_t count;
+  void join(const WorkRange& last) { count = last.first + last.count - first; }  // up to the end of a later one
 };
 
 // Splits `units` as evenly as possible over at most `max_cores` cores, at least `min_units` each.

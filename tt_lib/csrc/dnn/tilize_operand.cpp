@@ -31,6 +31,7 @@ struct Args {
   const Plan* plan;
   WorkRange blocks;
 };
+void join(Args& own, const Args& last) { own.blocks.join(last.blocks); }
 
 Kernel tilize_reader(Dataflow k, Args a) {
   const Plan& p = *a.plan;

@@ -16,10 +16,10 @@ namespace {
 constexpr int kRunning = 0, kParked = 1, kReady = 2;  // Core::parking
 constexpr size_t kL1Bytes = size_t{1} << 20;
 
-void configure(Core& core, const LaunchPlan& plan, Run& run, CoreCoord coord, size_t index, std::byte* l1) {
+void configure(Core& core, const LaunchPlan& plan, Run& run, size_t first, size_t last, std::byte* l1) {
   core.run = &run;
   core.timing = run.timing;
-  core.coord = coord;
+  core.coord = plan.cores[first];
   core.num_kernels = 0;
   core.noc_free = 0;
   core.semaphore_stamps.fill(0);
@@ -29,7 +29,7 @@ void configure(Core& core, const LaunchPlan& plan, Run& run, CoreCoord coord, si
     core.used_buffers.push_back(cb.id);
   }
   for (size_t i = 0; i < plan.semaphores.size(); ++i) core.semaphores[i].store(plan.semaphores[i], std::memory_order_relaxed);
-  plan.start(core, index);
+  plan.start(core, first, last);
 }
 
 // Resumes the core's kernels until all of them are done (true) or all of them wait (false). Rethrows what a kernel threw.
@@ -67,6 +67,13 @@ std::string describe_wait(const Core& core, const KernelState& kernel) {
     case Wait::Kind::kNone: break;
   }
   return who + " is runnable";
+}
+
+// Into how many pieces of work host threads cut a program: to start a core takes as long as a page or two.
+size_t count_turns(const LaunchPlan& plan, size_t threads) {
+  constexpr double kLeast = 2.5e-6;  // seconds of each
+  const size_t cores = plan.cores.size();
+  return plan.takes_neighbours ? std::min(cores, std::max(static_cast<size_t>(plan.host_seconds / kLeast), threads)) : cores;
 }
 
 constexpr int kMaxListedKernels = 6;
@@ -120,10 +127,10 @@ void Scheduler::run_values(const LaunchPlan& plan, const BoundBuffer* buffers) {
 }
 
 void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
-  const size_t threads = shares_.size();
+  const size_t threads = shares_.size(), turns = count_turns(plan, threads);
   for (size_t t = 0; t < threads; ++t) {
-    shares_[t].next.store(t * plan.cores.size() / threads, std::memory_order_relaxed);
-    shares_[t].end = (t + 1) * plan.cores.size() / threads;
+    shares_[t].next.store(t * turns / threads, std::memory_order_relaxed);
+    shares_[t].end = (t + 1) * turns / threads;
   }
   std::mutex mutex;
   std::exception_ptr failure;
@@ -133,7 +140,7 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
       Share& share = shares_[(static_cast<size_t>(thread) + s) % threads];
       for (size_t i; !failed && (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
         try {
-          run_alone(plan, run, i, static_cast<size_t>(thread));
+          run_alone(plan, run, i * plan.cores.size() / turns, (i + 1) * plan.cores.size() / turns - 1, static_cast<size_t>(thread));
         } catch (...) {
           std::lock_guard lock(mutex);
           if (!failed) failure = std::current_exception();
@@ -142,7 +149,7 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
       }
     }
   };
-  if (plan.cores.size() == 1) {
+  if (turns == 1) {
     task(0);
   } else {
     pool_.run(task, plan.host_seconds);
@@ -151,12 +158,12 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
 }
 
 // A core to the end of its kernels, in the thread's own L1.
-void Scheduler::run_alone(const LaunchPlan& plan, Run& run, size_t index, size_t thread) {
+void Scheduler::run_alone(const LaunchPlan& plan, Run& run, size_t first, size_t last, size_t thread) {
   Core& core = *thread_cores_[thread];
   core.thread = threads_[thread].get();
   const auto aligned = (reinterpret_cast<uintptr_t>(core.thread->l1.get()) + 63) / 64 * 64;
   try {
-    configure(core, plan, run, plan.cores[index], index, reinterpret_cast<std::byte*>(aligned));
+    configure(core, plan, run, first, last, reinterpret_cast<std::byte*>(aligned));
     if (!drain(core)) {
       Core* const stuck = &core;
       throw deadlock_error(plan.name, {&stuck, 1});
@@ -180,7 +187,7 @@ std::vector<Core*> Scheduler::prepare(const LaunchPlan& plan, Run& run, std::spa
   }
   for (size_t i = 0; i < cores.size(); ++i) {
     cores[i]->parking.store(kReady);
-    configure(*cores[i], plan, run, plan.cores[indices[i]], indices[i], /*l1=*/nullptr);
+    configure(*cores[i], plan, run, indices[i], indices[i], /*l1=*/nullptr);
   }
   return cores;
 }
@@ -209,7 +216,7 @@ class Together {
           next->core->thread = scheduler_.threads_[thread].get();
           step(*next->core);
         } else {
-          scheduler_.run_alone(plan_, run_, next->index, thread);
+          scheduler_.run_alone(plan_, run_, next->index, next->index, thread);
         }
       } catch (...) {
         std::lock_guard lock(mutex_);

@@ -26,7 +26,8 @@ struct CircularBufferSpec {
   int64_t l1_offset;  // from the start of the usable L1
 };
 
-// What the scheduler must know of a program. `start` creates the kernels of core i (suspended at their first statement).
+// What the scheduler must know of a program. `start` creates the kernels of core `first` (suspended at their first statement), with the
+// work of those up to `last`.
 struct LaunchPlan {
   std::span<const CoreCoord> cores;
   std::span<const CircularBufferSpec> circular_buffers;
@@ -36,7 +37,8 @@ struct LaunchPlan {
   std::span<const size_t> receivers, senders;
   double host_seconds = 0;  // in Values mode on one host thread, about
   std::string_view name;
-  std::function<void(Core&, size_t)> start;
+  bool takes_neighbours = false;  // one core can do the work of several that are listed one after the other
+  std::function<void(Core&, size_t first, size_t last)> start;
 };
 
 struct RunReport {
@@ -96,7 +98,7 @@ class Scheduler {
  private:
   void run_independent(const LaunchPlan& plan, Run& run);
   void run_together(const LaunchPlan& plan, Run& run);
-  void run_alone(const LaunchPlan& plan, Run& run, size_t index, size_t thread);
+  void run_alone(const LaunchPlan& plan, Run& run, size_t first, size_t last, size_t thread);
   std::vector<Core*> prepare(const LaunchPlan& plan, Run& run, std::span<const size_t> indices);  // those of the plan's cores
 
   friend class Together;

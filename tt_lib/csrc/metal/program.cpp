@@ -104,14 +104,16 @@ emulator::LaunchPlan Program::plan() const {
   plan.senders = senders_;
   plan.host_seconds = host_seconds();
   plan.name = name_;
-  plan.start = [this](emulator::Core& core, size_t index) {
+  plan.takes_neighbours =
+      std::all_of(kernels_.begin(), kernels_.end(), [this](const KernelGroup& kernel) { return kernel.joins == cores_.size(); });
+  plan.start = [this](emulator::Core& core, size_t first, size_t last) {
     for (const KernelGroup& group : kernels_) {
       emulator::KernelState& state = core.kernels[static_cast<size_t>(core.num_kernels)];
       state = {};
       state.core = &core;
       state.name = group.name;
       state.role = group.role;
-      group.start(state, index);
+      group.start(state, first, last);
       ++core.num_kernels;
     }
   };

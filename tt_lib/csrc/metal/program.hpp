@@ -50,7 +50,8 @@ class Program {
   // After set_cores.
   void set_receivers(std::span<const CoreCoord> cores);
 
-  // A kernel on all cores, its arguments per core. `description` is one line for listings.
+  // A kernel on all cores, its arguments per core. `description` is one line for listings. Where `join(Args&, const Args& last)` gives
+  // arguments the work of all cores up to `last`, the host may run neighbours as one, unless it counts cycles.
   template <class Context, class Args>
   void add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description = {});
   void set_host_function(HostFunction function) { host_function_ = std::move(function); }  // then there are no cores
@@ -84,7 +85,8 @@ class Program {
     Role role;
     std::string name;
     std::string description;
-    std::function<void(emulator::KernelState&, size_t)> start;
+    std::function<void(emulator::KernelState&, size_t first, size_t last)> start;
+    size_t joins;  // arguments that can be joined
   };
 
   std::string name_;
@@ -104,12 +106,18 @@ class Program {
 template <class Context, class Args>
 void Program::add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description) {
   static_assert(std::is_same_v<Context, Dataflow> || std::is_same_v<Context, Compute>);
-  auto start = [function, args = std::move(args)](emulator::KernelState& state, size_t core) {
-    Kernel kernel = function(Context(state), args.size() == 1 ? args[0] : args[core]);
+  constexpr bool kJoins = requires(Args & own, const Args& last) { join(own, last); };
+  const size_t joins = kJoins ? args.size() : 0;
+  auto start = [function, args = std::move(args)](emulator::KernelState& state, size_t first, size_t last) {
+    Args own = args.size() == 1 ? args[0] : args[first];
+    if constexpr (kJoins) {
+      if (first != last) join(own, args[last]);
+    }
+    Kernel kernel = function(Context(state), std::move(own));
     state.handle = kernel.handle();
     state.error = &kernel.handle().promise().error;
   };
-  kernels_.push_back({role, std::move(name), std::move(description), std::move(start)});
+  kernels_.push_back({role, std::move(name), std::move(description), std::move(start), joins});
 }
 
 template <class T>

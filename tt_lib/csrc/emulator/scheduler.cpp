@@ -129,7 +129,8 @@ void Scheduler::run_values(const LaunchPlan& plan, const BoundBuffer* buffers) {
 void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
   const size_t threads = shares_.size(), turns = count_turns(plan, threads);
   for (size_t t = 0; t < threads; ++t) {
-    shares_[t].next.store(t * turns / threads, std::memory_order_relaxed);
+    shares_[t].first = t * turns / threads;
+    shares_[t].next.store(shares_[t].first, std::memory_order_relaxed);
     shares_[t].end = (t + 1) * turns / threads;
   }
   std::mutex mutex;
@@ -137,8 +138,11 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
   std::atomic<bool> failed = false;
   auto task = [&](int thread) {
     for (size_t s = 0; s < threads; ++s) {
-      Share& share = shares_[(static_cast<size_t>(thread) + s) % threads];
-      for (size_t i; !failed && (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+      const size_t owner = (static_cast<size_t>(thread) + s) % threads;
+      Share& share = shares_[owner];
+      for (size_t n; !failed && (n = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+        // Every second one is walked backwards: threads that write to the same lines, such as parts of a stack, meet but once.
+        const size_t i = owner % 2 == 0 ? n : share.first + share.end - 1 - n;
         try {
           run_alone(plan, run, i * plan.cores.size() / turns, (i + 1) * plan.cores.size() / turns - 1, static_cast<size_t>(thread));
         } catch (...) {

@@ -107,7 +107,7 @@ class Scheduler {
   // with his own takes others'.
   struct alignas(64) Share {
     std::atomic<size_t> next;
-    size_t end;
+    size_t first, end;
   };
 
   const ChipSpec& chip_;

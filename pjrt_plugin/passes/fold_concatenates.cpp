@@ -65,8 +65,8 @@ class Part {
     }
   }
 
-  Value* padded() { return pad(leaf_, {}); }  // what it is made of
-  Value* mask() { return pad(splat(builder_, Type::tensor(DataType::kPred, part_->type().dims), {std::byte{1}}), {}); }
+  Value* padded() { return pad(leaf_); }  // what it is made of
+  Value* mask() { return pad(splat(builder_, Type::tensor(DataType::kPred, part_->type().dims), {std::byte{1}})); }
   Value* made_of(Value* all) {  // the part, where `all` has what this and the others are made of
     all_ = all;
     left_ = kMostLifted;
@@ -81,7 +81,7 @@ class Part {
     if (made != nullptr && made->op() == Op::kConstant && made->elements().splat) return splat(builder_, type, *made->elements().bytes);
     if (made != nullptr && made->op() == Op::kBroadcastInDim && made->operand(0)->type().dims.empty())
       return builder_.broadcast(made->operand(0), {}, whole_);
-    if (left_ == 0 || !goes_along(value)) return pad(value, {});
+    if (left_ == 0 || !goes_along(value)) return pad(value);
     --left_;
     std::vector<Value*> operands;
     for (Value* operand : made->operands()) operands.push_back(lift(operand));
@@ -95,13 +95,12 @@ class Part {
                        [&](const Value* operand) { return operand->type().dims == value->type().dims; });
   }
 
-  Value* pad(Value* value, std::vector<std::byte> with) {
+  Value* pad(Value* value) {
     const Type& type = value->type();
     Dims low(whole_.size(), 0), high(whole_.size(), 0);
     low[along_] = first_;
     high[along_] = whole_[along_] - first_ - type.dims[along_];
-    with.resize(static_cast<size_t>(size_of(type.element)));
-    Value* const zero = splat(builder_, Type::tensor(type.element, {}), with);
+    Value* const zero = builder_.constant(Type::tensor(type.element, {}), 0);
     return builder_.make(
         Op::kPad, {value, zero}, Type::tensor(type.element, whole_),
         {{Attr::kEdgePaddingLow, {low, {}}}, {Attr::kEdgePaddingHigh, {high, {}}}, {Attr::kInteriorPadding, {Dims(low.size(), 0), {}}}});

@@ -5,7 +5,7 @@
 
 namespace tt::dnn {
 
-inline constexpr int64_t kMaxParts = 8;
+inline constexpr int64_t kMaxParts = 8;  // products in one program, see MatmulSpec::parts
 
 struct MatmulSpec {
   std::string name;

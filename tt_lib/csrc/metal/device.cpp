@@ -229,7 +229,12 @@ void Device::close() {
 
 bool Device::is_closed() const { return impl_->closed; }
 
-void Device::run(const Program& program, std::byte* const* buffers) {
+void Device::run(const Program& program, std::byte* const* buffers, const Participant* me) {
+  if (program.link_function()) {
+    check(me != nullptr, "[", program.name(), "] a program for several cards runs on one");
+    program.link_function()(*me, buffers);
+    return program.count_run();
+  }
   if (program.host_function()) {
     struct Calling {
       const Device* before;
@@ -255,8 +260,8 @@ void Device::run(const Program& program, std::byte* const* buffers) {
 
 namespace {
 
-// The host's own time is not the card's; what it reads and writes goes over PCIe.
-emulator::RunReport estimate_host_call(const Program& program, const emulator::ChipSpec& chip) {
+// The host's own time is not the card's; what it or another card reads and writes goes over PCIe.
+emulator::RunReport estimate_transfer(const Program& program, const emulator::ChipSpec& chip) {
   emulator::RunReport report;
   for (const SlotSpec& slot : program.slots()) {
     (slot.is_output ? report.dram_write_bytes : report.dram_read_bytes) += static_cast<uint64_t>(slot.bytes);
@@ -269,7 +274,7 @@ emulator::RunReport estimate_host_call(const Program& program, const emulator::C
 }  // namespace
 
 emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& chip, std::span<const emulator::BufferType> placement) {
-  if (program.host_function()) return estimate_host_call(program, chip);
+  if (!program.runs_on_cores()) return estimate_transfer(program, chip);
   emulator::Scheduler scheduler(chip, 1);
   std::vector<emulator::BoundBuffer> bound;
   for (const SlotSpec& slot : program.slots()) bound.push_back({nullptr, slot.bytes});

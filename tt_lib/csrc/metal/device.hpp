@@ -19,6 +19,7 @@ enum class BufferType : uint8_t;
 namespace tt::metal {
 
 class Program;
+struct Participant;
 
 struct MemoryStats {
   int64_t bytes_in_use = 0;
@@ -55,8 +56,8 @@ class Device : public std::enable_shared_from_this<Device> {
   bool is_closed() const;
 
   // Runs a program for its values; only from work on the queue. `buffers[i]` is bound to slot i. What a host function enqueues runs at
-  // once.
-  void run(const Program& program, std::byte* const* buffers);
+  // once. Programs that use the links between cards need to know whose part this is.
+  void run(const Program& program, std::byte* const* buffers, const Participant* me = nullptr);
 
  private:
   friend class Buffer;

@@ -128,7 +128,9 @@ Program Program::without_runs() const {
 
 std::string Program::text() const {
   std::string out = cat("program ", name_, " on ");
-  out += host_function_ ? "the host" : cat(cores_.size(), cores_.size() == 1 ? " core" : " cores");
+  out += host_function_   ? "the host"
+         : link_function_ ? "the links between cards"
+                          : cat(cores_.size(), cores_.size() == 1 ? " core" : " cores");
   if (!cores_.empty()) {
     CoreCoord low = cores_.front(), high = cores_.front();
     for (CoreCoord c : cores_) {
@@ -137,7 +139,7 @@ std::string Program::text() const {
     }
     out += cat(" (", low.x, ",", low.y, ")..(", high.x, ",", high.y, ")");
   }
-  out += host_function_ ? "\n" : cat(", L1 ", l1_bytes(), " bytes\n");
+  out += !runs_on_cores() ? "\n" : cat(", L1 ", l1_bytes(), " bytes\n");
   for (size_t i = 0; i < slots_.size(); ++i) {
     out += cat("  slot ", i, " ", slots_[i].is_output ? "out " : "in  ", slots_[i].name, ": ", slots_[i].bytes, " bytes\n");
   }

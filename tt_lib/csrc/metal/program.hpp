@@ -33,6 +33,9 @@ struct CircularBufferConfig {
 
 // What the host does for a program instead of cores: reads and writes the buffers of its slots; what it throws fails the run.
 using HostFunction = std::function<void(std::byte* const* buffers)>;
+// What goes over the links between cards that run one program together.
+struct Participant;
+using LinkFunction = std::function<void(const Participant& me, std::byte* const* buffers)>;
 
 class Program {
  public:
@@ -55,6 +58,7 @@ class Program {
   template <class Context, class Args>
   void add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description = {});
   void set_host_function(HostFunction function) { host_function_ = std::move(function); }  // then there are no cores
+  void set_link_function(LinkFunction function) { link_function_ = std::move(function); }  // likewise
   void add_note(std::string line) { notes_.push_back(std::move(line)); }                   // for listings: tile ops, maps
   template <class T>
   const T* keep(T value);  // data that kernels point to, owned by the program
@@ -68,7 +72,9 @@ class Program {
   std::span<const SlotSpec> slots() const { return slots_; }
   std::span<const CoreCoord> cores() const { return cores_; }
   std::span<const CircularBufferConfig> circular_buffers() const { return circular_buffers_; }
-  const HostFunction& host_function() const { return host_function_; }  // empty: cores run the program
+  const HostFunction& host_function() const { return host_function_; }
+  const LinkFunction& link_function() const { return link_function_; }
+  bool runs_on_cores() const { return !host_function_ && !link_function_; }
   int64_t l1_bytes() const;
   emulator::LaunchPlan plan() const;  // refers to this program
   std::string text() const;           // name, cores, slots, CBs, kernels, notes
@@ -98,6 +104,7 @@ class Program {
   std::vector<size_t> receivers_, senders_;  // indices of cores
   std::vector<KernelGroup> kernels_;
   HostFunction host_function_;
+  LinkFunction link_function_;
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const void>> kept_;
   mutable int64_t runs_ = 0;

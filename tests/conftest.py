@@ -3,11 +3,15 @@
 import os
 
 os.environ["JAX_PLATFORMS"] = ""
+os.environ.setdefault("JAX_TT_NUM_DEVICES", "8")  # programs over several cards: tests/test_sharding.py
 
+import jax
 import numpy as np
 import pytest
 
 from tests import fused
+
+jax.config.update("jax_num_cpu_devices", 8)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@
 #include "emulator/scheduler.hpp"
 #include "ir/ir.hpp"
 #include "lowering/lower.hpp"
+#include "metal/exchange.hpp"
 #include "metal/program.hpp"
 #include "metal/program_log.hpp"
 #include "passes/pass.hpp"
@@ -63,9 +64,15 @@ double seconds_of(const Sequence& steps) {
   return seconds;
 }
 
-void run_sequence(metal::Device& device, const Sequence& steps, Frame& frame);
+// Who runs: a card, alone or as one of several.
+struct Runner {
+  metal::Device& device;
+  const metal::Participant* part;  // null: alone
+};
 
-void run_step(metal::Device& device, const RunStep& step, Frame& frame) {
+void run_sequence(const Runner& runner, const Sequence& steps, Frame& frame);
+
+void run_step(const Runner& runner, const RunStep& step, Frame& frame) {
   constexpr size_t kInlineSlots = 64;
   std::byte* few[kInlineSlots];
   std::vector<std::byte*> many;
@@ -75,13 +82,13 @@ void run_step(metal::Device& device, const RunStep& step, Frame& frame) {
     bound = many.data();
   }
   for (size_t i = 0; i < step.slots.size(); ++i) bound[i] = frame[step.slots[i]];
-  device.run(*step.program, bound);
+  runner.device.run(*step.program, bound, runner.part);
 }
 
-void run_loop(metal::Device& device, const WhileStep& loop, Frame& frame) {
+void run_loop(const Runner& runner, const WhileStep& loop, Frame& frame) {
   const auto goes_on = [&](int64_t turn) {
     if (loop.turns) return turn < *loop.turns;
-    run_sequence(device, *loop.condition, frame);
+    run_sequence(runner, *loop.condition, frame);
     return *frame[loop.predicate] != std::byte{0};
   };
   for (int64_t turn = 0; goes_on(turn); ++turn) {
@@ -89,22 +96,22 @@ void run_loop(metal::Device& device, const WhileStep& loop, Frame& frame) {
       const int64_t value = counter.at(turn);
       std::memcpy(frame[counter.storage], &value, static_cast<size_t>(counter.bytes));
     }
-    run_sequence(device, *loop.body, frame);
+    run_sequence(runner, *loop.body, frame);
     for (const auto& [argument, next] : loop.carried) std::swap(frame[argument], frame[next]);
   }
 }
 
-void run_sequence(metal::Device& device, const Sequence& steps, Frame& frame) {
+void run_sequence(const Runner& runner, const Sequence& steps, Frame& frame) {
   for (const Step& step : steps) {
     if (const auto* run = std::get_if<RunStep>(&step.action)) {
-      run_step(device, *run, frame);
+      run_step(runner, *run, frame);
     } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-      run_loop(device, *loop, frame);
+      run_loop(runner, *loop, frame);
     } else {
       const auto& branches = std::get<CaseStep>(step.action);
       const int64_t selected = read_selector(frame[branches.selector], branches.selector_type);
       const auto count = static_cast<int64_t>(branches.branches.size());
-      run_sequence(device, *branches.branches[static_cast<size_t>(selected < 0 || selected >= count ? count - 1 : selected)], frame);
+      run_sequence(runner, *branches.branches[static_cast<size_t>(selected < 0 || selected >= count ? count - 1 : selected)], frame);
     }
   }
 }
@@ -148,13 +155,15 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     for (const ir::Type& type : main.argument_types()) parameters_.push_back(lowering::stored(type));
     for (const ir::Type& type : main.result_types) results_.push_back(lowering::stored(type));
     for_each_run(plan_.steps, [&](RunStep& run) {
-      if (run.program->host_function()) {
-        calls_host_ = true;
-      } else {
+      calls_host_ = calls_host_ || run.program->host_function();
+      if (run.program->runs_on_cores()) {
         run.program = metal::log_program(std::move(run.program), chip, placement(run));
       }
     });
-    small_ = seconds_of(plan_.steps) <= kInlineSeconds;
+    parameter_shardings_ = main.argument_shardings;
+    result_shardings_ = main.result_shardings;
+    num_partitions_ = ir::num_partitions(module);
+    small_ = num_partitions_ == 1 && seconds_of(plan_.steps) <= kInlineSeconds;
     template_.resize(plan_.storages.size(), nullptr);
     for (size_t i = 0; i < plan_.storages.size(); ++i) {
       const Storage& storage = plan_.storages[i];
@@ -166,6 +175,9 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   std::span<const ir::Type> parameters() const override { return parameters_; }
   std::span<const ir::Type> results() const override { return results_; }
   const std::vector<uint8_t>& donated_parameters() const override { return donated_; }
+  int64_t num_partitions() const override { return num_partitions_; }
+  std::span<const ir::Sharding> parameter_shardings() const override { return parameter_shardings_; }
+  std::span<const ir::Sharding> result_shardings() const override { return result_shardings_; }
   const std::string& fingerprint() const override { return fingerprint_; }
 
   std::string text() const override {
@@ -219,11 +231,12 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     return use;
   }
 
-  Execution execute(metal::Device& device, std::span<const std::shared_ptr<metal::Buffer>> arguments,
-                    std::span<const uint8_t> may_donate) const override {
+  Execution execute(metal::Device& device, std::span<const std::shared_ptr<metal::Buffer>> arguments, std::span<const uint8_t> may_donate,
+                    const Part& part) const override {
     auto state = std::make_shared<State>();
     state->self = shared_from_this();
     state->device = &device;
+    state->part = part;
     state->arguments.assign(arguments.begin(), arguments.end());
     state->outputs.reserve(results_.size());
     for (size_t i = 0; i < results_.size(); ++i) {
@@ -234,7 +247,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     if (plan_.frame_bytes > 0) state->temporaries = device.allocate_temporaries(plan_.frame_bytes, plan_.arena_bytes);
     Execution execution;
     execution.outputs = state->outputs;
-    execution.done = device.enqueue([state] { state->self->run(*state); }, small_);
+    execution.done = device.enqueue([state] { state->self->take_part(*state); }, small_);
     for (const auto& output : execution.outputs) output->set_ready(execution.done);
     return execution;
   }
@@ -243,9 +256,26 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   struct State {
     std::shared_ptr<const PlannedExecutable> self;
     metal::Device* device;
+    Part part;
     std::vector<std::shared_ptr<metal::Buffer>> arguments, outputs;
     std::shared_ptr<metal::Buffer> temporaries;
   };
+
+  // The others must not wait for a card whose run has ended, whichever way.
+  void take_part(State& state) const {
+    metal::Peers* const peers = state.part.peers.get();
+    if (peers == nullptr) return run(state);
+    try {
+      run(state);
+    } catch (const Error& error) {
+      peers->fail(error);
+      throw;
+    } catch (const std::exception& error) {
+      peers->fail(Error(ErrorCategory::kInternal, error.what()));
+      throw;
+    }
+    peers->leave(state.part.card);
+  }
 
   void run(State& state) const {
     Frame frame = template_;
@@ -268,7 +298,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
         if (storage.kind == Storage::Kind::kTemporary && storage.offset >= 0) frame[i] = state.temporaries->data() + storage.offset;
       }
     }
-    run_sequence(*state.device, plan_.steps, frame);
+    const metal::Participant participant{state.part.peers.get(), state.part.card};
+    run_sequence({*state.device, state.part.peers != nullptr ? &participant : nullptr}, plan_.steps, frame);
     state.arguments.clear();
     state.temporaries.reset();
   }
@@ -319,6 +350,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   std::string fingerprint_;
   std::vector<ir::Type> parameters_, results_;
   Frame template_;
+  std::vector<ir::Sharding> parameter_shardings_, result_shardings_;
+  int64_t num_partitions_ = 1;
   bool calls_host_ = false;
   bool small_ = false;
   mutable std::once_flag estimated_;
@@ -337,10 +370,11 @@ bool is_donated(const ir::AttributeDict& attributes) {
 
 std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options, const emulator::ChipSpec& chip,
                                           std::string fingerprint) {
-  if (options.num_replicas != 1 || options.num_partitions != 1) {
-    fail(ErrorCategory::kUnimplemented, "[compile] ", options.num_replicas, " replicas of ", options.num_partitions,
-         " partitions; tt runs programs on one device so far");
-  }
+  if (options.num_replicas != 1)
+    fail(ErrorCategory::kUnimplemented, "[compile] ", options.num_replicas,
+         " replicas; tt runs programs of one replica, in any number of partitions");
+  require(options.num_partitions == ir::num_partitions(*module), "[compile] for ", options.num_partitions, " partitions, the program has ",
+          ir::num_partitions(*module));
   ir::verify(*module);
   const auto left_out = options.overrides.find("jax_tt_no");
   const passes::Selection selection(left_out == options.overrides.end() ? std::string_view() : left_out->second);

@@ -9,11 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "ir/sharding.hpp"
 #include "ir/types.hpp"
 #include "metal/device.hpp"
 
 namespace tt::ir {
 struct Module;
+}
+namespace tt::metal {
+class Peers;
 }
 
 namespace tt::executable {
@@ -45,24 +49,34 @@ struct Execution {
   metal::Event done;
 };
 
+// Which of the cards of a run this is.
+struct Part {
+  std::shared_ptr<metal::Peers> peers;  // null: the only one
+  size_t card = 0;
+};
+
 class Executable {
  public:
   virtual ~Executable() = default;
 
   virtual const std::string& name() const = 0;
-  virtual std::span<const ir::Type> parameters() const = 0;  // a token counts as tensor<0xi1>
+  virtual std::span<const ir::Type> parameters() const = 0;  // a token counts as tensor<0xi1>; of several partitions: the pieces of one
   virtual std::span<const ir::Type> results() const = 0;
   virtual const std::vector<uint8_t>& donated_parameters() const = 0;  // may be reused; deleted by execute
-  virtual const std::string& fingerprint() const = 0;                  // of payload and options
-  virtual std::string text() const = 0;                                // the kernel programs, for people
-  virtual Cost cost() const = 0;                                       // estimates on first use
+  virtual int64_t num_partitions() const { return 1; }
+  virtual std::span<const ir::Sharding> parameter_shardings() const { return {}; }  // none for a token
+  virtual std::span<const ir::Sharding> result_shardings() const { return {}; }
+  virtual const std::string& fingerprint() const = 0;  // of payload and options
+  virtual std::string text() const = 0;                // the kernel programs, for people
+  virtual Cost cost() const = 0;                       // estimates on first use
   virtual MemoryUse memory() const = 0;
   virtual bool calls_host() const { return false; }  // functions of this process, which live as long as whoever compiled the program
 
-  // Enqueues one run. `arguments[i]` has the bytes of parameters()[i]; `may_donate[i]` says that the caller gives it up.
-  // Arguments whose producer failed fail the run, and so its outputs, with the same error.
+  // Enqueues one run, or one card's part in it: the parts of all cards must be enqueued before any other run of several of these cards.
+  // `arguments[i]` has the bytes of parameters()[i]; `may_donate[i]` says that the caller gives it up. Arguments whose producer failed fail
+  // the run, and so its outputs, with the same error.
   virtual Execution execute(metal::Device& device, std::span<const std::shared_ptr<metal::Buffer>> arguments,
-                            std::span<const uint8_t> may_donate) const = 0;
+                            std::span<const uint8_t> may_donate, const Part& part = {}) const = 0;
 };
 
 // Compiles; one Error lists every unsupported operation of the program with its Python line.

@@ -117,6 +117,14 @@ void copy_block(const Block& from, Block& to, ValueMap& map) {
 
 }  // namespace
 
+int64_t num_partitions(const Module& module) {
+  for (const auto& [name, attribute] : module.attributes) {
+    const auto* number = std::get_if<int64_t>(&attribute.value);
+    if (name == "mhlo.num_partitions" && number != nullptr) return *number;
+  }
+  return 1;
+}
+
 bool has_effect(const Operation& operation) {
   if (info(operation.op()).op_class == OpClass::kEffect) return true;
   if (operation.op() == Op::kCustomCall && operation.flag(Attr::kHasSideEffect)) return true;

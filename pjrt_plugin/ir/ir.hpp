@@ -10,6 +10,7 @@
 
 #include "ir/location.hpp"
 #include "ir/op_table.hpp"
+#include "ir/sharding.hpp"
 #include "ir/types.hpp"
 
 namespace tt::ir {
@@ -112,6 +113,7 @@ struct Function {
   std::vector<Type> result_types;
   std::vector<AttributeDict> argument_attributes;  // e.g. tf.aliasing_output, jax.buffer_donor, mhlo.sharding
   std::vector<AttributeDict> result_attributes;    // e.g. jax.result_info
+  std::vector<Sharding> argument_shardings, result_shardings;  // of main, once the program is that of one device; empty for tokens
   std::unique_ptr<Block> body;
   const Location* location = &kUnknownLocation;
 };
@@ -135,6 +137,8 @@ struct Module {
   Function* find(std::string_view function) const;  // null when absent
   Function& main() const;                           // fails with InvalidArgument when absent
 };
+
+int64_t num_partitions(const Module& module);  // devices that run it together
 
 bool has_effect(const Operation& operation);  // it, or one in its regions, does more than to make its results
 bool has_effect(const Block& block);

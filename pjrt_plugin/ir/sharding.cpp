@@ -130,6 +130,17 @@ int64_t Sharding::tile_of(size_t partition) const {
   return tile;
 }
 
+bool Sharding::covers() const {
+  std::vector<size_t> owners(static_cast<size_t>(num_tiles() * addends), 0);
+  for (size_t p = 0; p < partitions(); ++p) ++owners[static_cast<size_t>(tile_of(p) * addends + addend_of[p])];
+  return std::all_of(owners.begin(), owners.end(), [&](size_t count) { return count > 0 && count == owners[0]; });
+}
+
+void Sharding::cut(size_t dimension, const Sharding& from, size_t source) {
+  counts[dimension] = from.counts[source];
+  for (size_t p = 0; p < partitions(); ++p) piece_of[p][dimension] = from.piece_of[p][source];
+}
+
 bool Sharding::divides(const Dims& dims) const {
   if (dims.size() != counts.size()) return false;
   for (size_t d = 0; d < dims.size(); ++d) {
@@ -197,7 +208,9 @@ std::string_view mesh_name(std::string_view text) {
   return in.until(",>");
 }
 
-Sharding read_sharding(std::string_view text, std::span<const Mesh> meshes, size_t rank, int64_t partitions, const AxisNames* only) {
+Sharding read_sharding(std::string_view text, std::span<const Mesh> meshes, size_t rank, int64_t partitions, const AxisNames* only,
+                       std::vector<uint8_t>* open) {
+  if (open != nullptr) open->assign(rank, 0);
   const std::string_view name = mesh_name(text);
   const DeviceMesh mesh = find_mesh(meshes, name);
   Scanner in(text);
@@ -209,7 +222,8 @@ Sharding read_sharding(std::string_view text, std::span<const Mesh> meshes, size
     require(d < rank, "[sharding] ", text, " for an array of ", rank, " dimensions");
     Cut cut{1, Dims(static_cast<size_t>(partitions), 0)};
     in.list("{", "}", [&] {
-      if (!in.take("?")) cut_by_axis(in, mesh, only, cut);
+      if (!in.take("?")) return cut_by_axis(in, mesh, only, cut);
+      if (open != nullptr) (*open)[d] = 1;
     });
     if (in.take("p")) in.number();  // a priority
     out.counts[d] = cut.count;

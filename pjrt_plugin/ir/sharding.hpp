@@ -27,9 +27,11 @@ struct Sharding {
   Sharding within(const Sharding& outer) const;  // of an array that is itself a piece under `outer`: both together
   size_t partitions() const { return piece_of.size(); }
   int64_t num_tiles() const { return volume(counts); }
-  int64_t tile_of(size_t partition) const;  // its piece, row-major among all
-  bool divides(const Dims& dims) const;     // into pieces of one size
-  Dims piece_dims(const Dims& dims) const;  // where it divides them
+  int64_t tile_of(size_t partition) const;                          // its piece, row-major among all
+  bool covers() const;                                              // every addend of every piece is on as many partitions
+  bool divides(const Dims& dims) const;                             // into pieces of one size
+  Dims piece_dims(const Dims& dims) const;                          // where it divides them
+  void cut(size_t dimension, const Sharding& from, size_t source);  // as `from` is along `source`
   bool operator==(const Sharding&) const = default;
 };
 
@@ -52,9 +54,9 @@ class DeviceMesh {
 DeviceMesh find_mesh(std::span<const Mesh> meshes, std::string_view name);
 
 // One annotation for an array of `rank` dimensions: <@mesh, [{"x", "y":(1)2}, {?}], replicated={}>. Axes that are not in `only` count as if
-// they were not named; null: all count.
+// they were not named; null: all count. `open[d]` becomes whether dimension d may be cut further.
 Sharding read_sharding(std::string_view text, std::span<const Mesh> meshes, size_t rank, int64_t partitions,
-                       const AxisNames* only = nullptr);
+                       const AxisNames* only = nullptr, std::vector<uint8_t>* open = nullptr);
 std::string_view mesh_name(std::string_view text);                       // of an annotation
 std::vector<std::string_view> split_annotations(std::string_view text);  // [<...>, <...>]: of several values
 AxisNames read_axes(std::string_view text);                              // {"x", "y"}

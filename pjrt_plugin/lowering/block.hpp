@@ -17,10 +17,11 @@ namespace tt::lowering {
 
 // What all blocks of one program share.
 struct Context {
-  Context(const emulator::ChipSpec& chip, const Fusions& fusions) : builder(chip), fusions(fusions) {}
+  Context(const emulator::ChipSpec& chip, const Fusions& fusions, int64_t cards) : builder(chip), fusions(fusions), cards(cards) {}
 
   PlanBuilder builder;
   Fusions fusions;
+  int64_t cards;  // that run the program together
   std::unordered_map<const ir::Value*, Ref> refs;
   std::unordered_map<const ir::Value*, int64_t> uses;
   std::vector<std::pair<Source, Source>> constant_tiles;  // second operands of products, and what they are in tiles

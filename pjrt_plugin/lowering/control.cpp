@@ -209,8 +209,7 @@ bool lower_control(BlockLowering& block, const ir::Operation& operation) {
     case Op::kGetTupleElement: block.refuse(operation, "a tuple that is more than a name for its members"); return true;
     case Op::kAfterAll:
     case Op::kCreateToken:
-    case Op::kPartitionId:
-    case Op::kReplicaId: {  // one device: token and index are zero
+    case Op::kReplicaId: {  // of one replica: token and index are zero
       block.set(operation.result(), Splat{stored(operation.result()->type()).element, {}});
       return true;
     }

@@ -10,13 +10,11 @@
 namespace tt::lowering {
 namespace {
 
-constexpr std::string_view kTarget = "tt_python_callback";
-
 uint64_t function_of(const ir::Operation& operation) {
   const std::string& text = operation.text(ir::Attr::kBackendConfig);
   uint64_t id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  require(error == std::errc() && end == text.data() + text.size(), "[custom_call] \"", kTarget, "\" of function \"", text,
+  require(error == std::errc() && end == text.data() + text.size(), "[custom_call] \"", ir::kHostCallTarget, "\" of function \"", text,
           "\", expected a number");
   return id;
 }
@@ -25,7 +23,7 @@ uint64_t function_of(const ir::Operation& operation) {
 
 // Tokens are not passed on, only waited for. Calls with side effects keep their order.
 bool lower_host_call(BlockLowering& block, const ir::Operation& operation) {
-  if (operation.op() != ir::Op::kCustomCall || operation.text(ir::Attr::kCallTargetName) != kTarget) return false;
+  if (operation.op() != ir::Op::kCustomCall || operation.text(ir::Attr::kCallTargetName) != ir::kHostCallTarget) return false;
   if (!metal::has_host_calls()) {
     block.refuse(operation, "callbacks into Python need the package jax_tt in the process");
     return true;

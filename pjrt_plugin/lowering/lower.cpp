@@ -45,7 +45,7 @@ ir::Type stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Typ
 
 Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip) {
   const ir::Function& main = module.main();
-  Context context(chip, fusions);
+  Context context(chip, fusions, ir::num_partitions(module));
   count_uses(*main.body, context.uses);
   PlanBuilder& builder = context.builder;
   for (size_t i = 0; i < main.body->arguments().size(); ++i) {

@@ -9,6 +9,10 @@ namespace {
 using ir::Op;
 
 constexpr Replacement kReplacements[] = {
+    {Op::kAllGather, all_gather},
+    {Op::kAllReduce, all_reduce},
+    {Op::kAllToAll, all_to_all},
+    {Op::kReduceScatter, reduce_scatter},
     {Op::kBatchNormGrad, batch_norm_grad},
     {Op::kBatchNormInference, batch_norm_inference},
     {Op::kBatchNormTraining, batch_norm_training},

@@ -5,6 +5,10 @@
 
 namespace tt::passes {
 
+std::vector<ir::Value*> all_gather(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> all_reduce(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> all_to_all(const ir::Operation& operation, Builder& builder);
+std::vector<ir::Value*> reduce_scatter(const ir::Operation& operation, Builder& builder);
 std::vector<ir::Value*> batch_norm_inference(const ir::Operation& operation, Builder& builder);
 std::vector<ir::Value*> batch_norm_training(const ir::Operation& operation, Builder& builder);
 std::vector<ir::Value*> batch_norm_grad(const ir::Operation& operation, Builder& builder);

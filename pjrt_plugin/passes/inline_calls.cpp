@@ -1,4 +1,4 @@
-// Calls and composites are replaced by the body of what they call, annotations of shardings by what they annotate.
+// Calls and composites are replaced by the body of what they call.
 #include <unordered_map>
 #include <unordered_set>
 
@@ -38,16 +38,6 @@ class Inliner {
         if (const auto found = replaced.find(operation->operand(i)); found != replaced.end()) operation->set_operand(i, found->second);
       }
       for (const auto& region : operation->regions()) rewrite(*region, replaced);
-      if (operation->op() == Op::kShardingConstraint) {  // on one device a value is where it is
-        replaced[operation->result()] = operation->operand(0);
-        calls_.push_back(std::move(operation));
-        continue;
-      }
-      if (operation->op() == Op::kManualComputation) {
-        inline_region(*operation, block, replaced);
-        calls_.push_back(std::move(operation));
-        continue;
-      }
       if (operation->op() != Op::kCall && operation->op() != Op::kComposite) {
         block.append(std::move(operation));
         continue;
@@ -65,18 +55,6 @@ class Inliner {
       for (size_t i = 0; i < returned.size(); ++i) replaced[operation->result(i)] = returned[i];
       calls_.push_back(std::move(operation));  // its results are keys of `replaced`
     }
-  }
-
-  // What each device does by itself: on one device, what the program does.
-  static void inline_region(const ir::Operation& operation, ir::Block& block, Replaced& replaced) {
-    const ir::Block& region = operation.region();
-    const auto operands = operation.operands();
-    bool whole = region.arguments().size() == operands.size() && region.terminator().operands().size() == operation.results().size();
-    for (size_t i = 0; whole && i < operands.size(); ++i) whole = region.arguments()[i]->type() == operands[i]->type();
-    if (!whole)
-      fail(ErrorCategory::kUnimplemented, "[compile] sdy.manual_computation over several devices; tt runs programs on one so far");
-    const std::vector<ir::Value*> returned = inline_block(region, operands, block);
-    for (size_t i = 0; i < returned.size(); ++i) replaced[operation.result(i)] = returned[i];
   }
 
   std::unordered_map<std::string_view, const ir::Function*> functions_;

@@ -17,6 +17,7 @@ struct Pass {
 };
 
 void inline_calls(ir::Module& module);        // leaves main alone, without calls and composites
+void partition(ir::Module& module);           // the program of each device instead of the one of all
 void rewrite_deprecated(ir::Module& module);  // dot, einsum ... as what took their place
 void resolve_tuples(ir::Module& module);
 void resolve_sizes(ir::Module& module);

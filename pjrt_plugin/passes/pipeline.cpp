@@ -10,6 +10,7 @@ namespace {
 
 constexpr Pass kPipeline[] = {
     {"inline_calls", inline_calls, /*required=*/true},
+    {"partition", partition, /*required=*/true},
     {"rewrite_deprecated", rewrite_deprecated, /*required=*/true},
     {"resolve_tuples", resolve_tuples, /*required=*/true},
     {"resolve_sizes", resolve_sizes, /*required=*/true},

@@ -125,13 +125,23 @@ std::string fingerprint(std::string_view key) {
 LoadedExecutable* load(Client& client, std::string_view payload, const Options& options) {
   auto loaded = std::make_unique<LoadedExecutable>();
   loaded->client = &client;
-  loaded->device = &client.lookup(first_device(options.assignment));
-  loaded->devices[0] = loaded->device;
+  std::vector<int64_t> ids = devices_of(options.assignment);
+  require(options.compile.num_partitions > 0 && options.compile.num_partitions <= static_cast<int64_t>(client.devices.size()), "[compile] ",
+          options.compile.num_partitions, " partitions; tt has ", client.devices.size(), " devices");
+  const auto count = static_cast<size_t>(options.compile.num_partitions);
+  if (ids.empty()) {
+    for (size_t i = 0; i < count; ++i) ids.push_back(static_cast<int64_t>(i));
+  }
+  require(ids.size() == count, "[compile] ", ids.size(), " devices are assigned to ", count, " partitions");
+  for (size_t i = 0; i < count; ++i) {
+    loaded->devices.push_back(&client.lookup(ids[i]));
+    loaded->ids.push_back({0, static_cast<int>(i)});
+  }
   loaded->program = client.cache.get(compile_key(payload, options.compile, client.chip->name), [&](const std::string& key) {
     auto module = stablehlo::read({reinterpret_cast<const std::byte*>(payload.data()), payload.size()});
     return executable::compile(std::move(module), options.compile, *client.chip, fingerprint(key));
   });
-  loaded->assignment = options.assignment.empty() ? std::string("\x08\x01\x10\x01\x1a\x03\x0a\x01\x00", 9) : options.assignment;
+  loaded->assignment = options.assignment.empty() ? assignment_of(ids) : options.assignment;
   return loaded.release();
 }
 

@@ -43,10 +43,10 @@ void memory_stats(MemoryStatsArgs& args) {
   args.bytes_in_use = stats.bytes_in_use;
   args.peak_bytes_in_use = {stats.peak_bytes_in_use, true};
   args.num_allocs = {stats.num_allocations, true};
-  args.bytes_limit = {stats.bytes_limit, true};
+  args.bytes_limit = args.bytes_reservable_limit = {stats.bytes_limit, true};
   args.largest_free_block_bytes = {stats.largest_free_block, true};
-  for (OptionalStat* unknown : {&args.largest_alloc_size, &args.bytes_reserved, &args.peak_bytes_reserved, &args.bytes_reservable_limit,
-                                &args.pool_bytes, &args.peak_pool_bytes}) {
+  for (OptionalStat* unknown :
+       {&args.largest_alloc_size, &args.bytes_reserved, &args.peak_bytes_reserved, &args.pool_bytes, &args.peak_pool_bytes}) {
     *unknown = {0, false};
   }
 }

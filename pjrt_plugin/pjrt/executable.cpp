@@ -1,7 +1,9 @@
 // Compiled programs, and running them.
 #include <algorithm>
 #include <array>
+#include <deque>
 
+#include "metal/exchange.hpp"
 #include "pjrt/objects.hpp"
 #include "pjrt/serialized.hpp"
 
@@ -29,6 +31,8 @@ void get_executable(Get<LoadedExecutable, ExecutableHandle*>& args) {
     handle->dims.insert(handle->dims.end(), type.dims.begin(), type.dims.end());
     handle->ranks.push_back(type.dims.size());
   }
+  describe_layouts(*handle);
+  describe_shardings(*handle);
   args.value = handle.release();
 }
 
@@ -49,7 +53,10 @@ void serialize_executable(GetOwnedBytes<ExecutableHandle>& args) {
   give(serialize(*program.key, args.object->assignment), args);
 }
 
-void one(Get<ExecutableHandle, size_t>& args) { args.value = 1; }
+void num_replicas(Get<ExecutableHandle, size_t>& args) { args.value = 1; }
+void num_partitions(Get<ExecutableHandle, size_t>& args) {
+  args.value = static_cast<size_t>(args.object->program.compiled->num_partitions());
+}
 void num_outputs(Get<ExecutableHandle, size_t>& args) { args.value = args.object->program.compiled->results().size(); }
 void code_size(Get<ExecutableHandle, int64_t>& args) { args.value = args.object->program.compiled->memory().generated_code_bytes; }
 
@@ -93,14 +100,13 @@ void output_dimensions(OutputDimensions& args) {
 }
 
 void addressable_devices(GetList<LoadedExecutable, Device* const*>& args) {
-  args.items = args.object->devices;
-  args.count = 1;
+  args.items = args.object->devices.data();
+  args.count = args.object->devices.size();
 }
 
 void logical_ids(GetList<LoadedExecutable, const LogicalIds*>& args) {
-  static constexpr LogicalIds kOnly{0, 0};
-  args.items = &kOnly;
-  args.count = 1;
+  args.items = args.object->ids.data();
+  args.count = args.object->ids.size();
 }
 
 void device_assignment(GetOwnedBytes<LoadedExecutable>& args) { give(args.object->assignment, args); }
@@ -111,9 +117,9 @@ void is_deleted(Get<LoadedExecutable, bool>& args) { args.value = args.object->d
 // The arguments of one run. Donated arrays lose their memory at once, so that no two runs get it; a run that does not start gives it back.
 class Arguments {
  public:
-  Arguments(const executable::Executable& program, const Execute& args)
+  Arguments(const executable::Executable& program, const Execute& args, size_t partition)
       : program_(program),
-        given_(args.arguments[0]),
+        given_(args.arguments[partition]),
         count_(args.num_arguments),
         many_(count_ > kFew ? count_ : 0),
         many_flags_(many_.size()) {}
@@ -143,12 +149,12 @@ class Arguments {
     }
   }
 
-  executable::Execution run(metal::Device& card) {
+  executable::Execution run(metal::Device& card, const executable::Part& part = {}) {
     std::array<uint8_t, kFew> few{};
     std::vector<uint8_t> many(many_.size());
     uint8_t* may_donate = many.empty() ? few.data() : many.data();
     for (size_t i = 0; i < count_; ++i) may_donate[i] = (flags()[i] & kTaken) != 0 && given_[i]->external_references.load() == 0;
-    executable::Execution execution = program_.execute(card, {data(), count_}, {may_donate, count_});
+    executable::Execution execution = program_.execute(card, {data(), count_}, {may_donate, count_}, part);
     std::fill_n(flags(), count_, uint8_t{0});
     return execution;
   }
@@ -185,27 +191,60 @@ class Arguments {
   std::vector<uint8_t> many_flags_;
 };
 
-void execute(Execute& args) {
-  LoadedExecutable& loaded = *args.executable;
-  const executable::Executable& program = *loaded.program.compiled;
-  require(!loaded.deleted, "[execute] ", program.name(), " was deleted");
-  require(args.num_devices == 1, "[execute] ", program.name(), " was compiled for one device, the call names ", args.num_devices);
-  require(args.num_arguments == program.parameters().size(), "[execute] ", program.name(), " takes ", program.parameters().size(),
-          " arguments, ", args.num_arguments, " were given");
-  Device& device = args.execute_device != nullptr ? *args.execute_device : *loaded.device;
-  Arguments arguments(program, args);
-  arguments.bind(device, {args.options->non_donatable_inputs, args.options->num_non_donatable_inputs});
-  executable::Execution execution = arguments.run(*device.card);
-  if (const auto failure = execution.done.error()) throw *failure;  // it has run already: whoever called hears of it at once
-  const auto results = program.results();
+std::span<const int64_t> kept_arguments(const Execute& args) {
+  return {args.options->non_donatable_inputs, args.options->num_non_donatable_inputs};
+}
+
+void give_results(Execute& args, size_t partition, Device& device, executable::Execution execution) {
+  const auto results = args.executable->program.compiled->results();
   for (size_t i = 0; i < results.size(); ++i) {
     auto* buffer = new Buffer;
     buffer->device = &device;
     buffer->type = results[i];
     buffer->data = std::move(execution.outputs[i]);
-    args.outputs[0][i] = buffer;
+    args.outputs[partition][i] = buffer;
   }
-  if (args.complete_events != nullptr) args.complete_events[0] = new Event{execution.done};
+  if (args.complete_events != nullptr) args.complete_events[partition] = new Event{execution.done};
+}
+
+void execute_alone(Execute& args) {
+  LoadedExecutable& loaded = *args.executable;
+  Device& device = args.execute_device != nullptr ? *args.execute_device : *loaded.devices[0];
+  Arguments arguments(*loaded.program.compiled, args, 0);
+  arguments.bind(device, kept_arguments(args));
+  executable::Execution execution = arguments.run(*device.card);
+  if (const auto failure = execution.done.error()) throw *failure;  // it has run already: whoever called hears of it at once
+  give_results(args, 0, device, std::move(execution));
+}
+
+void execute_together(Execute& args) {
+  LoadedExecutable& loaded = *args.executable;
+  const size_t count = loaded.devices.size();
+  std::deque<Arguments> arguments;
+  for (size_t i = 0; i < count; ++i)
+    arguments.emplace_back(*loaded.program.compiled, args, i).bind(*loaded.devices[i], kept_arguments(args));
+  const auto peers = std::make_shared<metal::Peers>(count);
+  std::vector<executable::Execution> executions;
+  try {
+    const std::lock_guard lock(loaded.client->together);
+    for (size_t i = 0; i < count; ++i) executions.push_back(arguments[i].run(*loaded.devices[i]->card, {peers, i}));
+  } catch (const tt::Error& error) {  // those that run already would wait for ever
+    peers->fail(error);
+    throw;
+  }
+  for (size_t i = 0; i < count; ++i) give_results(args, i, *loaded.devices[i], std::move(executions[i]));
+}
+
+void execute(Execute& args) {
+  LoadedExecutable& loaded = *args.executable;
+  const executable::Executable& program = *loaded.program.compiled;
+  const size_t count = loaded.devices.size();
+  require(!loaded.deleted, "[execute] ", program.name(), " was deleted");
+  require(args.num_devices == count, "[execute] ", program.name(), " was compiled for ", count, count == 1 ? " device" : " devices",
+          ", the call names ", args.num_devices);
+  require(args.num_arguments == program.parameters().size(), "[execute] ", program.name(), " takes ", program.parameters().size(),
+          " arguments, ", args.num_arguments, " were given");
+  count == 1 ? execute_alone(args) : execute_together(args);
 }
 
 }  // namespace
@@ -213,8 +252,8 @@ void execute(Execute& args) {
 void install_executables(Api& api) {
   install<&destroy>(api, Slot::kExecutableDestroy);
   install<&name>(api, Slot::kExecutableName);
-  install<&one>(api, Slot::kExecutableNumReplicas);
-  install<&one>(api, Slot::kExecutableNumPartitions);
+  install<&num_replicas>(api, Slot::kExecutableNumReplicas);
+  install<&num_partitions>(api, Slot::kExecutableNumPartitions);
   install<&num_outputs>(api, Slot::kExecutableNumOutputs);
   install<&code_size>(api, Slot::kExecutableSizeOfGeneratedCodeInBytes);
   install<&cost_analysis>(api, Slot::kExecutableGetCostAnalysis);

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,7 @@ struct Client {
   const emulator::ChipSpec* chip;
 
   CompileCache cache;
+  std::mutex together;  // held while the parts of a run of several devices are enqueued, so that all queues have such runs in one order
 
   Device& lookup(int64_t id) const;  // InvalidArgument names what there is
 };
@@ -63,6 +65,11 @@ struct Buffer {
   void must_be_there(const char* call) const;
 };
 
+// How the elements of an array lie, as JAX sees it.
+struct DeviceLayout {
+  std::string text;
+};
+
 struct ExecutableHandle {
   CompileCache::Program program;
   std::string assignment;
@@ -71,16 +78,24 @@ struct ExecutableHandle {
   std::vector<int> types;
   std::vector<int64_t> dims;
   std::vector<size_t> ranks;
+  std::deque<DeviceLayout> layout_storage;
+  std::vector<const DeviceLayout*> layouts;  // of parameters and then of results
+  std::vector<std::string> shardings;        // xla.OpSharding, of parameters and then of results
+  std::vector<const char*> sharding_data;
+  std::vector<size_t> sharding_sizes;
 };
 
 struct LoadedExecutable {
   Client* client;
   CompileCache::Program program;
-  Device* device;
-  Device* devices[1];
+  std::vector<Device*> devices;  // by partition
+  std::vector<LogicalIds> ids;
   std::string assignment;  // DeviceAssignmentProto
   std::atomic<bool> deleted{false};
 };
+
+void describe_layouts(ExecutableHandle& handle);
+void describe_shardings(ExecutableHandle& handle);
 
 // CompileOptionsProto: what we need of it.
 struct Options {
@@ -88,7 +103,8 @@ struct Options {
   std::string assignment;  // DeviceAssignmentProto, as given
 };
 Options read_options(std::string_view bytes);
-int64_t first_device(std::string_view assignment);  // 0 where it names none
+std::vector<int64_t> devices_of(std::string_view assignment);  // by partition
+std::string assignment_of(std::span<const int64_t> devices);
 
 int buffer_type(DataType type);       // PJRT_Buffer_Type
 DataType data_type(int buffer_type);  // InvalidArgument when it is none of ours

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "pjrt/objects.hpp"
+#include "pjrt/proto.hpp"
 
 namespace tt::pjrt {
 namespace {
@@ -105,17 +106,30 @@ constexpr int kToken = 23, kLast = 29;
 
 }  // namespace
 
-// DeviceAssignmentProto: {replicas, computations, repeated {ids}}; the first id.
-int64_t first_device(std::string_view assignment) {
+// DeviceAssignmentProto: {replicas = 1, computations = 2, repeated {repeated ids = 1} = 3}; of one replica each list has one id.
+std::vector<int64_t> devices_of(std::string_view assignment) {
+  std::vector<int64_t> devices;
   for (Fields outer(assignment); outer.next();) {
     if (outer.field != 3) continue;
     for (Fields inner(outer.bytes); inner.next();) {
       if (inner.field != 1) continue;
-      if (inner.bytes.empty()) return static_cast<int64_t>(inner.number);
-      return static_cast<int64_t>(Fields(inner.bytes).varint());
+      devices.push_back(static_cast<int64_t>(inner.bytes.empty() ? inner.number : Fields(inner.bytes).varint()));
     }
   }
-  return 0;
+  return devices;
+}
+
+std::string assignment_of(std::span<const int64_t> devices) {
+  ProtoBytes out;
+  out.number(1, 1);
+  out.number(2, static_cast<uint64_t>(devices.size()));
+  for (const int64_t device : devices) {
+    ProtoBytes ids;
+    const auto id = static_cast<uint64_t>(device);
+    ids.numbers(1, {&id, 1});
+    out.message(3, ids);
+  }
+  return out.take();
 }
 
 Options read_options(std::string_view bytes) {

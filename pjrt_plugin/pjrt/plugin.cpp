@@ -30,6 +30,8 @@ Api make_api() {
   install_devices(api);
   install_executables(api);
   install_buffers(api);
+  install_layouts(api);
+  install_shardings(api);
   return api;
 }
 

@@ -120,10 +120,7 @@ PayloadType Tables::vhlo_type(Bytes& b) {
   PayloadType out;
   out.kind = PayloadType::Kind::kValue;
   switch (code) {
-    case 1: {
-      const Type& part = value_type(b.varint());
-      return element(part.element == DataType::kF64 ? DataType::kC128 : DataType::kC64);
-    }
+    case 1: return complex_element(b);
     case 8:
       out.kind = PayloadType::Kind::kFunction;
       for (size_t n = b.count(); n > 0; --n) out.arguments.push_back(value_type(b.varint()));
@@ -147,6 +144,29 @@ PayloadType Tables::vhlo_type(Bytes& b) {
   }
 }
 
+PayloadType Tables::complex_element(Bytes& b) {
+  return element(value_type(b.varint()).element == DataType::kF64 ? DataType::kC128 : DataType::kC64);
+}
+
+// Inside Shardy's regions types are StableHLO's own.
+PayloadType Tables::stablehlo_type(Bytes& b) {
+  const uint64_t code = b.varint();
+  if (code != 0) return without_counterpart(cat("StableHLO type code ", code));
+  PayloadType out;
+  out.kind = PayloadType::Kind::kValue;
+  out.type = Type::token();
+  return out;
+}
+
+// A type without an encoding of its own is there as text.
+PayloadType Tables::named_type(std::string_view name) {
+  for (int i = 0; i < kNumDataTypes; ++i) {
+    const DataTypeInfo& type = info(static_cast<DataType>(i));
+    if (type.name == name && type.type_class != TypeClass::kBlockFloat) return element(type.type);
+  }
+  return without_counterpart(std::string(name));
+}
+
 PayloadType Tables::builtin_type(Bytes& b) {
   const uint64_t code = b.varint();
   constexpr DataType kFloats[] = {DataType::kBF16, DataType::kF16, DataType::kF32, DataType::kF64};
@@ -155,6 +175,8 @@ PayloadType Tables::builtin_type(Bytes& b) {
     const bool is_unsigned = (value & 3) == 2;
     switch (value >> 2) {
       case 1: return element(DataType::kPred);
+      case 2: return element(is_unsigned ? DataType::kU2 : DataType::kS2);
+      case 4: return element(is_unsigned ? DataType::kU4 : DataType::kS4);
       case 8: return element(is_unsigned ? DataType::kU8 : DataType::kS8);
       case 16: return element(is_unsigned ? DataType::kU16 : DataType::kS16);
       case 32: return element(is_unsigned ? DataType::kU32 : DataType::kS32);
@@ -164,6 +186,7 @@ PayloadType Tables::builtin_type(Bytes& b) {
   }
   if (code == 1) return element(DataType::kS64);  // index
   if (code >= 3 && code <= 6) return element(kFloats[code - 3]);
+  if (code == 9) return complex_element(b);
   if (code == 13) {
     PayloadType out;
     out.kind = PayloadType::Kind::kValue;

@@ -142,6 +142,10 @@ const PayloadType& Tables::type(uint64_t i) {
     type = vhlo_type(b);
   } else if (entry.custom && entry.dialect == "builtin") {
     type = builtin_type(b);
+  } else if (entry.custom && entry.dialect == "stablehlo") {
+    type = stablehlo_type(b);
+  } else if (!entry.custom) {
+    type = named_type(b.c_string());
   } else {
     type.label = cat("a type of dialect ", entry.dialect);
   }

@@ -51,6 +51,9 @@ class Tables {
   void read_offsets(Bytes data, Bytes offsets);
   PayloadType vhlo_type(Bytes& b);
   PayloadType builtin_type(Bytes& b);
+  PayloadType stablehlo_type(Bytes& b);
+  static PayloadType named_type(std::string_view name);
+  PayloadType complex_element(Bytes& b);
   ir::Attribute vhlo_attribute(Bytes& b);
   ir::Attribute builtin_attribute(Bytes& b);
   std::string shardy_text(Bytes& b);  // without "#sdy.sharding"

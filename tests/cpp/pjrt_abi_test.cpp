@@ -85,7 +85,18 @@ TEST(api_is_the_one_of_version_0_112) {
   EXPECT_EQ(api().version.struct_size, 24u);
   EXPECT_EQ(api().version.major, 0);
   EXPECT_EQ(api().version.minor, 112);
-  EXPECT(api().extension_start == nullptr);
+  struct Extension {
+    size_t struct_size;
+    int type;
+    void* next;
+  };
+  const auto& shardings = *static_cast<const Extension*>(api().extension_start);
+  EXPECT_EQ(shardings.struct_size, 40u);
+  EXPECT_EQ(shardings.type, 19);
+  const auto& layouts = *static_cast<const Extension*>(shardings.next);
+  EXPECT_EQ(layouts.struct_size, 80u);
+  EXPECT_EQ(layouts.type, 4);
+  EXPECT(layouts.next == nullptr);
   for (size_t i = 0; i < pjrt::kNumSlots; ++i) EXPECT(api().slots[i] != nullptr);
 }
 

@@ -166,10 +166,11 @@ TEST(compile_refuses_garbage_for_options) {
       {"\x1a"sv, kInvalid, "[compile options] truncated"},
       {"\x0b"sv, kInvalid, "[compile options] wire type 3"},
       {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"sv, kInvalid, "[compile options] a number of more than 64 bits"},
-      {"\x1a\x02\x20\x02"sv, ErrorCode::kUnimplemented, "[compile] 2 replicas of 1 partitions; tt runs programs on one device so far"},
+      {"\x1a\x02\x20\x02"sv, ErrorCode::kUnimplemented,
+       "[compile] 2 replicas; tt runs programs of one replica, in any number of partitions"},
       // 2^62 replicas of 2^62 partitions
-      {"\x1a\x14\x20\x80\x80\x80\x80\x80\x80\x80\x80\x40\x28\x80\x80\x80\x80\x80\x80\x80\x80\x40"sv, ErrorCode::kUnimplemented,
-       "[compile] 4611686018427387904 replicas of 4611686018427387904 partitions"},
+      {"\x1a\x14\x20\x80\x80\x80\x80\x80\x80\x80\x80\x40\x28\x80\x80\x80\x80\x80\x80\x80\x80\x40"sv, kInvalid,
+       "[compile] 4611686018427387904 partitions; tt has 1 devices"},
       // DeviceAssignmentProto{computation_devices{replica_device_ids: 7}}
       {"\x1a\x07\x4a\x05\x1a\x03\x0a\x01\x07"sv, kInvalid, "[device] 7 does not exist; tt has devices 0..0"},
   };

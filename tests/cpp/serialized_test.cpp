@@ -20,7 +20,7 @@ TEST(a_serialized_executable_holds_the_payload_and_its_options) {
   const Deserialized program = deserialize(bytes, "e150");
   EXPECT(program.payload == kPayload);
   EXPECT(program.options.assignment == kAssignment);
-  EXPECT_EQ(first_device(program.options.assignment), int64_t{2});
+  EXPECT_EQ(devices_of(program.options.assignment)[0], int64_t{2});
   EXPECT(program.options.compile.overrides == (std::map<std::string, std::string>{{"jax_tt_no", "fuse_rows"}}));
   EXPECT_EQ(program.options.compile.num_replicas, int64_t{1});
 }

@@ -149,7 +149,32 @@ ON_PIECES = {
     "a contracted dimension": (lambda x, y: x @ y, [((16, 8), P(None, "y")), ((8, 24), P("y"))], P(), True),
     "different pieces": (lambda x, y: x + y, [((16, 8), P("x")), ((16, 8), P(None, "y"))], None, True),
     "what needs whole arrays": (lambda x: jnp.sort(x, 0), [((16, 8), P("x"))], P(), True),
-    "a loop": (lambda x: lax.fori_loop(0, 3, lambda i, x: x * 2 + i, x), [((16, 8), P("x"))], P(), True),
+    "concatenate": (lambda x: jnp.concatenate([x, x + 1], 1), [((16, 8), P("x"))], P("x"), False),
+    "slices along whole rows": (lambda x: x[:, 2:5], [((16, 8), P("x"))], P("x"), False),
+    "slices across pieces": (lambda x: x[3:11], [((16, 8), P("x"))], P(), True),
+    "reverse": (lambda x: x[:, ::-1], [((16, 8), P("y"))], P("y"), False),
+    "a sum across pieces": (lambda x: x.sum(0), [((16, 8), P("x", "y"))], P("y"), True),
+    "a maximum across pieces": (lambda x: x.max(0), [((16, 8), P("x"))], P(), True),
+    "a loop": (lambda x: lax.fori_loop(0, 3, lambda i, x: x * 2 + i, x), [((16, 8), P("x"))], P("x"), False),
+    "a loop that waits": (
+        lambda x: lax.while_loop(lambda c: c[0] < 40, lambda c: (c[0] + 7, jnp.abs(c[1])), (3, x))[1],
+        [((16, 8), P("x"))],
+        P("x"),
+        False,
+    ),
+    "a scan along whole rows": (
+        lambda x: lax.scan(lambda c, row: (c * 2 + row, c - row), jnp.zeros(16), x.T)[1],
+        [((16, 8), P("x"))],
+        P(None, "x"),
+        False,
+    ),
+    "loops in a loop": (
+        lambda x: lax.fori_loop(0, 2, lambda i, x: lax.fori_loop(0, 3, lambda j, x: x + j, x) * 2, x),
+        [((16, 8), P("y"))],
+        P("y"),
+        False,
+    ),
+    "a branch": (lambda x: lax.cond(x[0, 0] > 0, lambda x: x + 1, lambda x: x - 1, x), [((16, 8), P("x"))], None, True),
 }
 
 
@@ -166,6 +191,43 @@ def test_arrays_in_pieces(name):
     if spec is not None:
         assert result.sharding.is_equivalent_to(NamedSharding(mesh_of(PLATFORM, x=2, y=4), spec), result.ndim)
     assert ("program all_gather" in compiled.as_text()) == gathers
+
+
+def test_a_recurrent_layer_over_a_batch_in_pieces():
+    def layer(xs, w, u):
+        def step(h, x):
+            h = jnp.tanh(x @ w + h @ u)
+            return h, h
+
+        return lax.scan(step, jnp.zeros((16, 8), jnp.float32), xs)[1]
+
+    args = [RNG.standard_normal(shape, dtype=np.float32) for shape in ((5, 16, 4), (4, 8), (8, 8))]
+    result, compiled = jitted(layer, [P(None, "d"), P(), P()], *args, d=8)
+    assert "program all_gather" not in compiled.as_text()
+    assert result.sharding.is_equivalent_to(NamedSharding(mesh_of(PLATFORM, d=8), P(None, "d")), 3)
+    with jax.default_device(jax.devices("cpu")[0]):
+        np.testing.assert_allclose(np.asarray(result), layer(*args), rtol=1e-5, atol=1e-6)
+
+
+def test_callbacks_are_called_once_where_nobody_has_mapped_the_program():
+    seen = []
+
+    def double(x):
+        seen.append(x.shape)
+        return x * 2
+
+    x = numbers(16, 8)
+    mesh = mesh_of(PLATFORM, d=8)
+    placed = jax.device_put(x, NamedSharding(mesh, P("d")))
+    like = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    got = jax.jit(lambda x: jax.pure_callback(double, like, x) + 1)(placed)
+    np.testing.assert_array_equal(np.asarray(got), x * 2 + 1)
+    assert seen == [(16, 8)]
+
+    piece = jax.ShapeDtypeStruct((2, 8), x.dtype)
+    mapped = jax.shard_map(lambda x: jax.pure_callback(double, piece, x), mesh=mesh, in_specs=P("d"), out_specs=P("d"))
+    np.testing.assert_array_equal(np.asarray(jax.jit(mapped)(placed)), x * 2)
+    assert seen[1:] == [(2, 8)] * 8
 
 
 def test_results_in_the_pieces_that_are_asked_for():

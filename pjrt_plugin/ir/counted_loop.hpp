@@ -26,7 +26,7 @@ class CountedLoop {
   };
 
   int64_t turns() const { return turns_; }
-  std::optional<Counter> counter(size_t i) const;  // argument i of the body, where every turn adds the same to it
+  std::optional<Counter> counter(size_t i) const;                     // argument i of the body, where every turn adds the same to it
   std::optional<int64_t> at(const Value* value, int64_t turn) const;  // an integer or predicate of the body; none: it cannot be seen
   // The body writes all of what it carries as argument i, into slices: what the array was does not matter unless the body reads it.
   bool writes_all(const std::vector<Operation*>& writes) const;

@@ -111,8 +111,8 @@ struct Function {
   std::string visibility;  // "public", "private" or empty
   std::vector<Type> argument_types() const;
   std::vector<Type> result_types;
-  std::vector<AttributeDict> argument_attributes;  // e.g. tf.aliasing_output, jax.buffer_donor, mhlo.sharding
-  std::vector<AttributeDict> result_attributes;    // e.g. jax.result_info
+  std::vector<AttributeDict> argument_attributes;              // e.g. tf.aliasing_output, jax.buffer_donor, mhlo.sharding
+  std::vector<AttributeDict> result_attributes;                // e.g. jax.result_info
   std::vector<Sharding> argument_shardings, result_shardings;  // of main, once the program is that of one device; empty for tokens
   std::unique_ptr<Block> body;
   const Location* location = &kUnknownLocation;

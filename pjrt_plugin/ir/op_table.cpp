@@ -109,20 +109,21 @@ constexpr std::array<OpInfo, kNumOps> kOps = {{
     {Op::kTuple, "tuple", -1, 1, 0, OpClass::kControl, false},
     {Op::kWhile, "while", -1, -1, 2, OpClass::kControl, false},
     {Op::kAfterAll, "after_all", -1, 1, 0, OpClass::kEffect, false},
-    {Op::kAllGather, "all_gather", -1, -1, 0, OpClass::kEffect, false},
-    {Op::kAllReduce, "all_reduce", -1, -1, 1, OpClass::kEffect, false},
-    {Op::kAllToAll, "all_to_all", -1, -1, 0, OpClass::kEffect, false},
-    {Op::kCollectiveBroadcast, "collective_broadcast", 1, 1, 0, OpClass::kEffect, false},
-    {Op::kCollectivePermute, "collective_permute", 1, 1, 0, OpClass::kEffect, false},
+    {Op::kAllGather, "all_gather", -1, -1, 0, OpClass::kCompute, false},
+    {Op::kAllReduce, "all_reduce", -1, -1, 1, OpClass::kCompute, false},
+    {Op::kAllToAll, "all_to_all", -1, -1, 0, OpClass::kCompute, false},
+    {Op::kCollectiveBroadcast, "collective_broadcast", 1, 1, 0, OpClass::kCompute, false},
+    {Op::kCollectivePermute, "collective_permute", 1, 1, 0, OpClass::kCompute, false},
     {Op::kCreateToken, "create_token", 0, 1, 0, OpClass::kEffect, false},
     {Op::kInfeed, "infeed", 1, -1, 0, OpClass::kEffect, false},
     {Op::kOutfeed, "outfeed", -1, 1, 0, OpClass::kEffect, false},
-    {Op::kPartitionId, "partition_id", 0, 1, 0, OpClass::kEffect, false},
+    {Op::kPartitionId, "partition_id", 0, 1, 0, OpClass::kCompute, false},
     {Op::kRecv, "recv", 1, -1, 0, OpClass::kEffect, false},
-    {Op::kReduceScatter, "reduce_scatter", 1, 1, 1, OpClass::kEffect, false},
-    {Op::kReplicaId, "replica_id", 0, 1, 0, OpClass::kEffect, false},
+    {Op::kReduceScatter, "reduce_scatter", 1, 1, 1, OpClass::kCompute, false},
+    {Op::kReplicaId, "replica_id", 0, 1, 0, OpClass::kCompute, false},
     {Op::kSend, "send", -1, 1, 0, OpClass::kEffect, false},
     {Op::kShardingConstraint, "sharding_constraint", 1, 1, 0, OpClass::kControl, true},
+    {Op::kShardingGroup, "sharding_group", 1, 0, 0, OpClass::kControl, false},
     {Op::kManualComputation, "manual_computation", -1, -1, 1, OpClass::kControl, false},
 }};
 
@@ -231,7 +232,8 @@ constexpr std::array<std::string_view, kNumAttrs> kAttrs = {"api_version",
                                                             "sharding",
                                                             "in_shardings",
                                                             "out_shardings",
-                                                            "manual_axes"};
+                                                            "manual_axes",
+                                                            "group_id"};
 
 constexpr bool in_order() {
   for (int i = 0; i < kNumOps; ++i) {

@@ -130,6 +130,7 @@ enum class Op : uint8_t {
   kSend,
   // Shardy's annotations: identities on one device (passes::inline_calls removes them).
   kShardingConstraint,
+  kShardingGroup,
   kManualComputation,
 };
 inline constexpr int kNumOps = static_cast<int>(Op::kManualComputation) + 1;
@@ -262,8 +263,9 @@ enum class Attr : uint8_t {
   kInShardings,
   kOutShardings,
   kManualAxes,
+  kGroupId,
 };
-inline constexpr int kNumAttrs = static_cast<int>(Attr::kManualAxes) + 1;
+inline constexpr int kNumAttrs = static_cast<int>(Attr::kGroupId) + 1;
 
 std::string_view name(Attr attr);  // "broadcast_dimensions"
 

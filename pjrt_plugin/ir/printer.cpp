@@ -243,6 +243,10 @@ class Printer {
         out_ +=
             cat("sdy.sharding_constraint ", operands(op.operands()), " ", clause_text(*op.find(Attr::kSharding)), " : ", short_type(op));
         return;
+      case Op::kShardingGroup:
+        out_ += cat("sdy.sharding_group ", operands(op.operands()), " group_id=", op.integer(Attr::kGroupId), " : ",
+                    to_string(op.operand(0)->type()));
+        return;
       case Op::kManualComputation: {
         out_ += cat("sdy.manual_computation(", operands(op.operands()), ") in_shardings=", clause_text(*op.find(Attr::kInShardings)),
                     " out_shardings=", clause_text(*op.find(Attr::kOutShardings)),

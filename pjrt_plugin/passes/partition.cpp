@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.hpp"
 #include "ir/sharding.hpp"
@@ -29,13 +29,9 @@ class Partitioner {
 
   void run() {
     for (size_t i = 0; i < main_.body->arguments().size(); ++i) main_.argument_shardings.push_back(place_argument(i));
+    returns_pieces_.insert(main_.body.get());
     rewrite(*main_.body);
-    ir::Operation& end = main_.body->terminator();
-    const std::unique_ptr<ir::Operation> last = std::move(main_.body->operations().back());
-    main_.body->operations().pop_back();
-    std::vector<Value*> returned;
-    for (size_t i = 0; i < end.operands().size(); ++i) returned.push_back(place_result(i, end.operand(i), end.location()));
-    main_.body->append(std::make_unique<ir::Operation>(Op::kReturn, std::move(returned), std::vector<Type>{}, end.location()));
+    return_values(*main_.body, [&](size_t i, Value* value, Builder& b) { return place_result(i, value, b); });
   }
 
  private:
@@ -86,7 +82,18 @@ class Partitioner {
     return sharding;
   }
 
-  Value* place_result(size_t i, Value* value, const ir::Location& location) {
+  // What the block returns, each as `place` puts it.
+  template <class Place>
+  static void return_values(ir::Block& block, const Place& place) {
+    const std::unique_ptr<ir::Operation> end = std::move(block.operations().back());
+    block.operations().pop_back();
+    Builder b(block, end->location());
+    std::vector<Value*> returned;
+    for (size_t i = 0; i < end->operands().size(); ++i) returned.push_back(place(i, end->operand(i), b));
+    b.append(b.operation(Op::kReturn, std::move(returned), {}));
+  }
+
+  Value* place_result(size_t i, Value* value, Builder& b) {
     if (!value->type().is_tensor()) {
       main_.result_shardings.emplace_back();
       return state(value).piece;
@@ -94,8 +101,7 @@ class Partitioner {
     const std::string* text = annotation(main_.result_attributes[i]);
     Sharding sharding = state(value).sharding.reduced();
     if (text != nullptr) sharding = read_for(std::string_view(*text).substr(kPrefix.size()), state(value));
-    must_divide(sharding, main_.result_types[i], location);
-    Builder b(*main_.body, location);
+    must_divide(sharding, main_.result_types[i], main_.body->operations().back()->location());
     Value* piece = place(value, sharding, b);
     main_.result_types[i] = piece->type();
     main_.result_shardings.push_back(std::move(sharding));
@@ -141,6 +147,9 @@ class Partitioner {
       if (operation->op() == Op::kShardingConstraint) {
         constrain(*operation, b);
         gone_.push_back(std::move(operation));
+      } else if (operation->op() == Op::kShardingGroup) {
+        if (&block == main_.body.get()) join_group(*operation, b);  // inside others it says nothing about values from outside
+        gone_.push_back(std::move(operation));
       } else if (operation->op() == Op::kManualComputation) {
         compute_manually(*operation, block, b);
         gone_.push_back(std::move(operation));
@@ -148,8 +157,8 @@ class Partitioner {
         compute_whole(*operation, b);
         call_once(std::move(operation), b);
       } else {
-        const bool returns = operation->op() == Op::kReturn && (&block == main_.body.get() || &block == manual_region_);  // in pieces
-        if (!returns && !compute_on_pieces(*operation, b)) compute_whole(*operation, b);
+        const bool returns = operation->op() == Op::kReturn && returns_pieces_.contains(&block);
+        if (!returns && !compute_on_pieces(*operation, b) && !loop_over_pieces(*operation, b)) compute_whole(*operation, b);
         block.append(std::move(operation));
       }
     }
@@ -168,6 +177,24 @@ class Partitioner {
     placed_[operation.result()] = sharding.divides(from.dims) ? Placed{place(value, sharding, b), sharding, from.dims} : from;
   }
 
+  // From here on, all values of a group lie as the one in most pieces does.
+  void join_group(const ir::Operation& operation, Builder& b) {
+    std::vector<Value*>& members = groups_[operation.integer(Attr::kGroupId)];
+    members.push_back(operation.operand(0));
+    Sharding sharding = state(members[0]).sharding.reduced();
+    for (Value* member : members) {
+      const Sharding other = state(member).sharding.reduced();
+      if (other.counts.size() == sharding.counts.size() && other.num_tiles() > sharding.num_tiles()) sharding = other;
+    }
+    for (Value* member : members) {
+      const Placed from = state(member);
+      if (from.sharding == sharding || !sharding.divides(from.dims)) continue;
+      Value* const piece = place(member, sharding, b);
+      if (from.sharding.is_replicated()) gathered_[member] = from.piece;
+      placed_[member] = {piece, sharding, from.dims};
+    }
+  }
+
   // What shard_map computes: the operands' pieces go in, the results' pieces come out.
   void compute_manually(ir::Operation& operation, ir::Block& block, Builder& b) {
     ir::Block& region = operation.region();
@@ -180,9 +207,9 @@ class Partitioner {
     const ir::AxisNames axes = ir::read_axes(operation.text(Attr::kManualAxes));
     std::vector<Value*> pieces;
     for (size_t i = 0; i < in.size(); ++i) pieces.push_back(pass_in(operation, i, in[i], axes, b));
-    const auto outside = std::tuple(pieces_.apart(), manual_axes_, manual_region_);
+    const auto outside = std::pair(pieces_.apart(), manual_axes_);
     manual_axes_.insert(axes.begin(), axes.end());
-    manual_region_ = &region;
+    returns_pieces_.insert(&region);
     if (!in.empty() || !out.empty()) keep_apart(in.empty() ? out[0] : in[0]);
     rewrite_inner(region);
     ir::Operation& end = region.terminator();
@@ -193,9 +220,8 @@ class Partitioner {
       end.set_operand(i, piece.piece);
     }
     const std::vector<Value*> returned = ir::inline_block(region, pieces, block);
-    pieces_.keep_apart(std::get<0>(outside));
-    manual_axes_ = std::get<1>(outside);
-    manual_region_ = std::get<2>(outside);
+    pieces_.keep_apart(outside.first);
+    manual_axes_ = outside.second;
     for (size_t i = 0; i < out.size(); ++i) {
       const Type& type = operation.result(i)->type();
       placed_[operation.result(i)] = {returned[i], type.is_tensor() ? inner[i].within(read(out[i], type, &axes)) : Sharding{}, type.dims};
@@ -302,6 +328,69 @@ class Partitioner {
     return true;
   }
 
+  // A loop carries pieces: those it starts with, or, where it starts with whole arrays, those that its body makes of them.
+  bool loop_over_pieces(ir::Operation& loop, Builder& b) {
+    if (loop.op() != Op::kWhile || partitions_ == 1) return false;
+    std::vector<Placed> carried;
+    for (Value* operand : loop.operands()) carried.push_back(state(operand));
+    for (Placed& value : carried) value.sharding = value.sharding.reduced();
+    constexpr int kTries = 3;
+    for (int i = 0; i < kTries && !trying_ && would_return_pieces(loop, carried, b); ++i) continue;
+    const auto is_whole = [](const Placed& value) { return value.sharding.is_replicated(); };
+    if (std::all_of(carried.begin(), carried.end(), is_whole)) return false;
+    for (size_t i = 0; i < carried.size(); ++i) {
+      if (loop.operand(i)->type().is_tensor()) loop.set_operand(i, place(loop.operand(i), carried[i].sharding, b));
+      const Type& type = loop.operand(i)->type();
+      for (const auto& region : loop.regions()) carry(*region->arguments()[i], type, carried[i]);
+      carry(*loop.result(i), type, carried[i]);
+    }
+    returns_pieces_.insert(&loop.region(1));
+    rewrite_inner(loop.region(0));
+    rewrite_body(loop.region(1), carried);
+    return true;
+  }
+
+  void carry(Value& value, const Type& type, const Placed& as) {
+    value.set_type(type);
+    if (!as.sharding.is_replicated()) placed_[&value] = {&value, as.sharding, as.dims};
+  }
+
+  void rewrite_body(ir::Block& body, const std::vector<Placed>& carried) {
+    const std::unordered_map<const Value*, Value*> outside = gathered_;
+    rewrite(body);
+    return_values(body, [&](size_t i, Value* value, Builder& b) {
+      return value->type().is_tensor() ? place(value, carried[i].sharding, b) : state(value).piece;
+    });
+    gathered_ = outside;
+  }
+
+  // On a copy of the body. What comes out in pieces will be carried in these.
+  bool would_return_pieces(const ir::Operation& loop, std::vector<Placed>& carried, Builder& b) {
+    ir::Block& copy = *tried_.emplace_back(std::make_unique<ir::Block>());
+    std::vector<Value*> arguments;
+    for (size_t i = 0; i < carried.size(); ++i) {
+      const Type& type = loop.region(1).arguments()[i]->type();
+      const Type piece = type.is_tensor() ? Type::tensor(type.element, carried[i].sharding.piece_dims(carried[i].dims)) : type;
+      arguments.push_back(copy.add_argument(piece));
+      carry(*arguments.back(), piece, carried[i]);
+    }
+    std::vector<Value*> returned = ir::inline_block(loop.region(1), arguments, copy);
+    Builder inside = b.within(copy);
+    inside.append(inside.operation(Op::kReturn, std::move(returned), {}));
+    returns_pieces_.insert(&copy);
+    trying_ = true;
+    rewrite_inner(copy);
+    trying_ = false;
+    bool more = false;
+    for (size_t i = 0; i < carried.size(); ++i) {
+      const Placed made = state(copy.terminator().operand(i));
+      if (!carried[i].sharding.is_replicated() || made.sharding.reduced().is_replicated()) continue;
+      carried[i].sharding = made.sharding.reduced();
+      more = true;
+    }
+    return more;
+  }
+
   void compute_whole(ir::Operation& operation, Builder& b) {
     for (const auto& region : operation.regions()) gather_captured(*region, b);  // before it: loops read them in each turn
     for (size_t i = 0; i < operation.operands().size(); ++i) operation.set_operand(i, whole(operation.operand(i), b));
@@ -333,8 +422,11 @@ class Partitioner {
   std::unordered_map<const Value*, Placed> placed_;    // values that are in pieces, or that others stand for
   std::unordered_map<const Value*, Value*> gathered_;  // whole arrays of them that this block can read
   ir::AxisNames manual_axes_;                          // of the shard_maps around
-  const ir::Block* manual_region_ = nullptr;           // the innermost one's
-  std::vector<std::unique_ptr<ir::Operation>> gone_;   // their results are keys of `placed_`
+  std::unordered_set<const ir::Block*> returns_pieces_;
+  std::map<int64_t, std::vector<Value*>> groups_;     // that are to lie alike
+  bool trying_ = false;                               // what is rewritten is a copy
+  std::vector<std::unique_ptr<ir::Operation>> gone_;  // their results are keys of `placed_`
+  std::vector<std::unique_ptr<ir::Block>> tried_;     // likewise
 };
 
 }  // namespace

@@ -195,6 +195,17 @@ std::optional<Sharding> slice(const Operation& operation, const std::vector<Dims
   return shardings[0];
 }
 
+// Where the update is as long as what it goes into, both are cut as either of them is.
+std::optional<Sharding> dynamic_update_slice(const std::vector<Dims>& dims, std::vector<Sharding>& shardings) {
+  Dims partial;
+  for (size_t d = 0; d < dims[0].size(); ++d) {
+    if (dims[0][d] != dims[1][d]) partial.push_back(static_cast<int64_t>(d));
+  }
+  const Sharding into = without(shardings[0], partial), update = without(shardings[1], partial);
+  shardings[0] = shardings[1] = into.num_tiles() < update.num_tiles() ? update : into;
+  return shardings[0];
+}
+
 std::optional<Sharding> reverse(const Operation& operation, std::vector<Sharding>& shardings) {
   shardings[0] = without(shardings[0], operation.ints(Attr::kDimensions));
   return shardings[0];
@@ -211,17 +222,20 @@ std::optional<Sharding> shard_operation(const Operation& operation, const std::v
     case Op::kReduce: return reduce(operation, shardings);
     case Op::kDotGeneral: return ProductRule(operation, dims, shardings).apply();
     case Op::kConcatenate: return concatenate(operation, shardings);
+    case Op::kDynamicSlice:
     case Op::kSlice: return slice(operation, dims, shardings);
+    case Op::kDynamicUpdateSlice: return dynamic_update_slice(dims, shardings);
     case Op::kReverse: return reverse(operation, shardings);
     default: return std::nullopt;
   }
 }
 
 void fit_attributes(Operation& operation, const Sharding& result) {
-  if (operation.op() != Op::kSlice) return;
-  Dims limits = operation.ints(Attr::kLimitIndices);
-  for (size_t d = 0; d < limits.size(); ++d) limits[d] /= result.counts[d];  // where it is cut, it takes all
-  operation.set(Attr::kLimitIndices, {std::move(limits), {}});
+  if (operation.op() != Op::kSlice && operation.op() != Op::kDynamicSlice) return;
+  const Attr key = operation.op() == Op::kSlice ? Attr::kLimitIndices : Attr::kSliceSizes;
+  Dims ends = operation.ints(key);
+  for (size_t d = 0; d < ends.size(); ++d) ends[d] /= result.counts[d];  // where it is cut, it takes all
+  operation.set(key, {std::move(ends), {}});
 }
 
 }  // namespace tt::passes

@@ -180,6 +180,7 @@ inline constexpr VhloOp kShardyOps[] = {
     {"manual_computation", Op::kManualComputation, "in_shardings manual_axes out_shardings"},
     {"return", Op::kReturn, ""},
     {"sharding_constraint", Op::kShardingConstraint, "sharding"},
+    {"sharding_group", Op::kShardingGroup, "group_id"},
 };
 
 // By its name in the payload: "vhlo.add_v1", "sdy.return"; null when the IR has no counterpart.

@@ -15,6 +15,10 @@ def f32(*shape):
     return RNG.standard_normal(shape).astype(np.float32)
 
 
+def with_nans(*shape):
+    return np.where(RNG.random(shape) < 0.1, np.float32(np.nan), f32(*shape))
+
+
 def i32(low, high, *shape):
     return RNG.integers(low, high, shape).astype(np.int32)
 
@@ -92,6 +96,7 @@ CASES = [
     ("sum_long", lambda x: x.sum(0), (f32(25088, 64),), SUMS),
     ("max", lambda x: x.max(1), (f32(10, 3000),), EXACT),
     ("argmax", lambda x: (x.argmax(1), x.argmin(0)), (f32(50, 70),), EXACT),
+    ("argmax_nans", lambda x: (x.argmax(1), x.argmin(0), x.argmax(), x.astype(jnp.bfloat16).argmin(1)), (with_nans(30, 700),), EXACT),
     ("any_all", lambda x: ((x > 0).any(1), (x > -1).all(0)), (f32(50, 70),), EXACT),
     ("softmax", jax.nn.softmax, (f32(50, 128),), CLOSE),
     ("concatenate", lambda x, y: jnp.concatenate([x, y * 2, x], 1), (f32(50, 12), f32(50, 3)), EXACT),

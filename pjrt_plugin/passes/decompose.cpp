@@ -17,6 +17,7 @@ constexpr Replacement kReplacements[] = {
     {Op::kBatchNormInference, batch_norm_inference},
     {Op::kBatchNormTraining, batch_norm_training},
     {Op::kBitcastConvert, bitcast_of_parts},
+    {Op::kReduce, first_of_nans},
     {Op::kRng, rng},
     {Op::kSelectAndScatter, select_and_scatter},
 };

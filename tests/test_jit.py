@@ -16,7 +16,7 @@ def f32(*shape):
 
 
 def with_nans(*shape):
-    return np.where(RNG.random(shape) < 0.1, np.float32(np.nan), f32(*shape))
+    return np.where(RNG.random(shape) < 0.3, np.float32(np.nan), f32(*shape))
 
 
 def i32(low, high, *shape):
@@ -55,6 +55,19 @@ def quotients(x):
     signed = [f(x, jnp.full_like(x, d)) for d in DIVISORS for f in (lax.div, lax.rem, jnp.floor_divide, jnp.mod)]
     unsigned = [f(x.astype(jnp.uint32), jnp.uint32(d % 2**32) + 0 * x.astype(jnp.uint32)) for d in DIVISORS for f in (lax.div, lax.rem)]
     return signed, unsigned, [lax.div(x, jnp.roll(x, n) | 1) for n in range(5)], [lax.rem(x, jnp.roll(x, n) | 1) for n in range(5)]
+
+
+def first_number(x, dimensions):
+    return lax.reduce(x, np.float32(np.nan), lambda a, b: jnp.where(jnp.isnan(a), b, a), dimensions)
+
+
+def product_of_matrices(a, b, c, d):
+    def times(p, q):
+        return tuple(
+            v % 251 for v in (p[0] * q[0] + p[1] * q[2], p[0] * q[1] + p[1] * q[3], p[2] * q[0] + p[3] * q[2], p[2] * q[1] + p[3] * q[3])
+        )
+
+    return [lax.reduce((a, b, c, d), (np.int32(1), np.int32(0), np.int32(0), np.int32(1)), times, dims) for dims in ((0,), (1,), (0, 1))]
 
 
 EXACT, CLOSE, SUMS = 1e-6, 1e-5, 1e-3
@@ -97,6 +110,8 @@ CASES = [
     ("max", lambda x: x.max(1), (f32(10, 3000),), EXACT),
     ("argmax", lambda x: (x.argmax(1), x.argmin(0)), (f32(50, 70),), EXACT),
     ("argmax_nans", lambda x: (x.argmax(1), x.argmin(0), x.argmax(), x.astype(jnp.bfloat16).argmin(1)), (with_nans(30, 700),), EXACT),
+    ("first_number", lambda x: [first_number(x, dims) for dims in ((0,), (1,), (2,), (0, 2), (0, 1, 2))], (with_nans(7, 11, 130),), EXACT),
+    ("product_of_matrices", product_of_matrices, tuple(i32(0, 9, 37, 70) for _ in range(4)), EXACT),
     ("any_all", lambda x: ((x > 0).any(1), (x > -1).all(0)), (f32(50, 70),), EXACT),
     ("softmax", jax.nn.softmax, (f32(50, 128),), CLOSE),
     ("concatenate", lambda x, y: jnp.concatenate([x, y * 2, x], 1), (f32(50, 12), f32(50, 3)), EXACT),

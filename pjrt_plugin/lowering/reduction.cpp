@@ -1,4 +1,5 @@
-// reduce: the operand's producers become its prologue; long reductions to few results run in two stages.
+// reduce: the operand's producers become its prologue; long reductions to few results run in two stages. What does not commute is reduced
+// by pairs of neighbours.
 #include <algorithm>
 #include <numeric>
 
@@ -184,6 +185,65 @@ void lower_several(BlockLowering& block, const ir::Operation& operation, const O
   });
 }
 
+// An associative operation that does not commute: neighbours are combined until one value is left, so that all stay in order.
+class InOrder {
+ public:
+  InOrder(BlockLowering& block, const ir::Operation& operation, const Order& order) : block_(block), operation_(operation), order_(order) {}
+
+  void lower() {
+    std::vector<Source> values, rest;  // `rest` follows the values, where their number was odd
+    for (size_t v = 0; v < operation_.results().size(); ++v) values.push_back(flat(operation_.operand(v)));
+    for (int64_t n = order_.reduced; n > 1; n /= 2) {
+      const int64_t even = n / 2 * 2;
+      if (n != even) {
+        const std::vector<Source> last = slices(values, even, n, 1);
+        rest = rest.empty() ? last : combined(last, rest, 1);
+      }
+      values = combined(slices(values, 0, even, 2), slices(values, 1, even, 2), n / 2);
+    }
+    if (!rest.empty()) values = combined(values, rest, 1);
+    const Dims& dims = operation_.result()->type().dims;
+    std::vector<Ref> arguments;
+    for (size_t v = 0; v < values.size(); ++v) arguments.push_back(block_.everywhere(operation_.operand(values.size() + v), dims));
+    for (const Source& value : values) arguments.push_back(in(value, dims));
+    const std::vector<Ref> results = apply_region(block_, operation_.region(), arguments, volume(dims));
+    for (size_t v = 0; v < values.size(); ++v) block_.set(operation_.result(v), results[v]);
+  }
+
+ private:
+  Source flat(const ir::Value* value) {
+    return in(*transpose(block_.source(value), order_.permutation), {order_.outer, order_.reduced, order_.inner});
+  }
+
+  // Under these dimensions, copied where no view has them.
+  Source in(const Source& source, const Dims& dims) {
+    if (auto view = reshape(source, dims)) return *std::move(view);
+    const emulator::TileOp copy{emulator::TileOpcode::kCopy, emulator::lane_of(source.type), source.type, 0};
+    return block_.graph.as_source(block_.elementwise(copy, source.map.size(), {source}), source.type, dims);
+  }
+
+  std::vector<Source> slices(const std::vector<Source>& values, int64_t start, int64_t limit, int64_t stride) const {
+    std::vector<Source> result;
+    for (const Source& value : values)
+      result.push_back(*slice(value, Dims{0, start, 0}, Dims{order_.outer, limit, order_.inner}, Dims{1, stride, 1}));
+    return result;
+  }
+
+  std::vector<Source> combined(const std::vector<Source>& left, const std::vector<Source>& right, int64_t n) {
+    std::vector<Ref> arguments(left.begin(), left.end());
+    arguments.insert(arguments.end(), right.begin(), right.end());
+    const Dims dims{order_.outer, n, order_.inner};
+    const std::vector<Ref> results = apply_region(block_, operation_.region(), arguments, volume(dims));
+    std::vector<Source> stored;
+    for (size_t v = 0; v < left.size(); ++v) stored.push_back(block_.graph.as_source(results[v], left[v].type, dims));
+    return stored;
+  }
+
+  BlockLowering& block_;
+  const ir::Operation& operation_;
+  const Order& order_;
+};
+
 void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
   const size_t k = operation.results().size();
   const ir::Type& type = operation.operand(0)->type();
@@ -210,11 +270,13 @@ void lower_reduce(BlockLowering& block, const ir::Operation& operation) {
     return;
   }
   if (lower_fold(block, operation, combine, order)) return;
+  const bool single = k == 1 && single_step(combine);
+  if (!single && !commutes(combine)) return InOrder(block, operation, order).lower();
   Prologue prologue = block.graph.absorb(roots, types, type.dims, block.context.fusions.recompute);
   if (!prologue.sources.empty() && lies_reduced_outer(prologue.sources[0], order))
     reduce_outer(order, type.dims, operation.ints(Attr::kDimensions));
   for (Source& source : prologue.sources) source = *transpose(source, order.permutation);
-  if (k == 1 && single_step(combine)) {
+  if (single) {
     lower_single(block, operation, order, std::move(prologue), std::move(combine));
   } else {
     lower_several(block, operation, order, std::move(prologue), std::move(combine));

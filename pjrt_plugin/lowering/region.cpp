@@ -1,10 +1,14 @@
 // Regions as virtual operations.
 #include "lowering/region.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <complex>
 #include <cstring>
 #include <limits>
 
 #include "base/error.hpp"
+#include "emulator/tile_chain.hpp"
 
 namespace tt::lowering {
 
@@ -94,6 +98,64 @@ bool is_identity(const emulator::TileProgram& combine, const Splat& init) {
     case TileOpcode::kMin: return is_extreme(init, false);
     default: return false;
   }
+}
+
+namespace {
+
+using Wide = std::vector<std::complex<double>>;  // one per element
+
+std::vector<std::byte> narrow(const Wide& values, DataType type) {
+  std::vector<std::byte> result(values.size() * static_cast<size_t>(size_of(type)));
+  emulator::convert_elements(DataType::kC128, reinterpret_cast<const std::byte*>(values.data()), type, result.data(), values.size());
+  return result;
+}
+
+std::vector<Wide> results_of(const emulator::TileProgram& program, const std::vector<std::vector<std::byte>>& inputs, size_t elements) {
+  std::vector<const std::byte*> from;
+  for (const auto& input : inputs) from.push_back(input.data());
+  std::vector<std::vector<std::byte>> results;
+  std::vector<std::byte*> to;
+  for (const auto& output : program.outputs) results.emplace_back(elements * static_cast<size_t>(size_of(output.type)));
+  for (auto& result : results) to.push_back(result.data());
+  emulator::TileScratch scratch;
+  emulator::TileChain(program).run(from.data(), to.data(), elements, scratch);
+  std::vector<Wide> wide;
+  for (size_t o = 0; o < results.size(); ++o) {
+    wide.emplace_back(elements);
+    emulator::convert_elements(program.outputs[o].type, results[o].data(), DataType::kC128, reinterpret_cast<std::byte*>(wide[o].data()),
+                               elements);
+  }
+  return wide;
+}
+
+bool is_close(double a, double b) {
+  constexpr double kRounding = 0.02;  // of the narrowest floats
+  return a == b || (std::isnan(a) && std::isnan(b)) || std::abs(a - b) < kRounding * std::max(std::abs(a), std::abs(b));
+}
+
+}  // namespace
+
+bool commutes(const emulator::TileProgram& combine) {
+  constexpr size_t kElements = 1024;
+  constexpr double kNumbers[] = {0, 1, -1, 2, 3, -2.5, 0.5, 7, 11, 100, -90, 0.125, 1e-3, 5, NAN, INFINITY};
+  const size_t k = combine.outputs.size();
+  uint32_t state = 1;
+  std::vector<std::vector<std::byte>> inputs;
+  for (const DataType type : combine.inputs) {
+    const auto number = [&] { return kNumbers[(state = state * 1664525 + 1013904223) >> 28]; };
+    Wide values(kElements);
+    for (auto& value : values) value = {number(), is_complex(type) ? number() : 0};
+    inputs.push_back(narrow(values, type));
+  }
+  const std::vector<Wide> there = results_of(combine, inputs, kElements);
+  std::rotate(inputs.begin(), inputs.begin() + static_cast<ptrdiff_t>(k), inputs.end());
+  const std::vector<Wide> back = results_of(combine, inputs, kElements);
+  for (size_t v = 0; v < k; ++v) {
+    for (size_t i = 0; i < kElements; ++i) {
+      if (!is_close(there[v][i].real(), back[v][i].real()) || !is_close(there[v][i].imag(), back[v][i].imag())) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace tt::lowering

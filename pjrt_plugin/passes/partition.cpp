@@ -31,7 +31,8 @@ class Partitioner {
     for (size_t i = 0; i < main_.body->arguments().size(); ++i) main_.argument_shardings.push_back(place_argument(i));
     returns_pieces_.insert(main_.body.get());
     rewrite(*main_.body);
-    return_values(*main_.body, [&](size_t i, Value* value, Builder& b) { return place_result(i, value, b); });
+    const ir::Location& end = main_.body->terminator().location();
+    return_values(*main_.body, [&](size_t i, Value* value, Builder& b) { return place_result(i, value, end, b); });
   }
 
  private:
@@ -93,7 +94,7 @@ class Partitioner {
     b.append(b.operation(Op::kReturn, std::move(returned), {}));
   }
 
-  Value* place_result(size_t i, Value* value, Builder& b) {
+  Value* place_result(size_t i, Value* value, const ir::Location& location, Builder& b) {
     if (!value->type().is_tensor()) {
       main_.result_shardings.emplace_back();
       return state(value).piece;
@@ -101,7 +102,7 @@ class Partitioner {
     const std::string* text = annotation(main_.result_attributes[i]);
     Sharding sharding = state(value).sharding.reduced();
     if (text != nullptr) sharding = read_for(std::string_view(*text).substr(kPrefix.size()), state(value));
-    must_divide(sharding, main_.result_types[i], main_.body->operations().back()->location());
+    must_divide(sharding, main_.result_types[i], location);
     Value* piece = place(value, sharding, b);
     main_.result_types[i] = piece->type();
     main_.result_shardings.push_back(std::move(sharding));

@@ -230,6 +230,22 @@ def test_callbacks_are_called_once_where_nobody_has_mapped_the_program():
     assert seen[1:] == [(2, 8)] * 8
 
 
+def test_a_callback_must_not_wait_for_a_program_of_its_own_device():
+    mesh = mesh_of(PLATFORM, d=8)
+    x = jax.device_put(numbers(8), NamedSharding(mesh, P("d")))
+    total = jax.jit(lambda x: x - x.sum())
+    total(x)
+
+    def inside(y):
+        return np.asarray(total(x)).sum() + y
+
+    like = jax.ShapeDtypeStruct((), np.float32)
+    outside = jax.jit(lambda y: jax.pure_callback(inside, like, y))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="one of which waits for the function that calls it: return first"):
+        np.asarray(outside(jax.device_put(np.float32(1), jax.devices(PLATFORM)[3])))
+    np.testing.assert_array_equal(np.asarray(total(x)), np.asarray(x) - np.asarray(x).sum())
+
+
 def test_results_in_the_pieces_that_are_asked_for():
     x = numbers(16, 8)
     mesh = mesh_of(PLATFORM, x=2, y=4)

@@ -220,6 +220,10 @@ void execute_alone(Execute& args) {
 void execute_together(Execute& args) {
   LoadedExecutable& loaded = *args.executable;
   const size_t count = loaded.devices.size();
+  for (const Device* device : loaded.devices) {
+    require(!device->card->is_in_host_function(), "[execute] ", loaded.program.compiled->name(), " runs on ", count,
+            " devices, one of which waits for the function that calls it: return first");
+  }
   std::deque<Arguments> arguments;
   for (size_t i = 0; i < count; ++i)
     arguments.emplace_back(*loaded.program.compiled, args, i).bind(*loaded.devices[i], kept_arguments(args));

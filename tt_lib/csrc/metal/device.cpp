@@ -189,7 +189,7 @@ Event run_now(const std::function<void()>& work) {
 Event Device::enqueue(std::function<void()> work, bool small) {
   std::unique_lock lock(impl_->mutex);
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[enqueue] device ", id(), " is closed");
-  if (calling_host == this) {  // the queue waits for what this thread does
+  if (is_in_host_function()) {  // the queue waits for what this thread does
     lock.unlock();
     return run_now(work);
   }
@@ -210,8 +210,10 @@ Event Device::enqueue(std::function<void()> work, bool small) {
   return event;
 }
 
+bool Device::is_in_host_function() const { return calling_host == this; }
+
 void Device::finish() {
-  if (calling_host == this) {
+  if (is_in_host_function()) {
     fail(ErrorCategory::kInvalidArgument, "[finish] a function that a program of device ", id(),
          " calls waits for that program: return first");
   }

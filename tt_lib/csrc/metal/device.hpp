@@ -54,6 +54,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void finish();  // waits until the queue is empty; refused in a host function
   void close();   // waits, then refuses further work with InvalidArgument; safe to call twice
   bool is_closed() const;
+  bool is_in_host_function() const;  // the calling thread runs one for a program of this device
 
   // Runs a program for its values; only from work on the queue. `buffers[i]` is bound to slot i. What a host function enqueues runs at
   // once. Programs that use the links between cards need to know whose part this is.

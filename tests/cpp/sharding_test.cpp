@@ -111,6 +111,16 @@ TEST(a_card_that_waits_for_one_that_has_left_fails) {
                "[all_gather] card 0 waits for card 1, which has ended its run without it");
 }
 
+TEST(a_card_that_nobody_takes_from_any_more_fails) {
+  Peers peers(2);
+  const Exchange to_second{8, {{{}}, {{0, 0}}}};
+  peers.leave(1);
+  int64_t have = 1, next = 0;
+  EXPECT_ERROR(
+      peers.exchange(0, "collective_permute", to_second, reinterpret_cast<const std::byte*>(&have), reinterpret_cast<std::byte*>(&next)),
+      "[collective_permute] card 0 waits for card 1, which has ended its run without it");
+}
+
 TEST(a_failure_reaches_those_who_wait) {
   Peers peers(2);
   const Exchange both{8, {{{1, 0}}, {{0, 0}}}};

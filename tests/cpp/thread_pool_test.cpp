@@ -35,6 +35,25 @@ TEST(workers_that_sleep_are_woken_for_long_sections_alone) {
   EXPECT_EQ(visitors(pool, kLong, kPatience), 2);
 }
 
+TEST(callers_of_several_pools_go_alone) {
+  constexpr milliseconds kNap{50}, kPatience{5000};
+  ThreadPool busy(2), pool(2);
+  std::atomic<bool> inside = false, done = false;
+  std::thread other([&] {
+    busy.run(
+        [&](int) {
+          inside = true;
+          while (!done) std::this_thread::yield();
+        },
+        0);
+  });
+  while (!inside) std::this_thread::yield();
+  EXPECT_EQ(visitors(pool, 1, kNap), 1);
+  done = true;
+  other.join();
+  EXPECT_EQ(visitors(pool, 1, kPatience), 2);
+}
+
 TEST(many_short_sections_in_a_row_wake_the_workers) {
   constexpr double kShort = 1e-6;
   ThreadPool pool(2);

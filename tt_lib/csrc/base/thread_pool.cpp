@@ -21,6 +21,23 @@ constexpr int kSpins = 4000;
 constexpr double kWakeUp = 50e-6;                            // seconds of work that are worth it
 constexpr auto kForgotten = std::chrono::microseconds(500);  // between sections that do not come in a row
 
+// Callers that are in a section of some pool.
+class Callers {
+ public:
+  Callers() : others_(count().fetch_add(1, std::memory_order_relaxed)) {}
+  Callers(const Callers&) = delete;
+  Callers& operator=(const Callers&) = delete;
+  ~Callers() { count().fetch_sub(1, std::memory_order_relaxed); }
+  int others() const { return others_; }
+
+ private:
+  static std::atomic<int>& count() {
+    static std::atomic<int> callers = 0;
+    return callers;
+  }
+  int others_;
+};
+
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -121,7 +138,8 @@ ThreadPool::~ThreadPool() {
 int ThreadPool::size() const { return static_cast<int>(impl_->workers.size()) + 1; }
 
 void ThreadPool::run(const std::function<void(int)>& task, double seconds) {
-  if (impl_->workers.empty()) return task(0);
+  const Callers callers;
+  if (callers.others() + 1 >= size()) return task(0);  // alone, or every thread of the host has a caller to serve
   impl_->task = &task;
   impl_->open(seconds);
   task(0);

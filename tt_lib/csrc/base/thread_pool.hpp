@@ -17,7 +17,8 @@ class ThreadPool {
   int size() const;
   // Runs task(0) on the calling thread and task(i) on each worker i that comes before it returns; returns when all have returned. The tasks
   // take their shares from a common source, so that it does not matter who comes. A task must not throw. `seconds`: about how long it takes
-  // one thread; workers that sleep are woken for long sections, or when many short ones come in a row.
+  // one thread; workers that sleep are woken for long sections, or when many short ones come in a row. While other pools have as many
+  // callers as there are threads (several cards at work), each caller goes alone.
   void run(const std::function<void(int)>& task, double seconds);
 
  private:

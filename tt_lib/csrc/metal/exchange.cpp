@@ -27,75 +27,98 @@ bool takes_from(const Exchange& exchange, size_t card, size_t source) {
   return std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.card == static_cast<int64_t>(source); });
 }
 
+// Those for which holds(card), beginning with the one after `card`.
+template <class Holds>
+std::vector<size_t> others(size_t card, size_t count, const Holds& holds) {
+  std::vector<size_t> out;
+  for (size_t step = 1; step < count; ++step) {
+    if (const size_t other = (card + step) % count; holds(other)) out.push_back(other);
+  }
+  return out;
+}
+
+[[noreturn]] void fail_without(const std::string& name, size_t card, size_t other) {
+  tt::fail(ErrorCategory::kDeadlock, "[", name, "] card ", card, " waits for card ", other,
+           ", which has ended its run without it; all cards of a group must come to the same collectives");
+}
+
 }  // namespace
 
-// The post of `other` in this exchange, from which `card` has not taken yet.
-Peers::Post& Peers::wait_for(Lock& lock, size_t card, size_t other, const std::string& name, const Exchange& exchange) {
-  Post& post = posts_[other];
-  changed_.wait(lock, [&] { return failure_ || post.left || (post.exchange == &exchange && post.wanted[card] != 0); });
-  if (failure_) throw *failure_;
-  if (post.left) {
-    tt::fail(ErrorCategory::kDeadlock, "[", name, "] card ", card, " waits for card ", other,
-             ", which has ended its run without it; all cards of a group must come to the same collectives");
+// Tells those who read it and have come already.
+void Peers::post(size_t card, const Exchange& exchange, std::span<const size_t> readers, std::span<const size_t> sources,
+                 const std::byte* from) {
+  Post& mine = posts_[card];
+  mine.missing = std::count_if(sources.begin(), sources.end(), [&](size_t source) { return !has_come(posts_[source], card, exchange); });
+  mine.wanted.assign(posts_.size(), 0);
+  for (const size_t reader : readers) mine.wanted[reader] = 1;
+  mine.open = static_cast<int64_t>(readers.size());
+  mine.exchange = &exchange;
+  mine.from = from;
+  for (const size_t reader : readers) {
+    Post& theirs = posts_[reader];
+    if (theirs.exchange == &exchange && theirs.missing > 0 && --theirs.missing == 0) theirs.changed.notify_one();
   }
-  return post;
+}
+
+void Peers::wait_for(Lock& lock, size_t card, const std::string& name, const Exchange& exchange, std::span<const size_t> sources) {
+  Post& mine = posts_[card];
+  const auto gone = [&] {
+    return std::find_if(sources.begin(), sources.end(),
+                        [&](size_t source) { return posts_[source].left && !has_come(posts_[source], card, exchange); });
+  };
+  mine.changed.wait(lock, [&] { return failure_ || mine.missing == 0 || gone() != sources.end(); });
+  if (failure_) throw *failure_;
+  if (mine.missing > 0) fail_without(name, card, *gone());
 }
 
 void Peers::exchange(size_t card, const std::string& name, const Exchange& exchange, const std::byte* from, std::byte* to) {
+  const auto readers = others(card, posts_.size(), [&](size_t other) { return takes_from(exchange, other, card); });
+  const auto sources = others(card, posts_.size(), [&](size_t other) { return takes_from(exchange, card, other); });
   Lock lock(mutex_);
   Post& mine = posts_[card];
   struct Withdraw {  // whatever happens, once nobody reads it any more
-    Peers& peers;
     Lock& lock;
     Post& post;
     ~Withdraw() {
       if (!lock.owns_lock()) lock.lock();
-      peers.changed_.wait(lock, [this] { return post.reading == 0; });
+      post.changed.wait(lock, [this] { return post.reading == 0; });
       post.exchange = nullptr;
     }
-  } const withdraw{*this, lock, mine};
-  mine.wanted.assign(posts_.size(), 0);
-  mine.open = 0;
-  for (size_t other = 0; other < posts_.size(); ++other) {
-    if (other == card || !takes_from(exchange, other, card)) continue;
-    mine.wanted[other] = 1;
-    ++mine.open;
-  }
-  mine.exchange = &exchange;
-  mine.from = from;
-  changed_.notify_all();
+  } const withdraw{lock, mine};
+  post(card, exchange, readers, sources, from);
   lock.unlock();
   take(exchange, card, Route::kNobody, nullptr, to);
   take(exchange, card, static_cast<int64_t>(card), from, to);
   lock.lock();
-  for (size_t step = 1; step < posts_.size(); ++step) {  // each card begins with the one after it
-    const size_t other = (card + step) % posts_.size();
-    if (!takes_from(exchange, card, other)) continue;
-    Post& post = wait_for(lock, card, other, name, exchange);
-    const std::byte* theirs = post.from;
-    ++post.reading;
-    lock.unlock();
-    take(exchange, card, static_cast<int64_t>(other), theirs, to);
-    lock.lock();
-    --post.reading;
-    --post.open;
-    post.wanted[card] = 0;
-    if (post.open == 0 || failure_) changed_.notify_all();
+  wait_for(lock, card, name, exchange, sources);
+  for (const size_t source : sources) ++posts_[source].reading;
+  lock.unlock();
+  for (const size_t source : sources) take(exchange, card, static_cast<int64_t>(source), posts_[source].from, to);
+  lock.lock();
+  for (const size_t source : sources) {
+    Post& theirs = posts_[source];
+    theirs.wanted[card] = 0;
+    --theirs.reading;
+    if (--theirs.open == 0 || failure_) theirs.changed.notify_one();
   }
-  changed_.wait(lock, [&] { return failure_ || mine.open == 0; });
+  const auto stays_away = [&] {
+    return std::find_if(readers.begin(), readers.end(), [&](size_t reader) { return posts_[reader].left && mine.wanted[reader] != 0; });
+  };
+  mine.changed.wait(lock, [&] { return failure_ || mine.open == 0 || stays_away() != readers.end(); });
   if (failure_) throw *failure_;
+  if (mine.open > 0) fail_without(name, card, *stays_away());
 }
 
 void Peers::leave(size_t card) {
   const std::lock_guard lock(mutex_);
   posts_[card].left = true;
-  changed_.notify_all();
+  for (Post& post : posts_) post.changed.notify_one();
 }
 
 void Peers::fail(const Error& error) {
   const std::lock_guard lock(mutex_);
   if (!failure_) failure_ = error;
-  changed_.notify_all();
+  for (Post& post : posts_) post.changed.notify_one();
 }
 
 Program exchange(std::string name, int64_t input_bytes, int64_t output_bytes, Exchange exchange) {

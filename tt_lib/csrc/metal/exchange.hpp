@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,19 +40,24 @@ class Peers {
   void fail(const Error& error);  // a run has failed, and with it those of all who wait for others
 
  private:
-  struct Post {  // what a card has for others
+  struct Post {  // what a card has for others, and what it waits for
     const Exchange* exchange = nullptr;
     const std::byte* from = nullptr;
     std::vector<uint8_t> wanted;  // by card: that it has yet to take something
     int64_t open = 0;             // so many cards have
     int64_t reading = 0;          // so many do it now
+    int64_t missing = 0;          // so many cards have not come to the exchange that this one is in
     bool left = false;
+    std::condition_variable changed;  // for this card alone: all of them woken for each post would do little else
   };
   using Lock = std::unique_lock<std::mutex>;
-  Post& wait_for(Lock& lock, size_t card, size_t other, const std::string& name, const Exchange& exchange);
+  bool has_come(const Post& post, size_t card, const Exchange& exchange) const {
+    return post.exchange == &exchange && post.wanted[card] != 0;
+  }
+  void post(size_t card, const Exchange& exchange, std::span<const size_t> readers, std::span<const size_t> sources, const std::byte* from);
+  void wait_for(Lock& lock, size_t card, const std::string& name, const Exchange& exchange, std::span<const size_t> sources);
 
   std::mutex mutex_;
-  std::condition_variable changed_;
   std::vector<Post> posts_;
   std::optional<Error> failure_;
 };

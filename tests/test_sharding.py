@@ -155,6 +155,9 @@ ON_PIECES = {
     "reverse": (lambda x: x[:, ::-1], [((16, 8), P("y"))], P("y"), False),
     "a sum across pieces": (lambda x: x.sum(0), [((16, 8), P("x", "y"))], P("y"), True),
     "a maximum across pieces": (lambda x: x.max(0), [((16, 8), P("x"))], P(), True),
+    "a maximum across some pieces": (lambda x: x.max(0), [((16, 8), P("x", "y"))], P("y"), True),
+    "any across pieces": (lambda x: (x > 49).any(0), [((16, 8), P("x", "y"))], P("y"), True),
+    "a product across pieces": (lambda x: (x % 3).prod(0), [((16, 8), P("x"))], P(), True),
     "a loop": (lambda x: lax.fori_loop(0, 3, lambda i, x: x * 2 + i, x), [((16, 8), P("x"))], P("x"), False),
     "a loop that waits": (
         lambda x: lax.while_loop(lambda c: c[0] < 40, lambda c: (c[0] + 7, jnp.abs(c[1])), (3, x))[1],
@@ -269,6 +272,16 @@ def test_sums_that_are_not_made_yet():
         assert open_sum.sharding.spec.unreduced == {"y"}
         closed = jax.jit(lambda s: jax.sharding.reshard(s, P("x", None)))(open_sum)
         np.testing.assert_array_equal(np.asarray(closed), np.asarray(x) @ np.asarray(y))
+
+
+def test_pieces_become_addends_without_a_word_to_other_cards():
+    mesh = jax.sharding.Mesh(np.array(jax.devices(PLATFORM)[:2]), "x", (jax.sharding.AxisType.Explicit,))
+    with jax.sharding.set_mesh(mesh):
+        x = jax.device_put(np.arange(4.0, dtype=np.float32), NamedSharding(mesh, P("x")))
+        compiled = jax.jit(lambda x: x, out_shardings=P(unreduced={"x"})).lower(x).compile()
+        assert "program all_gather" not in compiled.as_text()
+        shards = [np.asarray(shard.data) for shard in compiled(x).addressable_shards]
+        np.testing.assert_array_equal(shards, [[0, 1, 0, 0], [0, 0, 2, 3]])
 
 
 def test_donated_pieces_are_taken_over():

@@ -368,6 +368,43 @@ void replica_groups(const Operation& op) {
   need_distinct(op, std::move(devices), Attr::kReplicaGroups);
 }
 
+// Every operand has the dimensions that the attributes name, and a result of its own.
+void need_operand_dimensions(const Operation& op, std::initializer_list<Attr> keys) {
+  need(op, op.operands().size() == op.results().size(), op.operands().size(), " operands and ", op.results().size(), " results");
+  for (const Attr key : keys) {
+    for (const Value* value : op.operands()) need_index(op, integer(op, key), rank(value->type()), key);
+  }
+}
+
+void need_combination(const Operation& op) {
+  const Block& region = op.region();
+  need(op, region.arguments().size() == 2, "region 0 takes ", region.arguments().size(), " values, expected 2");
+  need(op, region.terminator().operands().size() == 1, "region 0 returns ", region.terminator().operands().size(), " values, expected 1");
+}
+
+void all_gather(const Operation& op) {
+  replica_groups(op);
+  need_operand_dimensions(op, {Attr::kAllGatherDim});
+}
+
+void all_reduce(const Operation& op) {
+  replica_groups(op);
+  need_operand_dimensions(op, {});
+  need_combination(op);
+}
+
+void all_to_all(const Operation& op) {
+  replica_groups(op);
+  need_operand_dimensions(op, {Attr::kSplitDimension, Attr::kConcatDimension});
+  need(op, integer(op, Attr::kSplitCount) > 0, "attribute split_count is ", integer(op, Attr::kSplitCount));
+}
+
+void reduce_scatter(const Operation& op) {
+  replica_groups(op);
+  need_operand_dimensions(op, {Attr::kScatterDimension});
+  need_combination(op);
+}
+
 void collective_broadcast(const Operation& op) {
   replica_groups(op);
   need_type(op, result(op), operand(op, 0), "the result");
@@ -444,10 +481,10 @@ constexpr Row kRules[] = {
     {Op::kOptimizationBarrier, optimization_barrier},
     {Op::kTuple, tuple},
     {Op::kGetTupleElement, get_tuple_element},
-    {Op::kAllGather, replica_groups},
-    {Op::kAllReduce, replica_groups},
-    {Op::kAllToAll, replica_groups},
-    {Op::kReduceScatter, replica_groups},
+    {Op::kAllGather, all_gather},
+    {Op::kAllReduce, all_reduce},
+    {Op::kAllToAll, all_to_all},
+    {Op::kReduceScatter, reduce_scatter},
     {Op::kCollectiveBroadcast, collective_broadcast},
     {Op::kCollectivePermute, collective_permute},
     {Op::kCustomCall, custom_call},

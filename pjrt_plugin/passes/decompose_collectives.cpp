@@ -4,6 +4,7 @@
 // Sums and such are folded in the order of the group, so that all its cards get the same bits.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.hpp"
 #include "ir/attribute_text.hpp"
@@ -53,10 +54,15 @@ class Collective {
 
   Value* all_reduce(Value* value) const { return fold(gather(value)); }
 
+  // Of the region's own values alone.
   static bool is_elementwise(const ir::Block& region) {
-    return region.arguments().size() == 2 && std::all_of(region.operations().begin(), region.operations().end(), [](const auto& op) {
-             return op->op() == Op::kConstant || op->op() == Op::kReturn || ir::is_elementwise(op->op());
-           });
+    std::unordered_set<const Value*> own;
+    for (const auto& argument : region.arguments()) own.insert(argument.get());
+    return std::all_of(region.operations().begin(), region.operations().end(), [&](const auto& op) {
+      for (const auto& result : op->results()) own.insert(result.get());
+      return (op->op() == Op::kConstant || op->op() == Op::kReturn || ir::is_elementwise(op->op())) &&
+             std::all_of(op->operands().begin(), op->operands().end(), [&](const Value* operand) { return own.contains(operand); });
+    });
   }
 
  private:

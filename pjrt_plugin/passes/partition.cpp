@@ -129,8 +129,18 @@ class Partitioner {
   Value* place(Value* value, const Sharding& sharding, Builder& b) {
     const Placed from = state(value);
     if (from.sharding == sharding) return from.piece;
+    if (sharding.addends > 1 && holds_addends(from.sharding, sharding)) return pieces_.among_zeros(from, b);
     Value* piece = from.sharding.reduced() == sharding ? pieces_.sum_up(from, b) : pieces_.cut(whole(value, b), sharding, b);
     return sharding.addends == 1 ? piece : pieces_.first_addend(piece, sharding, b);
+  }
+
+  // Whether each device's piece, among zeros, is its addend of the whole.
+  static bool holds_addends(const Sharding& pieces, const Sharding& addends) {
+    if (pieces.addends > 1 || !addends.reduced().is_replicated() || pieces.num_tiles() != addends.addends) return false;
+    for (size_t p = 0; p < pieces.partitions(); ++p) {
+      if (pieces.tile_of(p) != addends.addend_of[p]) return false;
+    }
+    return true;
   }
 
   // What is gathered inside is not there outside.
@@ -160,7 +170,7 @@ class Partitioner {
       } else {
         const bool returns = operation->op() == Op::kReturn && returns_pieces_.contains(&block);
         if (!returns && !compute_on_pieces(*operation, b) && !loop_over_pieces(*operation, b)) compute_whole(*operation, b);
-        block.append(std::move(operation));
+        combine_parts(*block.append(std::move(operation)), b);
       }
     }
   }
@@ -327,6 +337,15 @@ class Partitioner {
     operation.result()->set_type(Type::tensor(whole.element, result->piece_dims(whole.dims)));
     placed_[operation.result()] = {operation.result(), *result, whole.dims};
     return true;
+  }
+
+  // Parts of a reduction other than a sum are combined at once.
+  void combine_parts(const ir::Operation& operation, Builder& b) {
+    if (operation.op() != Op::kReduce || placed_.empty()) return;
+    const auto found = placed_.find(operation.result());
+    if (found == placed_.end() || found->second.sharding.addends == 1) return;
+    const Op op = *combination(operation);
+    if (op != Op::kAdd) found->second = {pieces_.sum_up(found->second, b, op), found->second.sharding.reduced(), found->second.dims};
   }
 
   // A loop carries pieces: those it starts with, or, where it starts with whole arrays, those that its body makes of them.

@@ -13,6 +13,7 @@ using ir::Attr;
 using ir::Op;
 using ir::Operation;
 using ir::Sharding;
+using ir::Value;
 
 // Dimension d of the result is cut as dimension from[d] of the operand; -1: not at all.
 Sharding mapped(const Sharding& sharding, const Dims& from) {
@@ -95,15 +96,10 @@ void add_addends(const Sharding& from, const Dims& dimensions, Sharding& to) {
   }
 }
 
-bool is_sum(const Operation& reduce) {
-  const ir::Block& region = reduce.region();
-  return region.operations().size() == 2 && region.operations()[0]->op() == Op::kAdd && uniform_bits(reduce.operand(1)) == uint64_t{0};
-}
-
 std::optional<Sharding> reduce(const Operation& operation, std::vector<Sharding>& shardings) {
   if (shardings.size() != 2) return std::nullopt;
   const Dims& reduced = operation.ints(Attr::kDimensions);
-  if (!is_sum(operation)) shardings[0] = without(shardings[0], reduced);
+  if (!combination(operation)) shardings[0] = without(shardings[0], reduced);
   Dims from;
   for (size_t d = 0; d < shardings[0].counts.size(); ++d) {
     if (!is_in(reduced, d)) from.push_back(static_cast<int64_t>(d));
@@ -226,6 +222,22 @@ std::optional<Sharding> shard_operation(const Operation& operation, const std::v
     case Op::kSlice: return slice(operation, dims, shardings);
     case Op::kDynamicUpdateSlice: return dynamic_update_slice(dims, shardings);
     case Op::kReverse: return reverse(operation, shardings);
+    default: return std::nullopt;
+  }
+}
+
+std::optional<Op> combination(const Operation& reduce) {
+  const ir::Block& region = reduce.region();
+  if (region.operations().size() != 2 || region.operations()[0]->operands().size() != 2) return std::nullopt;
+  const Operation& only = *region.operations()[0];
+  const Value *a = region.arguments()[0].get(), *b = region.arguments()[1].get(), *x = only.operand(0), *y = only.operand(1);
+  if (!((x == a && y == b) || (x == b && y == a)) || region.terminator().operand(0) != only.result()) return std::nullopt;
+  switch (only.op()) {
+    case Op::kAdd: return uniform_bits(reduce.operand(1)) == uint64_t{0} ? std::optional(Op::kAdd) : std::nullopt;
+    case Op::kAnd:
+    case Op::kMaximum:
+    case Op::kMinimum:
+    case Op::kOr: return only.op();  // it makes no difference how often they take the initial value
     default: return std::nullopt;
   }
 }

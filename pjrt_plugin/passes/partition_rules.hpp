@@ -14,6 +14,9 @@ namespace tt::passes {
 std::optional<ir::Sharding> shard_operation(const ir::Operation& operation, const std::vector<Dims>& dims,
                                             std::vector<ir::Sharding>& shardings);
 
+// The operation by which the parts of a reduction over dimensions in pieces are combined: the only one of its region. Nothing: not known.
+std::optional<ir::Op> combination(const ir::Operation& reduce);
+
 // Makes the attributes of an operation that is computed on pieces those of the pieces.
 void fit_attributes(ir::Operation& operation, const ir::Sharding& result);
 

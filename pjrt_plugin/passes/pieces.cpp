@@ -38,7 +38,7 @@ Value* uniform_piece(Value* all, const Type& type, Builder& b) {
 }  // namespace
 
 // The addends of a piece, on all devices that have one.
-Value* Pieces::sum_up(const Placed& placed, Builder& b) const {
+Value* Pieces::sum_up(const Placed& placed, Builder& b, Op op) const {
   const Type& type = placed.piece->type();
   std::vector<int64_t> apart = apart_;
   for (size_t p = 0; p < apart.size(); ++p) apart[p] = apart[p] * placed.sharding.num_tiles() + placed.sharding.tile_of(p);
@@ -48,7 +48,7 @@ Value* Pieces::sum_up(const Placed& placed, Builder& b) const {
   const Type scalar = Type::tensor(type.element, {});
   Builder inside = b.within(region);
   Value *x = region.add_argument(scalar), *y = region.add_argument(scalar);
-  inside.append(inside.operation(Op::kReturn, {inside.same_type(Op::kAdd, {x, y})}, {}));
+  inside.append(inside.operation(Op::kReturn, {inside.same_type(op, {x, y})}, {}));
   return b.append(std::move(sum)).result();
 }
 
@@ -56,6 +56,14 @@ Value* Pieces::sum_up(const Placed& placed, Builder& b) const {
 Value* Pieces::first_addend(Value* piece, const Sharding& sharding, Builder& b) {
   Value* first = b.compare("EQ", of_this_device(sharding.addend_of, b), b.constant(Type::tensor(DataType::kS32, {}), 0));
   return b.make(Op::kSelect, {first, piece, b.constant(piece->type(), 0)}, piece->type());
+}
+
+Value* Pieces::among_zeros(const Placed& placed, Builder& b) {
+  const Dims& local = placed.piece->type().dims;
+  const Type whole = Type::tensor(placed.piece->type().element, placed.dims);
+  std::vector<Value*> operands{b.constant(whole, 0), placed.piece};
+  for (size_t d = 0; d < local.size(); ++d) operands.push_back(start_of(placed.sharding, d, local[d], b));
+  return b.make(Op::kDynamicUpdateSlice, std::move(operands), whole);
 }
 
 // The groups of devices that together have every piece once, each in the order of the pieces. Devices that a shard_map around keeps apart

@@ -25,8 +25,9 @@ class Pieces {
 
   ir::Value* gather(const Placed& placed, Builder& b) const;                            // the whole array
   ir::Value* cut(ir::Value* whole, const ir::Sharding& sharding, Builder& b);           // the piece of this device
-  ir::Value* sum_up(const Placed& placed, Builder& b) const;                            // the addends of a piece
+  ir::Value* sum_up(const Placed& placed, Builder& b, ir::Op op = ir::Op::kAdd) const;  // the addends of a piece, by an operation
   ir::Value* first_addend(ir::Value* piece, const ir::Sharding& sharding, Builder& b);  // the other addends are zero
+  ir::Value* among_zeros(const Placed& placed, Builder& b);                             // the piece in the whole array
   ir::Value* is_first_device(Builder& b);                                               // an i1
   ir::Value* from_first_device(ir::Value* value, Builder& b) const;                     // what that one has
 

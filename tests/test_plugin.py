@@ -184,3 +184,11 @@ def test_report_counts_programs(card):
     assert after.programs_compiled > before.programs_compiled
     assert after.programs_run > before.programs_run
     assert after.modelled_seconds > before.modelled_seconds
+
+
+def test_arrays_and_programs_say_how_elements_lie():
+    x = jax.device_put(np.ones((3, 4), np.float32), jax.devices("tt")[0])
+    compiled = jax.jit(lambda x: x.T).lower(x).compile()
+    assert x.format.layout.major_to_minor == (0, 1)
+    assert compiled.output_formats.layout.major_to_minor == (0, 1)
+    assert (compiled.out_info.shape, compiled.out_info.dtype) == ((4, 3), np.float32)

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -318,6 +319,66 @@ def test_a_training_step_over_a_batch_in_pieces():
     np.testing.assert_allclose(value, want, rtol=1e-5)
     for got, expected in zip(after, want_after, strict=True):
         np.testing.assert_allclose(np.asarray(got), expected, rtol=1e-4, atol=1e-5)
+
+
+class Layer(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = x + nn.MultiHeadDotProductAttention(4)(nn.LayerNorm()(x))
+        return x + nn.Dense(x.shape[-1])(nn.gelu(nn.Dense(4 * x.shape[-1])(nn.LayerNorm()(x))))
+
+
+class Decoder(nn.Module):
+    @nn.compact
+    def __call__(self, tokens):
+        x = nn.Embed(64, 32)(tokens)
+        for _ in range(2):
+            x = Layer()(x)
+        return nn.Dense(64)(nn.LayerNorm()(x))
+
+
+def last_dimension_in_pieces(x):
+    return P(*(None,) * (x.ndim - 1), "m") if x.ndim > 1 else P()
+
+
+# How weights and the batch lie on a mesh of 2 x 4.
+PARALLEL = {
+    "data": (lambda x: P(), P(("d", "m"))),
+    "tensor": (last_dimension_in_pieces, P("d")),
+    "fully sharded": (lambda x: P(("d", "m")) if x.shape[0] % 8 == 0 else P(), P(("d", "m"))),
+}
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_a_flax_transformer_trains_as_on_one_cpu(name):
+    lies, batch = PARALLEL[name]
+    tokens = RNG.integers(0, 64, (16, 12)).astype(np.int32)
+    model = Decoder()
+
+    def step(weights, tokens):
+        def loss(weights):
+            logits = jax.nn.log_softmax(model.apply(weights, tokens[:, :-1]))
+            return -jnp.mean(jnp.take_along_axis(logits, tokens[:, 1:, None], -1))
+
+        value, slopes = jax.value_and_grad(loss)(weights)
+        return value, jax.tree.map(lambda w, s: w - 0.1 * s, weights, slopes)
+
+    def train(weights, tokens):
+        run, losses = jax.jit(step), []
+        for _ in range(3):
+            value, weights = run(weights, tokens)
+            losses.append(float(value))
+        return losses, weights
+
+    with jax.default_device(jax.devices("cpu")[0]):
+        weights = jax.tree.map(np.asarray, model.init(jax.random.key(0), tokens))
+        want, want_weights = train(weights, tokens)
+    mesh = mesh_of(PLATFORM, d=2, m=4)
+    weights = jax.tree.map(lambda x: jax.device_put(x, NamedSharding(mesh, lies(x))), weights)
+    got, got_weights = train(weights, jax.device_put(tokens, NamedSharding(mesh, batch)))
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    for mine, theirs in zip(jax.tree.leaves(got_weights), jax.tree.leaves(want_weights), strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=1e-4, atol=1e-5)
 
 
 def test_devices_that_do_not_come_to_a_collective_are_named():

@@ -267,11 +267,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     if (peers == nullptr) return run(state);
     try {
       run(state);
-    } catch (const Error& error) {
-      peers->fail(error);
-      throw;
     } catch (const std::exception& error) {
-      peers->fail(Error(ErrorCategory::kInternal, error.what()));
+      peers->fail(error);
       throw;
     }
     peers->leave(state.part.card);

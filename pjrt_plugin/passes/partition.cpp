@@ -344,8 +344,9 @@ class Partitioner {
     if (operation.op() != Op::kReduce || placed_.empty()) return;
     const auto found = placed_.find(operation.result());
     if (found == placed_.end() || found->second.sharding.addends == 1) return;
-    const Op op = *combination(operation);
-    if (op != Op::kAdd) found->second = {pieces_.sum_up(found->second, b, op), found->second.sharding.reduced(), found->second.dims};
+    const std::optional<Op> op = combination(operation);
+    if (op && *op != Op::kAdd)
+      found->second = {pieces_.sum_up(found->second, b, *op), found->second.sharding.reduced(), found->second.dims};
   }
 
   // A loop carries pieces: those it starts with, or, where it starts with whole arrays, those that its body makes of them.

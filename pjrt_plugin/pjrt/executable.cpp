@@ -232,7 +232,7 @@ void execute_together(Execute& args) {
   try {
     const std::lock_guard lock(loaded.client->together);
     for (size_t i = 0; i < count; ++i) executions.push_back(arguments[i].run(*loaded.devices[i]->card, {peers, i}));
-  } catch (const tt::Error& error) {  // those that run already would wait for ever
+  } catch (const std::exception& error) {  // those that run already would wait for ever
     peers->fail(error);
     throw;
   }

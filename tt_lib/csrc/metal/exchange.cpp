@@ -115,9 +115,10 @@ void Peers::leave(size_t card) {
   for (Post& post : posts_) post.changed.notify_one();
 }
 
-void Peers::fail(const Error& error) {
+void Peers::fail(const std::exception& error) {
+  const auto* ours = dynamic_cast<const Error*>(&error);
   const std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = error;
+  if (!failure_) failure_ = ours != nullptr ? *ours : Error(ErrorCategory::kInternal, error.what());
   for (Post& post : posts_) post.changed.notify_one();
 }
 

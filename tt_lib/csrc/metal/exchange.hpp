@@ -36,8 +36,8 @@ class Peers {
 
   // Returns when `to` is filled and nobody reads `from` any more. Deadlock where a card that it takes has left.
   void exchange(size_t card, const std::string& name, const Exchange& exchange, const std::byte* from, std::byte* to);
-  void leave(size_t card);        // its run has ended
-  void fail(const Error& error);  // a run has failed, and with it those of all who wait for others
+  void leave(size_t card);                 // its run has ended
+  void fail(const std::exception& error);  // a run has failed, and with it those of all who wait for others
 
  private:
   struct Post {  // what a card has for others, and what it waits for

@@ -61,6 +61,7 @@ COLLECTIVES = {
     "ppermute of some": lambda x: lax.ppermute(x, "y", [(0, 2), (2, 1)]),
     "pshuffle": lambda x: lax.pshuffle(x, "x", [1, 0]),
     "axis_index": lambda x: x + lax.axis_index("x") * 100 + lax.axis_index(("x", "y")),
+    "groups of different sizes": lambda x: (lax.psum(x, "y", axis_index_groups=[[0, 1, 3], [2]]), x),
     "groups": lambda x: lax.psum(x, "y", axis_index_groups=[[0, 3], [1, 2]]),
 }
 

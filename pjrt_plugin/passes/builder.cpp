@@ -2,6 +2,7 @@
 #include "passes/builder.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "ir/op_rules.hpp"
@@ -64,6 +65,17 @@ Value* Builder::compare(std::string_view direction, Value* a, Value* b) {
 Value* Builder::broadcast(Value* value, Dims dimensions, const Dims& result) {
   return make(Op::kBroadcastInDim, {value}, Type::tensor(value->type().element, result),
               {{Attr::kBroadcastDimensions, {std::move(dimensions), {}}}});
+}
+
+Value* Builder::element(const Dims& table, Value* index) {
+  std::vector<std::byte> bytes(table.size() * sizeof(int32_t));
+  for (size_t i = 0; i < table.size(); ++i) {
+    const auto number = static_cast<int32_t>(table[i]);
+    std::memcpy(bytes.data() + i * sizeof(number), &number, sizeof(number));
+  }
+  Value* all = constant(Type::tensor(DataType::kS32, {static_cast<int64_t>(table.size())}), std::move(bytes));
+  Value* one = make(Op::kDynamicSlice, {all, index}, Type::tensor(DataType::kS32, {1}), {{Attr::kSliceSizes, {Dims{1}, {}}}});
+  return make(Op::kReshape, {one}, Type::tensor(DataType::kS32, {}));
 }
 
 Value* Builder::sum(Value* value, Dims dimensions) {

@@ -32,6 +32,7 @@ class Builder {
   ir::Value* compare(std::string_view direction, ir::Value* a, ir::Value* b);
   ir::Value* broadcast(ir::Value* value, Dims dimensions, const Dims& result);  // dimension d of the value is dimensions[d] of the result
   ir::Value* sum(ir::Value* value, Dims dimensions);
+  ir::Value* element(const Dims& table, ir::Value* index);  // a scalar i32, of a constant; `index` is a scalar
 
  private:
   ir::Block& block_;

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "ir/attribute_text.hpp"
+#include "ir/op_rules.hpp"
 #include "passes/decompose.hpp"
 
 namespace tt::passes {
@@ -26,15 +27,16 @@ class Collective {
  public:
   Collective(const Operation& operation, Builder& builder)
       : operation_(operation), b_(builder), groups_(operation.elements(Attr::kReplicaGroups)) {
-    const Dims devices = ir::integers(groups_);
     size_ = groups_.type.dims[1];
+    const Dims devices = ir::integers(groups_);
     whole_ = std::find(devices.begin(), devices.end(), int64_t{-1}) == devices.end();
+    if (!whole_) find_sizes(devices);
   }
 
-  int64_t size() const { return size_; }  // of the groups
+  int64_t size() const { return size_; }
 
-  Values apply(Value* (Collective::*one)(Value*) const) const {
-    if (!whole_) return {};
+  Values apply(Value* (Collective::*one)(Value*) const, bool any_sizes = false) const {
+    if (!whole_ && !any_sizes) return {};
     if (size_ <= 1) return {operation_.operands().begin(), operation_.operands().end()};
     Values out;
     for (Value* operand : operation_.operands()) out.push_back((this->*one)(operand));
@@ -66,6 +68,19 @@ class Collective {
   }
 
  private:
+  void find_sizes(const Dims& devices) {
+    constexpr int64_t kMost = 1 << 16;
+    const int64_t last = *std::max_element(devices.begin(), devices.end());
+    ir::need(operation_, last < kMost, "attribute replica_groups names device ", last);
+    sizes_.resize(static_cast<size_t>(last + 1), 1);
+    for (auto first = devices.begin(); first != devices.end(); first += size_) {
+      const int64_t members = size_ - std::count(first, first + size_, int64_t{-1});
+      for (auto device = first; device != first + size_; ++device) {
+        if (*device >= 0) sizes_[static_cast<size_t>(*device)] = members;
+      }
+    }
+  }
+
   Value* reshape(Value* value, Dims dims) const { return b_.make(Op::kReshape, {value}, with_dims(value, std::move(dims))); }
 
   Value* move(Value* value, size_t from, size_t to) const {  // one dimension to another place
@@ -115,7 +130,16 @@ class Collective {
   // What the region makes of the parts [T, ...], one after the other.
   Value* fold(Value* stack) const {
     Value* sum = part(stack, 0);
-    for (int64_t t = 1; t < size_; ++t) sum = combine(sum, part(stack, t));
+    Value* const members = whole_ ? nullptr : b_.element(sizes_, b_.make(Op::kPartitionId, {}, Type::tensor(DataType::kU32, {})));
+    for (int64_t t = 1; t < size_; ++t) {
+      Value* const more = combine(sum, part(stack, t));
+      if (whole_) {
+        sum = more;
+      } else {  // smaller groups end before this part
+        Value* const is_there = b_.compare("LT", b_.constant(members->type(), static_cast<double>(t)), members);
+        sum = b_.make(Op::kSelect, {is_there, more, sum}, sum->type());
+      }
+    }
     return sum;
   }
 
@@ -156,8 +180,9 @@ class Collective {
   const Operation& operation_;
   Builder& b_;
   const ir::DenseElements& groups_;
-  int64_t size_;
-  bool whole_;
+  int64_t size_;  // of the largest
+  bool whole_;    // all groups have as many devices
+  Dims sizes_;    // else, by device: of its group
 };
 
 bool is_gather_of_blocks(const Operation& operation) {
@@ -186,7 +211,7 @@ std::vector<Value*> all_to_all(const Operation& operation, Builder& builder) {
 
 std::vector<Value*> all_reduce(const Operation& operation, Builder& builder) {
   if (!Collective::is_elementwise(operation.region())) return {};
-  return Collective(operation, builder).apply(&Collective::all_reduce);
+  return Collective(operation, builder).apply(&Collective::all_reduce, /*any_sizes=*/true);
 }
 
 std::vector<Value*> reduce_scatter(const Operation& operation, Builder& builder) {

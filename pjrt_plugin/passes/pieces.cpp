@@ -54,7 +54,7 @@ Value* Pieces::sum_up(const Placed& placed, Builder& b, Op op) const {
 
 // The others are zero.
 Value* Pieces::first_addend(Value* piece, const Sharding& sharding, Builder& b) {
-  Value* first = b.compare("EQ", of_this_device(sharding.addend_of, b), b.constant(Type::tensor(DataType::kS32, {}), 0));
+  Value* first = b.compare("EQ", b.element(sharding.addend_of, device_number(b)), b.constant(Type::tensor(DataType::kS32, {}), 0));
   return b.make(Op::kSelect, {first, piece, b.constant(piece->type(), 0)}, piece->type());
 }
 
@@ -128,20 +128,7 @@ Value* Pieces::start_of(const Sharding& sharding, size_t d, int64_t length, Buil
   if (sharding.counts[d] == 1) return b.constant(Type::tensor(DataType::kS32, {}), 0);
   Dims starts;
   for (const Dims& piece : sharding.piece_of) starts.push_back(piece[d] * length);
-  return of_this_device(starts, b);
-}
-
-// An element of a table.
-Value* Pieces::of_this_device(const Dims& by_device, Builder& b) {
-  std::vector<std::byte> bytes(by_device.size() * sizeof(int32_t));
-  for (size_t p = 0; p < by_device.size(); ++p) {
-    const auto value = static_cast<int32_t>(by_device[p]);
-    std::memcpy(bytes.data() + p * sizeof(value), &value, sizeof(value));
-  }
-  Value* table = b.constant(Type::tensor(DataType::kS32, {devices_}), std::move(bytes));
-  Value* own =
-      b.make(Op::kDynamicSlice, {table, device_number(b)}, Type::tensor(DataType::kS32, {1}), {{Attr::kSliceSizes, {Dims{1}, {}}}});
-  return b.make(Op::kReshape, {own}, Type::tensor(DataType::kS32, {}));
+  return b.element(starts, device_number(b));
 }
 
 // Made once, before everything else.

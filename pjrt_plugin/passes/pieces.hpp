@@ -34,7 +34,6 @@ class Pieces {
  private:
   ir::DenseElements groups_by(const std::vector<int64_t>& apart, const std::vector<int64_t>& piece, int64_t pieces) const;
   ir::Value* start_of(const ir::Sharding& sharding, size_t d, int64_t length, Builder& b);
-  ir::Value* of_this_device(const Dims& by_device, Builder& b);
   ir::Value* device_number(const Builder& b);
 
   ir::Block& main_;

@@ -37,12 +37,20 @@ std::vector<size_t> others(size_t card, size_t count, const Holds& holds) {
   return out;
 }
 
-[[noreturn]] void fail_without(const std::string& name, size_t card, size_t other) {
-  tt::fail(ErrorCategory::kDeadlock, "[", name, "] card ", card, " waits for card ", other,
-           ", which has ended its run without it; all cards of a group must come to the same collectives");
+}  // namespace
+
+// Before this card withdraws what it has posted: nobody may begin to read it then.
+void Peers::fail_without(const std::string& name, size_t card, size_t other) {
+  end_all(
+      Error(ErrorCategory::kDeadlock, cat("[", name, "] card ", card, " waits for card ", other,
+                                          ", which has ended its run without it; all cards of a group must come to the same collectives")));
+  throw *failure_;
 }
 
-}  // namespace
+void Peers::end_all(const Error& error) {
+  if (!failure_) failure_ = error;
+  for (Post& post : posts_) post.changed.notify_one();
+}
 
 // Tells those who read it and have come already.
 void Peers::post(size_t card, const Exchange& exchange, std::span<const size_t> readers, std::span<const size_t> sources,
@@ -118,8 +126,7 @@ void Peers::leave(size_t card) {
 void Peers::fail(const std::exception& error) {
   const auto* ours = dynamic_cast<const Error*>(&error);
   const std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = ours != nullptr ? *ours : Error(ErrorCategory::kInternal, error.what());
-  for (Post& post : posts_) post.changed.notify_one();
+  end_all(ours != nullptr ? *ours : Error(ErrorCategory::kInternal, error.what()));
 }
 
 Program exchange(std::string name, int64_t input_bytes, int64_t output_bytes, Exchange exchange) {

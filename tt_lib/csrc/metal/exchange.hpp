@@ -55,6 +55,8 @@ class Peers {
     return post.exchange == &exchange && post.wanted[card] != 0;
   }
   void post(size_t card, const Exchange& exchange, std::span<const size_t> readers, std::span<const size_t> sources, const std::byte* from);
+  [[noreturn]] void fail_without(const std::string& name, size_t card, size_t other);  // with the lock held, as what follows
+  void end_all(const Error& error);
   void wait_for(Lock& lock, size_t card, const std::string& name, const Exchange& exchange, std::span<const size_t> sources);
 
   std::mutex mutex_;

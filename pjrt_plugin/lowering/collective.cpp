@@ -69,11 +69,16 @@ Exchange from_sources(const ir::Operation& operation, int64_t cards) {
   return out;
 }
 
-// Whether it has the form that passes::decompose leaves: one block per card of a group, zeros behind those of smaller groups.
+// Whether it has the form that passes::decompose leaves: one block per card of a group, where gathered with zeros behind
+// those of smaller groups.
 bool is_of_blocks(const ir::Operation& operation, int64_t cards) {
   const Dims &from = operation.operand(0)->type().dims, &to = operation.result()->type().dims;
-  bool fits = !from.empty() && from.size() == to.size() && from[0] == (operation.op() == Op::kAllGather ? 1 : to[0]);
-  for_each_group(operation, cards, [&](const Dims& group) { fits = fits && static_cast<int64_t>(group.size()) <= to[0]; });
+  const bool gathers = operation.op() == Op::kAllGather;
+  bool fits = !from.empty() && from.size() == to.size() && from[0] == (gathers ? 1 : to[0]);
+  for_each_group(operation, cards, [&](const Dims& group) {
+    const auto size = static_cast<int64_t>(group.size());
+    fits = fits && (gathers ? size <= to[0] : size == to[0]);
+  });
   return fits;
 }
 

@@ -15,10 +15,6 @@ class Scanner {
  public:
   explicit Scanner(std::string_view text) : whole_(text), rest_(text) {}
 
-  bool at_end() {
-    skip_space();
-    return rest_.empty();
-  }
   bool sees(std::string_view token) {
     skip_space();
     return rest_.starts_with(token);

@@ -15,6 +15,8 @@ namespace tt::ir {
 
 struct Mesh;
 
+inline constexpr std::string_view kShardyPrefix = "#sdy.sharding";  // of annotations among other attributes
+
 struct Sharding {
   Dims counts;                 // pieces along each dimension
   std::vector<Dims> piece_of;  // per partition: which piece along each dimension

@@ -76,7 +76,7 @@ class Partitioner {
     const Type type = argument->type();
     if (!type.is_tensor()) return {};
     const std::string* text = annotation(main_.argument_attributes[i]);
-    Sharding sharding = text == nullptr ? replicated(type) : read(std::string_view(*text).substr(kPrefix.size()), type);
+    Sharding sharding = text == nullptr ? replicated(type) : read(std::string_view(*text).substr(ir::kShardyPrefix.size()), type);
     must_divide(sharding, type, argument->location());
     argument->set_type(Type::tensor(type.element, sharding.piece_dims(type.dims)));
     if (!sharding.is_replicated()) placed_[argument] = {argument, sharding, type.dims};
@@ -101,7 +101,7 @@ class Partitioner {
     }
     const std::string* text = annotation(main_.result_attributes[i]);
     Sharding sharding = state(value).sharding.reduced();
-    if (text != nullptr) sharding = read_for(std::string_view(*text).substr(kPrefix.size()), state(value));
+    if (text != nullptr) sharding = read_for(std::string_view(*text).substr(ir::kShardyPrefix.size()), state(value));
     must_divide(sharding, main_.result_types[i], location);
     Value* piece = place(value, sharding, b);
     main_.result_types[i] = piece->type();
@@ -144,10 +144,15 @@ class Partitioner {
   }
 
   // What is gathered inside is not there outside.
-  void rewrite_inner(ir::Block& region) {
+  template <class Then>
+  void rewrite_inner(ir::Block& region, const Then& then) {
     const std::unordered_map<const Value*, Value*> outside = gathered_;
     rewrite(region);
+    then();
     gathered_ = outside;
+  }
+  void rewrite_inner(ir::Block& region) {
+    rewrite_inner(region, [] {});
   }
 
   void rewrite(ir::Block& block) {
@@ -260,10 +265,7 @@ class Partitioner {
   // Whether devices that differ in manual axes only have the same pieces.
   bool is_along_free_axes(const Sharding& sharding, std::string_view annotation, const ir::AxisNames& axes) const {
     const ir::DeviceMesh mesh = ir::find_mesh(module_.meshes, ir::mesh_name(annotation));
-    ir::AxisNames free;
-    for (const auto& [axis, size] : mesh.axes()) {
-      if (!manual_axes_.contains(axis) && !axes.contains(axis)) free.insert(axis);
-    }
+    const ir::AxisNames free = free_axes(annotation, axes);
     std::map<int64_t, Dims> pieces;
     for (size_t p = 0; p < sharding.partitions(); ++p) {
       const auto [first, is_new] = pieces.try_emplace(mesh.position(free, static_cast<int64_t>(p)), sharding.piece_of[p]);
@@ -360,29 +362,24 @@ class Partitioner {
     const auto is_whole = [](const Placed& value) { return value.sharding.is_replicated(); };
     if (std::all_of(carried.begin(), carried.end(), is_whole)) return false;
     for (size_t i = 0; i < carried.size(); ++i) {
-      if (loop.operand(i)->type().is_tensor()) loop.set_operand(i, place(loop.operand(i), carried[i].sharding, b));
+      loop.set_operand(i, loop.operand(i)->type().is_tensor() ? place(loop.operand(i), carried[i].sharding, b) : carried[i].piece);
       const Type& type = loop.operand(i)->type();
       for (const auto& region : loop.regions()) carry(*region->arguments()[i], type, carried[i]);
       carry(*loop.result(i), type, carried[i]);
     }
     returns_pieces_.insert(&loop.region(1));
     rewrite_inner(loop.region(0));
-    rewrite_body(loop.region(1), carried);
+    rewrite_inner(loop.region(1), [&] {
+      return_values(loop.region(1), [&](size_t i, Value* value, Builder& inside) {
+        return value->type().is_tensor() ? place(value, carried[i].sharding, inside) : state(value).piece;
+      });
+    });
     return true;
   }
 
   void carry(Value& value, const Type& type, const Placed& as) {
     value.set_type(type);
     if (!as.sharding.is_replicated()) placed_[&value] = {&value, as.sharding, as.dims};
-  }
-
-  void rewrite_body(ir::Block& body, const std::vector<Placed>& carried) {
-    const std::unordered_map<const Value*, Value*> outside = gathered_;
-    rewrite(body);
-    return_values(body, [&](size_t i, Value* value, Builder& b) {
-      return value->type().is_tensor() ? place(value, carried[i].sharding, b) : state(value).piece;
-    });
-    gathered_ = outside;
   }
 
   // On a copy of the body. What comes out in pieces will be carried in these.
@@ -425,17 +422,16 @@ class Partitioner {
     }
   }
 
-  // Those of the annotation's mesh that no shard_map around has taken.
-  ir::AxisNames free_axes(std::string_view annotation) const {
+  // Those of the annotation's mesh that no shard_map around has taken, nor are in `taken`.
+  ir::AxisNames free_axes(std::string_view annotation, const ir::AxisNames& taken = {}) const {
     ir::AxisNames free;
     const ir::DeviceMesh mesh = ir::find_mesh(module_.meshes, ir::mesh_name(annotation));
     for (const auto& [axis, size] : mesh.axes()) {
-      if (!manual_axes_.contains(axis)) free.insert(axis);
+      if (!manual_axes_.contains(axis) && !taken.contains(axis)) free.insert(axis);
     }
     return free;
   }
 
-  static constexpr std::string_view kPrefix = "#sdy.sharding";
   ir::Module& module_;
   ir::Function& main_;
   int64_t partitions_;

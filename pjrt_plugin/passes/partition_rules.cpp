@@ -47,7 +47,7 @@ std::optional<Sharding> elementwise(const Operation& operation, const std::vecto
 
 std::optional<Sharding> broadcast(const Operation& operation, const std::vector<Dims>& dims, std::vector<Sharding>& shardings) {
   const Dims &whole = operation.result()->type().dims, &places = operation.ints(Attr::kBroadcastDimensions);
-  Dims from(whole.size(), -1), spread;
+  Dims from(whole.size(), -1);
   for (size_t d = 0; d < places.size(); ++d) {
     const auto place = static_cast<size_t>(places[d]);
     if (dims[0][d] == whole[place]) from[place] = static_cast<int64_t>(d);

@@ -336,8 +336,7 @@ class Reader {
     const auto* mesh = std::get_if<ir::Foreign>(&tables_.attribute(p.varint()).value);
     const auto* name = std::get_if<std::string>(&tables_.attribute(p.varint()).value);
     require(mesh != nullptr && name != nullptr, "[payload] a mesh without axes or name");
-    module_->meshes.push_back(
-        {*name, mesh->text.substr(std::string_view("#sdy.sharding").size()), std::move(raw.attributes), raw.location});
+    module_->meshes.push_back({*name, mesh->text.substr(ir::kShardyPrefix.size()), std::move(raw.attributes), raw.location});
   }
 
   void read_block(Bytes& b, Scope& scope, ir::Block& block) {
@@ -391,7 +390,7 @@ class Reader {
     } else if (attr == Attr::kCompareType && text != nullptr && *text == "NOTYPE") {
       return;
     } else if (foreign != nullptr) {  // Shardy's own operations show their annotations without the prefix
-      value = {foreign->text.substr(std::string_view("#sdy.sharding").size()), {}};
+      value = {foreign->text.substr(ir::kShardyPrefix.size()), {}};
     } else if (attr == Attr::kCalledComputations) {
       if (auto* list = std::get_if<ir::AttributeList>(&value.value)) {
         for (Attribute& entry : *list) {

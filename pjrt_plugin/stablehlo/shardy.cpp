@@ -7,8 +7,7 @@ namespace {
 
 // An attribute inside another: a string in quotes, a symbol, or Shardy's own without its prefix.
 std::string inner_text(const ir::Attribute& attribute) {
-  constexpr std::string_view kPrefix = "#sdy.sharding";
-  if (const auto* foreign = std::get_if<ir::Foreign>(&attribute.value)) return foreign->text.substr(kPrefix.size());
+  if (const auto* foreign = std::get_if<ir::Foreign>(&attribute.value)) return foreign->text.substr(ir::kShardyPrefix.size());
   return to_string(attribute);
 }
 

@@ -179,7 +179,7 @@ const Attribute& Tables::attribute(uint64_t i) {
   } else if (entry.dialect == "builtin") {
     out = builtin_attribute(b);
   } else if (entry.dialect == "sdy") {
-    out.value = ir::Foreign{"#sdy.sharding" + shardy_text(b)};
+    out.value = ir::Foreign{cat(ir::kShardyPrefix, shardy_text(b))};
   }
   entry.weight = weight(out);
   attributes_[i] = std::make_unique<Attribute>(std::move(out));

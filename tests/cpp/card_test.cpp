@@ -8,11 +8,13 @@ namespace tt {
 namespace {
 
 using emulator::Role;
+using emulator::TileOpcode;
 
 struct Args {
   Cb cb;
   uint32_t pages;
   int64_t offset;
+  Slot slot = 0;
 };
 
 Kernel pushes_without_reserving(Dataflow k, Args a) {
@@ -52,6 +54,39 @@ Kernel writes(Dataflow k, Args a) {
   k.cb_push_back(a.cb, 1);
   k.noc_async_write(a.cb, 0, 1, a.offset, 64);
   co_await k.noc_async_write_barrier();
+}
+
+Kernel writes_into_a_slot(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 1);
+  k.new_page(a.cb, 0);
+  k.cb_push_back(a.cb, 1);
+  k.noc_async_write(a.cb, 0, a.slot, 0, a.offset);
+}
+
+Kernel looks_at_a_page(Dataflow k, Args a) {
+  k.page(a.cb, a.pages);
+  co_return;
+}
+
+Kernel makes_a_page(Dataflow k, Args a) {
+  k.new_page(a.cb, a.pages);
+  co_return;
+}
+
+Kernel reads_into_a_page(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 1);
+  k.noc_async_read_into(a.slot, 0, 32, a.cb, 0, a.offset);
+}
+
+// Elements [offset, offset + 16) of float32 in rows of 8, each `pages` elements after the other.
+Kernel reads_mapped(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 1);
+  k.noc_async_read_mapped(a.slot, {{{4, int64_t{a.pages}}, {8, 1}}, 0}, 4, a.offset, 16, a.cb, 0);
+}
+
+Kernel increments(Dataflow k, Args a) {
+  k.noc_semaphore_inc({1, 2}, static_cast<uint8_t>(a.pages), 1);
+  co_return;
 }
 
 Kernel throws(Dataflow, Args) {
@@ -117,6 +152,16 @@ TEST(what_the_chip_forbids_is_an_error_with_a_name) {
       {reads, {0, 1, 4064}, "of bytes 4064..4128 is outside slot 0"},
       {writes, {0, 1, 8}, "noc_async_write to DRAM offset 8 is misaligned: writes need 16"},
       {waits, {0, 1, 0}, "Deadlock: [p] deadlock: "},
+      {waits, {5, 1, 0}, "CB 5 is none of the program's, which has 1"},
+      {looks_at_a_page, {0, 1, 0}, "page 1 of CB 0, of which 0 are present"},
+      {makes_a_page, {0, 3, 0}, "page 3 from the back of CB 0, of which 3 are free"},
+      {reads_into_a_page, {0, 1, 48}, "noc_async_read_into of 32 bytes from byte 48 of a page of 64"},
+      {reads_into_a_page, {0, 1, 0, 2}, "slot 2 is none of the program's, which has 2"},
+      {writes_into_a_slot, {0, 1, 64, 0}, "a write to slot 0, which is an input"},
+      {writes_into_a_slot, {0, 1, 128, 1}, "noc_async_write of 128 bytes from a page of 64"},
+      {reads_mapped, {0, 1000, 0}, "a map reaches elements 0..3008 of slot 0, which has 1024"},
+      {reads_mapped, {0, 8, 24}, "elements 24..40 of a map of 32"},
+      {increments, {0, 1, 0}, "semaphore 1 is none of the program's, which has 0"},
       {throws, {0, 1, 0}, "Internal: something that no kernel should throw"},
   };
   Bench bench;
@@ -128,6 +173,80 @@ TEST(what_the_chip_forbids_is_an_error_with_a_name) {
     bench.run(program("good", copy_reader, {0, 1, 0}, copy_writer));
     EXPECT(bench.out->data()[5] == std::byte{42});
   }
+}
+
+struct Steps {
+  Cb cb;
+  uint32_t elements, dst;
+  const TileChain* chain;
+};
+
+Kernel runs_tiles(Compute k, Steps a) {
+  const Cb out[] = {a.cb};
+  k.run_tiles(*a.chain, {}, 0, out, 0, a.elements);
+  co_return;
+}
+
+Kernel packs(Compute k, Steps a) {
+  k.pack_tile(a.dst, a.cb, 0);
+  co_return;
+}
+
+Kernel multiplies(Compute k, Steps a) {
+  k.matmul_block({a.cb, 0, 1}, {a.cb, 0, 1}, 0, {1, 1, 1}, DataType::kF32, MathFidelity::kHiFi4);
+  co_return;
+}
+
+TEST(what_a_compute_kernel_must_not_do_is_an_error_too) {
+  const TileChain one({{}, {{TileOpcode::kFill, emulator::Lane::kF32, DataType::kF32, 0}}, {{0, DataType::kF32}}, 1});
+  struct Forbidden {
+    Kernel (*compute)(Compute, Steps);
+    Steps args;
+    const char* message;
+  };
+  const Forbidden all[] = {
+      {runs_tiles, {0, 1024, 0, &one}, "compute kernel \"k\" on core (1,2): run_tiles of 1024 elements of f32 on a page of 64 bytes"},
+      {runs_tiles, {0, 2000, 0, &one}, "run_tiles of 2000 elements of 0 inputs and 1 outputs, expected at most 1024 elements of 0 and 1"},
+      {packs, {0, 0, 16, nullptr}, "DST tile 16, there are 16"},
+      {multiplies, {0, 0, 0, nullptr}, "matmul_block of tiles of 4096 bytes from pages of 64 and 64"},
+  };
+  Bench bench;
+  for (const auto& [compute, args, message] : all) {
+    metal::Program wrong("p");
+    wrong.add_input("in", 4096);
+    wrong.add_output("out", 4096);
+    wrong.add_circular_buffer(3, 64, "pages");
+    wrong.set_cores({{1, 2}});
+    wrong.add_kernel<Compute, Steps>(Role::kCompute, "k", compute, {args});
+    EXPECT_ERROR(bench.run(wrong), message);
+  }
+}
+
+TEST(a_tile_program_reads_what_has_been_written) {
+  const auto made = [](uint16_t from, uint16_t to, uint16_t result) {
+    return TileChain({{DataType::kF32},
+                      {{TileOpcode::kExp, emulator::Lane::kF32, DataType::kF32, to, from}},
+                      {{result, DataType::kF32}},
+                      /*num_registers=*/3});
+  };
+  made(0, 1, 1);
+  EXPECT_ERROR(made(2, 1, 1), "step 0, exp_tile, reads register 2, which nothing has written");
+  EXPECT_ERROR(made(0, 3, 1), "step 0, exp_tile, writes register 3, there are 3");
+  EXPECT_ERROR(made(0, 1, 2), "step 1, an output, reads register 2");
+}
+
+// Pages carry no data when cycles are counted, and may be looked at.
+Kernel adds_up(Dataflow k, Args a) {
+  co_await k.cb_reserve_back(a.cb, 3);
+  auto* const page = reinterpret_cast<int*>(k.new_page(a.cb, 2));
+  for (int i = 0; i < 16; ++i) page[i] = i;
+  k.cb_push_back(a.cb, 3);
+  const auto* const values = reinterpret_cast<const int*>(k.page(a.cb, 2));
+  k.spend(values[0] == values[1] ? 100 : 200);
+}
+
+TEST(a_kernel_that_looks_at_pages_can_be_timed) {
+  EXPECT(metal::estimate(program("p", adds_up, {0, 3, 0}), emulator::find_chip("e150")).cycles > 0);
 }
 
 TEST(a_deadlock_names_kernel_core_and_what_is_missing) {
@@ -306,6 +425,14 @@ TEST(programs_that_do_not_fit_the_chip_are_refused_before_they_run) {
   metal::Program crowded = fresh();
   crowded.add_kernel<Dataflow, Args>(Role::kReader, "another", copy_reader, {Args{0, 1, 0}});
   EXPECT_ERROR(crowded.validate(e150), "two reader kernels on one core");
+  metal::Program confused = fresh();
+  confused.add_kernel<Dataflow, Args>(Role::kCompute, "mover", copy_reader, {Args{0, 1, 0}});
+  EXPECT_ERROR(confused.validate(e150), "kernel \"mover\" is a compute, but takes a Dataflow");
+  metal::Program uneven = program("p", copy_reader, {0, 1, 0});
+  uneven.set_cores({{0, 0}, {1, 0}, {2, 0}});
+  uneven.validate(e150);
+  uneven.add_kernel<Dataflow, Args>(Role::kWriter, "writer_kernel", copy_writer, {Args{0, 1, 0}, Args{0, 1, 0}});
+  EXPECT_ERROR(uneven.validate(e150), "kernel \"writer_kernel\" has arguments for 2 cores, expected 3, or 1 for all");
 }
 
 TEST(device_memory_that_is_not_there) {

@@ -342,6 +342,17 @@ std::string to_string(const AccessMap& map) {
   return text + "]";
 }
 
+Extent extent_of(const AccessMap& map) {
+  Extent extent{map.offset, map.offset + 1};
+  for (const AccessMap::Dim& dim : map.dims) {
+    const int64_t backed = std::min(dim.limit(), dim.size) - std::max<int64_t>(dim.low, 0);
+    if (backed <= 0) return {map.offset, map.offset};
+    const int64_t reach = (backed - 1) / dim.step * dim.stride;
+    (reach < 0 ? extent.first : extent.end) += reach;
+  }
+  return extent;
+}
+
 Piece piece_of(const AccessMap& map, int64_t start, int64_t count) {
   using Kind = Piece::Kind;
   const auto& dims = map.dims;

@@ -46,6 +46,12 @@ struct AccessMap {
 };
 std::string to_string(const AccessMap& map);
 
+// The source elements [first, end) among which all that the map can reach lies; empty where it reaches none.
+struct Extent {
+  int64_t first, end;
+};
+Extent extent_of(const AccessMap& map);
+
 // What [start, start + count) is: one run of the source from element `at` on, nothing but padding, or more than that.
 struct Piece {
   enum class Kind : uint8_t { kRun, kPadding, kMixed } kind;

@@ -18,6 +18,7 @@
 
 namespace tt::emulator {
 
+struct BoundBuffer;
 struct Run;
 struct Core;
 

@@ -113,10 +113,12 @@ Scheduler::Scheduler(const ChipSpec& chip, int num_threads) : chip_(chip), pool_
   grid_cores_.resize(static_cast<size_t>(chip.compute_grid.x) * chip.compute_grid.y);
 }
 
-void Scheduler::run_values(const LaunchPlan& plan, const BoundBuffer* buffers) {
+void Scheduler::run_values(const LaunchPlan& plan, std::span<const BoundBuffer> buffers) {
   Run run;
   run.chip = &chip_;
   run.buffers = buffers;
+  run.num_circular_buffers = plan.circular_buffers.size();
+  run.num_semaphores = plan.semaphores.size();
   run.program = plan.name;
   run.grid_width = chip_.compute_grid.x;
   if (plan.cores_communicate) {

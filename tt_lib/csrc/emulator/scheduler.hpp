@@ -17,6 +17,7 @@ namespace tt::emulator {
 struct BoundBuffer {
   std::byte* data = nullptr;  // null in TimingOnly
   int64_t size = 0;
+  bool is_output = false;  // else it is not written
 };
 
 struct CircularBufferSpec {
@@ -63,7 +64,8 @@ struct Transfer {
 // One execution of a program.
 struct Run {
   const ChipSpec* chip = nullptr;
-  const BoundBuffer* buffers = nullptr;
+  std::span<const BoundBuffer> buffers;
+  size_t num_circular_buffers = 0, num_semaphores = 0;
   bool timing = false;
   std::string_view program;
   std::vector<Core*> core_at;  // by y * width + x; null: not in the program. Only when cores communicate or timing
@@ -91,8 +93,8 @@ class Scheduler {
  public:
   Scheduler(const ChipSpec& chip, int num_threads);
 
-  void run_values(const LaunchPlan& plan, const BoundBuffer* buffers);
-  RunReport run_timing(const LaunchPlan& plan, const BoundBuffer* buffers, const BufferType* placement);
+  void run_values(const LaunchPlan& plan, std::span<const BoundBuffer> buffers);
+  RunReport run_timing(const LaunchPlan& plan, std::span<const BoundBuffer> buffers, const BufferType* placement);
   int num_threads() const { return pool_.size(); }
 
  private:

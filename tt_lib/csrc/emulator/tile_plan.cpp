@@ -406,9 +406,30 @@ class Planner {
   std::vector<size_t> free_;     // slots
 };
 
+void verify(const TileProgram& program) {
+  std::vector<bool> written(program.num_registers);
+  require(program.inputs.size() <= written.size(), "[tile program] ", program.inputs.size(), " inputs, but ", written.size(), " registers");
+  std::fill_n(written.begin(), program.inputs.size(), true);
+  const auto read = [&](uint16_t reg, size_t step, std::string_view who) {
+    require(reg < written.size() && written[reg], "[tile program] step ", step, ", ", who, ", reads register ", reg,
+            ", which nothing has written");
+  };
+  for (size_t i = 0; i < program.ops.size(); ++i) {
+    const TileOp& op = program.ops[i];
+    const TileOpcodeInfo& row = info(op.code);
+    const uint16_t operands[] = {op.a, op.b, op.c};
+    for (int8_t k = 0; k < row.operands; ++k) read(operands[k], i, row.name);
+    require(op.dst < written.size(), "[tile program] step ", i, ", ", row.name, ", writes register ", op.dst, ", there are ",
+            written.size());
+    written[op.dst] = true;
+  }
+  for (const TileProgram::Output& output : program.outputs) read(output.reg, program.ops.size(), "an output");
+}
+
 }  // namespace
 
 TilePlan::TilePlan(const TileProgram& program, const Engine& engine, uint64_t still) {
+  verify(program);
   check(program.outputs.size() <= kMaxOutputs, "[tile program] ", program.outputs.size(), " outputs, at most ", kMaxOutputs);
   Planner(program, engine, still, *this);
 }

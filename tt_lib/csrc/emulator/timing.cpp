@@ -76,10 +76,12 @@ uint64_t Run::reserve(Core& core, uint64_t now, const Transfer& t) {
   return std::max(last.end, core.noc_free) + last.latency;
 }
 
-RunReport Scheduler::run_timing(const LaunchPlan& plan, const BoundBuffer* buffers, const BufferType* placement) {
+RunReport Scheduler::run_timing(const LaunchPlan& plan, std::span<const BoundBuffer> buffers, const BufferType* placement) {
   Run run;
   run.chip = &chip_;
   run.buffers = buffers;
+  run.num_circular_buffers = plan.circular_buffers.size();
+  run.num_semaphores = plan.semaphores.size();
   run.timing = true;
   run.program = plan.name;
   run.grid_width = chip_.compute_grid.x;

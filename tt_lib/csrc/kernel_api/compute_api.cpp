@@ -44,10 +44,11 @@ void Compute::tile_regs_release() {
 void Compute::matmul_block(const TileRange& a, const TileRange& b, uint32_t dst, const MatmulShape& shape, DataType type,
                            MathFidelity fidelity) {
   const auto& [mt, nt, kt, last_rows, a_in_rows, fresh] = shape;
-  if (dst + mt * nt > emulator::kDstTiles) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] matmul_block writes DST tile ", dst + mt * nt - 1, ", there are ",
-         emulator::kDstTiles);
-  }
+  if (dst + mt * nt > emulator::kDstTiles) [[unlikely]]
+    undefined(cat("matmul_block writes DST tile ", dst + mt * nt - 1, ", there are ", emulator::kDstTiles));
+  const size_t tile_bytes = emulator::matmul_tile_bytes(type);
+  if (get_page_size(b.cb) < tile_bytes || (!a_in_rows && get_page_size(a.cb) < tile_bytes)) [[unlikely]]
+    undefined(cat("matmul_block of tiles of ", tile_bytes, " bytes from pages of ", get_page_size(a.cb), " and ", get_page_size(b.cb)));
   if (!values()) {
     const double unpack = static_cast<double>(emulator::matmul_tile_bytes(type)) / cycles::kUnpackBytesPerCycle;
     const double math = cycles::kMatmulPhase * static_cast<double>(fidelity);
@@ -55,7 +56,8 @@ void Compute::matmul_block(const TileRange& a, const TileRange& b, uint32_t dst,
   }
   std::array<const std::byte*, kMaxBlock> a_tiles, b_tiles;
   std::array<std::byte*, emulator::kDstTiles> acc;
-  check(mt * kt <= kMaxBlock && nt * kt <= kMaxBlock, "[matmul_block] block of ", mt, "x", nt, "x", kt, " tiles is too large");
+  if (mt * kt > kMaxBlock || nt * kt > kMaxBlock) [[unlikely]]
+    undefined(cat("matmul_block of ", mt, "x", nt, "x", kt, " tiles, expected at most ", kMaxBlock, " of each operand"));
   for (uint32_t i = 0; i < mt; ++i) {
     for (uint32_t k = 0; k < kt; ++k) a_tiles[i * kt + k] = page(a.cb, a.first + i * a.stride + k);
   }
@@ -86,26 +88,49 @@ std::byte* Compute::new_page_for(Cb cb, uint32_t index, Slot slot, const emulato
   return page;
 }
 
+void Compute::check_dst(uint32_t dst) const {
+  if (dst >= emulator::kDstTiles) [[unlikely]]
+    undefined(cat("DST tile ", dst, ", there are ", emulator::kDstTiles));
+}
+
 void Compute::copy_tile(Cb cb, uint32_t tile, uint32_t dst) {
+  check_dst(dst);
   if (!values()) return charge({0, cycles::kCopyTile});
   core().dst[dst] = const_cast<std::byte*>(page(cb, tile));
 }
 
 void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
+  check_dst(dst);
   if (!values()) return charge({0, cycles::kPackTile});
   std::byte* destination = new_page(cb, tile);
   if (core().dst[dst] != destination) std::memcpy(destination, core().dst_tile(static_cast<int>(dst)), get_page_size(cb));
 }
 
 void Compute::pack_viewed_tile(uint32_t dst, Cb cb, uint32_t tile) {
+  check_dst(dst);
   if (!values()) return charge({0, cycles::kPackTile});
+  check_back(cb, tile, 1);
   buffer(cb).bind_back(tile, core().dst[dst], nullptr);
 }
 
 const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
 
+void Compute::check_pages(const TileProgram& program, std::span<const Cb> inputs, std::span<const Cb> outputs, uint32_t elements) const {
+  if (inputs.size() != program.inputs.size() || outputs.size() != program.outputs.size() || elements > kTileElements) [[unlikely]] {
+    undefined(cat("run_tiles of ", elements, " elements of ", inputs.size(), " inputs and ", outputs.size(), " outputs, expected at most ",
+                  kTileElements, " elements of ", program.inputs.size(), " and ", program.outputs.size()));
+  }
+  const auto check = [&](Cb cb, DataType type) {
+    if (elements * static_cast<uint64_t>(size_of(type)) > get_page_size(cb)) [[unlikely]]
+      undefined(cat("run_tiles of ", elements, " elements of ", tt::name(type), " on a page of ", get_page_size(cb), " bytes"));
+  };
+  for (size_t i = 0; i < inputs.size(); ++i) check(inputs[i], program.inputs[i]);
+  for (size_t i = 0; i < outputs.size(); ++i) check(outputs[i], program.outputs[i].type);
+}
+
 void Compute::run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint32_t in_page, std::span<const Cb> outputs,
                         uint32_t out_page, uint32_t elements) {
+  check_pages(chain.program(), inputs, outputs, elements);
   if (!values()) return charge(tile_program_cost(chain.program(), elements));
   std::array<const std::byte*, emulator::kMaxCircularBuffers> in;
   std::array<std::byte*, emulator::kMaxCircularBuffers> out;

@@ -82,6 +82,10 @@ class Compute : public KernelContext {
   void charge(uint64_t cycles);  // engine time of a step that the kernel computes on its pages itself
   void charge(const TileProgramCost& cost);
   emulator::HostThread& host() const { return *core().thread; }
+
+ private:
+  void check_dst(uint32_t dst) const;
+  void check_pages(const TileProgram& program, std::span<const Cb> inputs, std::span<const Cb> outputs, uint32_t elements) const;
 };
 
 TileProgramCost tile_program_cost(const TileProgram& program, uint32_t elements);

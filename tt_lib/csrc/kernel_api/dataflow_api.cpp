@@ -18,12 +18,39 @@ using emulator::Run;
 using emulator::Wait;
 namespace cycles = emulator::cycles;
 
+const emulator::BoundBuffer& Dataflow::bound(Slot slot) const {
+  const auto buffers = core().run->buffers;
+  if (slot >= buffers.size()) [[unlikely]]
+    undefined(cat("slot ", slot, " is none of the program's, which has ", buffers.size()));
+  return buffers[slot];
+}
+
+const emulator::BoundBuffer& Dataflow::output(Slot slot) const {
+  const emulator::BoundBuffer& buffer = bound(slot);
+  if (!buffer.is_output) [[unlikely]]
+    undefined(cat("a write to slot ", slot, ", which is an input"));
+  return buffer;
+}
+
 void Dataflow::check_range(Slot slot, int64_t offset, int64_t size, const char* call) const {
-  const Run& run = *core().run;
-  if (offset < 0 || size < 0 || offset + size > run.buffers[slot].size) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", run.program, "] ", call, " of bytes ", offset, "..", offset + size, " is outside slot ",
-         slot, ", which has ", run.buffers[slot].size);
-  }
+  const int64_t bytes = bound(slot).size;
+  if (offset < 0 || size < 0 || offset > bytes || size > bytes - offset) [[unlikely]]
+    undefined(cat(call, " of bytes ", offset, "..", offset + size, " is outside slot ", slot, ", which has ", bytes));
+}
+
+void Dataflow::check_map(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) const {
+  const int64_t elements = bound(slot).size / static_cast<int64_t>(element);
+  const emulator::Extent extent = extent_of(map);
+  if (extent.first < 0 || extent.end > elements) [[unlikely]]
+    undefined(cat("a map reaches elements ", extent.first, "..", extent.end, " of slot ", slot, ", which has ", elements));
+  if (start < 0 || count < 0 || start + count > map.size()) [[unlikely]]
+    undefined(cat("elements ", start, "..", start + count, " of a map of ", map.size()));
+}
+
+void Dataflow::check_semaphore(uint8_t semaphore) const {
+  const size_t count = core().run->num_semaphores;
+  if (semaphore >= count) [[unlikely]]
+    undefined(cat("semaphore ", int{semaphore}, " is none of the program's, which has ", count));
 }
 
 void Dataflow::transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write) {
@@ -63,19 +90,20 @@ void Dataflow::spend_padding(const AccessMap& map, size_t element, int64_t start
 void Dataflow::noc_async_read(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index) {
   check_range(slot, offset, size, "noc_async_read");
   if (offset % emulator::kDramReadAlignment != 0) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read from DRAM offset ", offset,
-         " is misaligned: reads need ", emulator::kDramReadAlignment, "-byte alignment");
+    undefined(
+        cat("noc_async_read from DRAM offset ", offset, " is misaligned: reads need ", emulator::kDramReadAlignment, "-byte alignment"));
   }
-  if (size > get_page_size(cb)) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_read of ", size, " bytes into a page of ",
-         get_page_size(cb));
-  }
+  if (size > get_page_size(cb)) [[unlikely]]
+    undefined(cat("noc_async_read of ", size, " bytes into a page of ", get_page_size(cb)));
+  check_back(cb, index, 1);
   if (!values()) return transfer(slot, offset, size, 1, false);
   buffer(cb).bind_back(index, core().run->buffers[slot].data + offset, nullptr);
 }
 
 void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb cb, uint32_t index, int64_t page_offset) {
-  check_range(slot, offset, size, "noc_async_read");
+  check_range(slot, offset, size, "noc_async_read_into");
+  if (page_offset < 0 || page_offset + size > get_page_size(cb)) [[unlikely]]
+    undefined(cat("noc_async_read_into of ", size, " bytes from byte ", page_offset, " of a page of ", get_page_size(cb)));
   if (!values()) return transfer(slot, offset, size, 1, false);
   std::memcpy(new_page(cb, index) + page_offset, core().run->buffers[slot].data + offset, static_cast<size_t>(size));
 }
@@ -95,6 +123,10 @@ int64_t repeated_elements(const AccessMap& map) {
 
 void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
                                      const std::byte* pad) {
+  check_map(slot, map, element, start, count);
+  if (count * static_cast<int64_t>(element) > get_page_size(cb)) [[unlikely]]
+    undefined(cat("noc_async_read_mapped of ", count, " elements of ", element, " bytes into a page of ", get_page_size(cb)));
+  check_back(cb, index, 1);
   if (!values()) {
     const auto bytes = count * static_cast<int64_t>(element);
     const bool broadcast = !map.dims.empty() && map.dims.back().stride == 0;
@@ -124,6 +156,7 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
 }
 
 void Dataflow::noc_async_read_onto(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index) {
+  check_map(slot, map, element, start, count);
   if (!values()) return transfer_mapped(slot, map, element, start, count, false);
   const std::byte* const beneath = buffer(cb).bound_back(index);
   std::byte* const page = new_page(cb, index);
@@ -140,6 +173,8 @@ void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t eleme
     }
     return;
   }
+  check_map(slot, map, element, start, count);
+  check_back(cb, index, static_cast<uint32_t>(div_up(count, kPage)));
   find_runs(map, element, core().run->buffers[slot].data, start, count, run,
             buffer(cb).bind_runs_back(index, static_cast<uint32_t>(count) / run, run, static_cast<uint32_t>(kPage) / run));
 }
@@ -147,8 +182,9 @@ void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t eleme
 // Where the block lies; in TimingOnly its columns are transferred one by one.
 std::byte* Dataflow::transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write) {
   const auto size = static_cast<int64_t>(element);
-  const int64_t offset = (map.offset + block.row + block.column * map.dims[1].stride) * size;
-  if (values()) return core().run->buffers[slot].data + offset;
+  const int64_t first = map.offset + block.row + block.column * map.dims[1].stride, offset = first * size;
+  check_range(slot, offset, (block.rows + (block.columns - 1) * map.dims[1].stride) * size, "a turned block");
+  if (values()) return (write ? output(slot) : bound(slot)).data + offset;
   transfer(slot, offset, block.rows * block.columns * size, block.columns, write);
   return nullptr;
 }
@@ -174,23 +210,26 @@ void Dataflow::noc_async_write_turned(Cb cb, Slot slot, const AccessMap& map, si
 void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {
   check_range(slot, offset, size, "noc_async_write");
   if (offset % emulator::kDramWriteAlignment != 0) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write to DRAM offset ", offset,
-         " is misaligned: writes need ", emulator::kDramWriteAlignment, "-byte alignment");
+    undefined(
+        cat("noc_async_write to DRAM offset ", offset, " is misaligned: writes need ", emulator::kDramWriteAlignment, "-byte alignment"));
   }
+  if (size > get_page_size(cb)) [[unlikely]]
+    undefined(cat("noc_async_write of ", size, " bytes from a page of ", get_page_size(cb)));
+  std::byte* const all = output(slot).data;
   if (!values()) return transfer(slot, offset, size, 1, true);
-  std::byte* destination = core().run->buffers[slot].data + offset;
+  std::byte* const destination = all + offset;
   const std::byte* source = page(cb, index);
   if (source != destination) std::memcpy(destination, source, static_cast<size_t>(size));
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size) {
   Core& target = to.core == coord() ? core() : *core().run->find(to.core);  // cores that run alone find no other
+  declared(to.cb);
   emulator::CircularBuffer& ring = target.buffers[to.cb];
   if (to.page >= ring.num_pages() || to.offset < 0 || to.offset + size > ring.page_size() || offset + size > get_page_size(cb))
       [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write of ", size, " bytes to byte ", to.offset,
-         " of page ", to.page, " on core (", to.core.x, ",", to.core.y, "), whose CB ", int{to.cb}, " has ", ring.num_pages(), " pages of ",
-         ring.page_size());
+    undefined(cat("noc_async_write of ", size, " bytes to byte ", to.offset, " of page ", to.page, " on core (", to.core.x, ",", to.core.y,
+                  "), whose CB ", int{to.cb}, " has ", ring.num_pages(), " pages of ", ring.page_size()));
   }
   if (values()) {
     std::memcpy(ring.received(to.page) + to.offset, page(cb, index) + offset, static_cast<size_t>(size));
@@ -208,9 +247,10 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Ad
 
 void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const AccessMap& map, size_t element, int64_t start,
                                       int64_t count) {
+  check_map(slot, map, element, start, count);
+  std::byte* const destination = output(slot).data;
   if (!values()) return transfer_mapped(slot, map, element, start, count, true);
-  const std::byte* source = page(cb, index);
-  std::byte* destination = core().run->buffers[slot].data;
+  const std::byte* const source = page(cb, index);
   const bool in_place = map.dims.size() == 1 && source == destination + (map.offset + start) * static_cast<int64_t>(element);
   if (!in_place) scatter_mapped(map, element, source, start, count, destination);
 }
@@ -220,6 +260,7 @@ void Dataflow::Barrier::await_resume() const { state.clock = std::max(state.cloc
 
 std::byte* Dataflow::new_shared_pages(Cb cb, uint32_t pages) {
   if (!values()) return nullptr;
+  check_back(cb, 0, pages);
   const uint32_t page_size = get_page_size(cb);
   emulator::SharedBlock* block = emulator::SharedBlock::create(static_cast<size_t>(pages) * page_size);
   for (uint32_t i = 0; i < pages; ++i) {
@@ -239,11 +280,10 @@ void Dataflow::multicast(uint64_t bytes, CoreCoord start, CoreCoord end) {
 
 void Dataflow::noc_async_write_multicast_loopback_src(Cb cb, uint32_t index, CoreCoord start, CoreCoord end, Cb to, uint32_t to_page,
                                                       int64_t size) {
-  const emulator::CircularBuffer& ring = buffer(to);
+  const emulator::CircularBuffer& ring = declared(to);
   if (to_page >= ring.num_pages() || size > ring.page_size() || size > get_page_size(cb)) [[unlikely]] {
-    fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] noc_async_write_multicast_loopback_src of ", size,
-         " bytes from a page of ", get_page_size(cb), " to page ", to_page, " of CB ", int{to}, ", which has ", ring.num_pages(),
-         " pages of ", ring.page_size());
+    undefined(cat("noc_async_write_multicast_loopback_src of ", size, " bytes from a page of ", get_page_size(cb), " to page ", to_page,
+                  " of CB ", int{to}, ", which has ", ring.num_pages(), " pages of ", ring.page_size()));
   }
   if (!values()) return multicast(static_cast<uint64_t>(size), start, end);
   for (uint16_t y = start.y; y <= end.y; ++y) {
@@ -265,19 +305,23 @@ void Dataflow::noc_async_write_multicast(Cb cb, uint32_t index, uint32_t pages, 
 }
 
 KernelContext::WaitFor Dataflow::noc_semaphore_wait(uint8_t semaphore, uint32_t value) {
+  check_semaphore(semaphore);
   return {*state_, {Wait::Kind::kSemaphoreEqual, semaphore, value}};
 }
 
 KernelContext::WaitFor Dataflow::noc_semaphore_wait_min(uint8_t semaphore, uint32_t value) {
+  check_semaphore(semaphore);
   return {*state_, {Wait::Kind::kSemaphoreMin, semaphore, value}};
 }
 
 void Dataflow::noc_semaphore_set(uint8_t semaphore, uint32_t value) {
+  check_semaphore(semaphore);
   spend(cycles::kSemaphoreCall);
   core().semaphores[semaphore].store(value, std::memory_order_release);
 }
 
 void Dataflow::noc_semaphore_inc(CoreCoord target, uint8_t semaphore, uint32_t by) {
+  check_semaphore(semaphore);
   Core& other = *core().run->find(target);
   spend(cycles::kSemaphoreCall);
   if (!values()) other.semaphore_stamps[semaphore] = std::max(other.semaphore_stamps[semaphore], state_->clock + cycles::kNocHop * 8);
@@ -286,6 +330,7 @@ void Dataflow::noc_semaphore_inc(CoreCoord target, uint8_t semaphore, uint32_t b
 }
 
 void Dataflow::noc_semaphore_set_multicast(uint8_t semaphore, uint32_t value, CoreCoord start, CoreCoord end) {
+  check_semaphore(semaphore);
   spend(cycles::kSemaphoreCall);
   const uint64_t arrival = std::max(state_->clock, state_->outstanding) + cycles::kNocHop * 8;
   for (uint16_t y = start.y; y <= end.y; ++y) {
@@ -310,8 +355,8 @@ void Dataflow::charge(const Bulk& work) {
   core().run->report.riscv_cycles += work.riscv_cycles;
 }
 
-std::byte* Dataflow::dram(Slot slot) const { return core().run->buffers[slot].data; }
-int64_t Dataflow::dram_size(Slot slot) const { return core().run->buffers[slot].size; }
+std::byte* Dataflow::dram(Slot slot) const { return bound(slot).data; }
+int64_t Dataflow::dram_size(Slot slot) const { return bound(slot).size; }
 
 void Dataflow::peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size) {
   check_range(slot, offset, static_cast<int64_t>(size), "peek");

@@ -93,13 +93,17 @@ class Dataflow : public KernelContext {
     uint64_t riscv_cycles = 0;
   };
   void charge(const Bulk& work);
-  std::byte* dram(Slot slot) const;
+  std::byte* dram(Slot slot) const;  // of an input: to be read only
   int64_t dram_size(Slot slot) const;
   emulator::HostThread& host() const { return *core().thread; }
 
  private:
   void peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size);
+  const emulator::BoundBuffer& bound(Slot slot) const;   // fails where the program has no such slot
+  const emulator::BoundBuffer& output(Slot slot) const;  // or where it is an input
   void check_range(Slot slot, int64_t offset, int64_t size, const char* call) const;
+  void check_map(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) const;
+  void check_semaphore(uint8_t semaphore) const;
   void multicast(uint64_t bytes, CoreCoord start, CoreCoord end);
   void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
   std::byte* transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write);

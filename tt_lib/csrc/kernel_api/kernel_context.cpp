@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 #include "base/error.hpp"
@@ -68,12 +69,31 @@ void free_frame(void* frame, std::size_t bytes) {
 
 namespace {
 
-[[noreturn]] void undefined(const emulator::KernelState& state, const std::string& what) {
-  fail(ErrorCategory::kUndefinedBehavior, "[", state.core->run->program, "] ", name(state.role), " kernel \"", state.name, "\" on core (",
-       state.core->coord.x, ",", state.core->coord.y, "): ", what);
+// What pages are in TimingOnly: memory of a whole L1, the same for all.
+std::byte* no_page() {
+  thread_local const auto memory = std::make_unique<std::byte[]>(size_t{1} << 20);
+  return memory.get();
 }
 
 }  // namespace
+
+void KernelContext::undefined(const std::string& what) const {
+  fail(ErrorCategory::kUndefinedBehavior, "[", core().run->program, "] ", name(state_->role), " kernel \"", state_->name, "\" on core (",
+       coord().x, ",", coord().y, "): ", what);
+}
+
+emulator::CircularBuffer& KernelContext::declared(Cb cb) const {
+  const size_t count = core().run->num_circular_buffers;
+  if (cb >= count) [[unlikely]]
+    undefined(cat("CB ", int{cb}, " is none of the program's, which has ", count));
+  return buffer(cb);
+}
+
+void KernelContext::check_back(Cb cb, uint32_t index, uint32_t pages) const {
+  const uint32_t free = buffer(cb).reservable();
+  if (index >= free || pages > free - index) [[unlikely]]
+    undefined(cat("page ", index + pages - 1, " from the back of CB ", int{cb}, ", of which ", free, " are free"));
+}
 
 void KernelContext::WaitFor::advance_clock() const {
   state.clock += cycles::kCbCall;
@@ -88,43 +108,42 @@ void KernelContext::WaitFor::advance_clock() const {
 }
 
 KernelContext::WaitFor KernelContext::cb_wait_front(Cb cb, uint32_t pages) {
-  const emulator::CircularBuffer& ring = buffer(cb);
+  const emulator::CircularBuffer& ring = declared(cb);
   if (pages > ring.num_pages()) [[unlikely]] {
-    undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
+    undefined(cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
   }
   if (ring.wraps_at_front(pages)) [[unlikely]] {
-    undefined(*state_, cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(),
-                           " pages (partial wrap)"));
+    undefined(
+        cat("cb_wait_front of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(), " pages (partial wrap)"));
   }
   return {*state_, {Wait::Kind::kFront, cb, pages}};
 }
 
 KernelContext::WaitFor KernelContext::cb_reserve_back(Cb cb, uint32_t pages) {
-  const emulator::CircularBuffer& ring = buffer(cb);
+  const emulator::CircularBuffer& ring = declared(cb);
   if (pages > ring.num_pages()) [[unlikely]] {
-    undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
+    undefined(cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, ", whose capacity is ", ring.num_pages()));
   }
   if (ring.wraps_at_back(pages)) [[unlikely]] {
-    undefined(*state_, cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(),
-                           " pages (partial wrap)"));
+    undefined(
+        cat("cb_reserve_back of ", pages, " pages on CB ", int{cb}, " crosses the end of its ", ring.num_pages(), " pages (partial wrap)"));
   }
   return {*state_, {Wait::Kind::kBack, cb, pages}};
 }
 
 void KernelContext::cb_push_back(Cb cb, uint32_t pages) {
-  emulator::CircularBuffer& ring = buffer(cb);
+  emulator::CircularBuffer& ring = declared(cb);
   if (pages > ring.reservable()) [[unlikely]] {
-    undefined(*state_,
-              cat("cb_push_back of ", pages, " pages overflows CB ", int{cb}, ": free ", ring.reservable(), " of ", ring.num_pages()));
+    undefined(cat("cb_push_back of ", pages, " pages overflows CB ", int{cb}, ": free ", ring.reservable(), " of ", ring.num_pages()));
   }
   state_->clock += cycles::kCbCall;
   ring.push(pages, state_->clock);
 }
 
 void KernelContext::cb_pop_front(Cb cb, uint32_t pages) {
-  emulator::CircularBuffer& ring = buffer(cb);
+  emulator::CircularBuffer& ring = declared(cb);
   if (pages > ring.available()) [[unlikely]] {
-    undefined(*state_, cat("cb_pop_front of ", pages, " pages underflows CB ", int{cb}, ": present ", ring.available()));
+    undefined(cat("cb_pop_front of ", pages, " pages underflows CB ", int{cb}, ": present ", ring.available()));
   }
   state_->clock += cycles::kCbCall;
   ring.pop(pages, state_->clock);
@@ -133,13 +152,21 @@ void KernelContext::cb_pop_front(Cb cb, uint32_t pages) {
 bool KernelContext::cb_pages_available_at_front(Cb cb, uint32_t pages) const { return buffer(cb).available() >= pages; }
 bool KernelContext::cb_pages_reservable_at_back(Cb cb, uint32_t pages) const { return buffer(cb).reservable() >= pages; }
 const std::byte* KernelContext::page(Cb cb, uint32_t index) const {
+  if (!values()) return no_page();
+  const uint32_t present = buffer(cb).available();
+  if (index >= present) [[unlikely]]
+    undefined(cat("page ", index, " of CB ", int{cb}, ", of which ", present, " are present"));
   const std::byte* found = buffer(cb).front(index);
   if (found == nullptr && page_runs(cb, index).at != nullptr) [[unlikely]] {
-    undefined(*state_, cat("page ", index, " of CB ", int{cb}, " lies in runs: see page_runs"));
+    undefined(cat("page ", index, " of CB ", int{cb}, " lies in runs: see page_runs"));
   }
   return found;
 }
 emulator::TileRuns KernelContext::page_runs(Cb cb, uint32_t index) const { return buffer(cb).front_runs(index); }
-std::byte* KernelContext::new_page(Cb cb, uint32_t index) { return buffer(cb).back(index); }
+std::byte* KernelContext::new_page(Cb cb, uint32_t index) {
+  if (!values()) return no_page();
+  check_back(cb, index, 1);
+  return buffer(cb).back(index);
+}
 
 }  // namespace tt

@@ -38,7 +38,7 @@ class KernelContext {
   uint32_t get_page_size(Cb cb) const { return buffer(cb).page_size(); }
   CoreCoord coord() const { return core().coord; }
 
-  // In TimingOnly pages carry no data and must not be dereferenced: values() tells.
+  // In TimingOnly pages carry no data: what is read there means nothing, what is written is lost. values() tells.
   bool values() const { return !core().timing; }
   const std::byte* page(Cb cb, uint32_t index) const;         // index from the front
   emulator::TileRuns page_runs(Cb cb, uint32_t index) const;  // of a page that does not lie in one piece; else of none
@@ -49,6 +49,9 @@ class KernelContext {
  protected:
   emulator::Core& core() const { return *state_->core; }
   emulator::CircularBuffer& buffer(Cb cb) const { return state_->core->buffers[cb]; }
+  emulator::CircularBuffer& declared(Cb cb) const;               // fails where the program has no such CB
+  void check_back(Cb cb, uint32_t index, uint32_t pages) const;  // fails unless these pages from the back are free
+  [[noreturn]] void undefined(const std::string& what) const;    // fails with UndefinedBehavior of this kernel
 
   emulator::KernelState* state_;
 };

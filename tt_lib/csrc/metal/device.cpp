@@ -255,8 +255,8 @@ void Device::run(const Program& program, std::byte* const* buffers, const Partic
     many.resize(slots.size());
     bound = many.data();
   }
-  for (size_t i = 0; i < slots.size(); ++i) bound[i] = {buffers[i], slots[i].bytes};
-  impl_->scheduler.run_values(program.plan(), bound);
+  for (size_t i = 0; i < slots.size(); ++i) bound[i] = {buffers[i], slots[i].bytes, slots[i].is_output};
+  impl_->scheduler.run_values(program.plan(), {bound, slots.size()});
   program.count_run();
 }
 
@@ -279,8 +279,8 @@ emulator::RunReport estimate(const Program& program, const emulator::ChipSpec& c
   if (!program.runs_on_cores()) return estimate_transfer(program, chip);
   emulator::Scheduler scheduler(chip, 1);
   std::vector<emulator::BoundBuffer> bound;
-  for (const SlotSpec& slot : program.slots()) bound.push_back({nullptr, slot.bytes});
-  return scheduler.run_timing(program.plan(), bound.data(), placement.empty() ? nullptr : placement.data());
+  for (const SlotSpec& slot : program.slots()) bound.push_back({nullptr, slot.bytes, slot.is_output});
+  return scheduler.run_timing(program.plan(), bound, placement.empty() ? nullptr : placement.data());
 }
 
 Buffer::Buffer(std::shared_ptr<Device> device, uint64_t address, int64_t size, std::byte* data, std::function<void()> release)

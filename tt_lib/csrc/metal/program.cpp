@@ -84,6 +84,13 @@ void Program::validate(const emulator::ChipSpec& chip) const {
   std::array<int, 3> per_role{};
   for (const KernelGroup& kernel : kernels_) {
     if (++per_role[static_cast<size_t>(kernel.role)] > 1) undefined("two ", emulator::name(kernel.role), " kernels on one core");
+    if (kernel.computes != (kernel.role == Role::kCompute)) {
+      undefined("kernel \"", kernel.name, "\" is a ", emulator::name(kernel.role), ", but takes a ",
+                kernel.computes ? "Compute" : "Dataflow");
+    }
+    if (kernel.arguments != 1 && kernel.arguments != cores_.size()) {
+      undefined("kernel \"", kernel.name, "\" has arguments for ", kernel.arguments, " cores, expected ", cores_.size(), ", or 1 for all");
+    }
   }
 }
 
@@ -104,8 +111,8 @@ emulator::LaunchPlan Program::plan() const {
   plan.senders = senders_;
   plan.host_seconds = host_seconds();
   plan.name = name_;
-  plan.takes_neighbours =
-      std::all_of(kernels_.begin(), kernels_.end(), [this](const KernelGroup& kernel) { return kernel.joins == cores_.size(); });
+  plan.takes_neighbours = std::all_of(kernels_.begin(), kernels_.end(),
+                                      [this](const KernelGroup& kernel) { return kernel.joins && kernel.arguments == cores_.size(); });
   plan.start = [this](emulator::Core& core, size_t first, size_t last) {
     for (const KernelGroup& group : kernels_) {
       emulator::KernelState& state = core.kernels[static_cast<size_t>(core.num_kernels)];

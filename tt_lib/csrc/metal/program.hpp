@@ -92,7 +92,9 @@ class Program {
     std::string name;
     std::string description;
     std::function<void(emulator::KernelState&, size_t first, size_t last)> start;
-    size_t joins;  // arguments that can be joined
+    size_t arguments;  // one for each core, or one for all
+    bool joins;        // neighbours' arguments to one
+    bool computes;
   };
 
   std::string name_;
@@ -114,7 +116,7 @@ template <class Context, class Args>
 void Program::add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description) {
   static_assert(std::is_same_v<Context, Dataflow> || std::is_same_v<Context, Compute>);
   constexpr bool kJoins = requires(Args & own, const Args& last) { join(own, last); };
-  const size_t joins = kJoins ? args.size() : 0;
+  const size_t arguments = args.size();
   auto start = [function, args = std::move(args)](emulator::KernelState& state, size_t first, size_t last) {
     Args own = args.size() == 1 ? args[0] : args[first];
     if constexpr (kJoins) {
@@ -124,7 +126,8 @@ void Program::add_kernel(Role role, std::string name, Kernel (*function)(Context
     state.handle = kernel.handle();
     state.error = &kernel.handle().promise().error;
   };
-  kernels_.push_back({role, std::move(name), std::move(description), std::move(start), joins});
+  kernels_.push_back(
+      {role, std::move(name), std::move(description), std::move(start), arguments, kJoins, std::is_same_v<Context, Compute>});
 }
 
 template <class T>

@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 from jax._src import callback, checkify, core, debugging, stages, xla_bridge
 from jax._src.interpreters import mlir
 from jax._src.lax import ann, linalg
+from jax._src.lib import xla_client
 from jax._src.lib.mlir import ir
 
-__all__ = ["ann", "callback", "checkify", "core", "debugging", "ir", "linalg", "mlir", "register"]
+__all__ = ["ann", "callback", "checkify", "core", "debugging", "ir", "linalg", "mlir", "register", "take_ffi_targets"]
 
 
 def register(platform: str, library_path: str) -> None:
@@ -21,6 +24,11 @@ def register(platform: str, library_path: str) -> None:
     if platform not in mlir._platforms_with_donation:
         mlir._platforms_with_donation.append(platform)
     _show_kernel_programs(platform)
+
+
+def take_ffi_targets(platform: str, take: Callable[[str, Any], None]) -> None:
+    """Calls `take` with the name and function of each `jax.ffi.register_ffi_target` of the platform, those of before included."""
+    xla_client.register_custom_call_handler(platform, lambda name, function, *_: take(name, function))
 
 
 def _leave_other_backends_alone(platform: str) -> None:

@@ -10,11 +10,10 @@ ROOT = pathlib.Path(__file__).parent.parent
 SOURCES = {".cpp", ".hpp", ".py"}
 
 
-def test_the_page_on_kernels_quotes_its_test():
+def test_the_page_on_kernels_quotes_its_tests():
     page = (ROOT / "docs/kernels.md").read_text()
-    source = (ROOT / "tests/cpp/example_test.cpp").read_text()
-    for mark in ("// [example]\n", "  // [run]\n"):
-        code = textwrap.dedent(source.split(mark)[1]).rstrip()
+    for source, mark in (("kernels/exp_of_minus.cpp", "// [example]\n"), ("cpp/example_test.cpp", "  // [run]\n")):
+        code = textwrap.dedent((ROOT / "tests" / source).read_text().split(mark)[1]).rstrip()
         assert f"```cpp\n{code}\n```" in page
 
 

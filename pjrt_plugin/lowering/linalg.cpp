@@ -186,7 +186,7 @@ void lower_custom_call(BlockLowering& block, const ir::Operation& operation) {
   const std::string& target = operation.text(Attr::kCallTargetName);
   const auto* row = std::find_if(std::begin(kCustomCalls), std::end(kCustomCalls), [&](const CustomCall& r) { return r.target == target; });
   if (row == std::end(kCustomCalls)) {
-    block.refuse(operation, cat("there is no custom call \"", target, "\" on tt"));
+    block.refuse(operation, cat("there is no custom call \"", target, "\" on tt; docs/kernels.md says how to register one"));
     return;
   }
   const size_t operands = operation.operands().size(), results = operation.results().size();

@@ -94,6 +94,22 @@ def test_donation_reuses_and_deletes(card):
     np.testing.assert_array_equal(y, 2)
 
 
+def test_an_array_is_donated_while_a_queued_program_still_reads_it():
+    code = """
+import jax, numpy as np
+large = jax.device_put(np.ones((2048, 2048), np.float32), jax.devices("tt")[0])
+busy = jax.jit(lambda a: a @ a @ a)
+x = jax.jit(lambda a: a[:1024, :1024] + 0)(large)
+reads, takes = jax.jit(lambda x: x + 1), jax.jit(lambda x: x * 3, donate_argnums=0)
+jax.block_until_ready((busy(large), reads(x), takes(reads(x))))
+busy(large)
+y = reads(x)
+z = takes(x)
+print(float(y[0, 0]), float(z[0, 0]))
+"""
+    assert run_python(code).stdout == "2.0 3.0\n"
+
+
 def test_donation_leaves_host_memory_alone(card):
     host = np.ones(100_000, np.float32)
     jax.jit(lambda x: x + 1, donate_argnums=0)(jax.device_put(host, card)).block_until_ready()

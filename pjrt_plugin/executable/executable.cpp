@@ -238,6 +238,9 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     state->device = &device;
     state->part = part;
     state->arguments.assign(arguments.begin(), arguments.end());
+    for (const auto& argument : arguments) {
+      if (argument->ready().is_pending_or_failed()) state->awaited.push_back(argument->ready());
+    }
     state->outputs.reserve(results_.size());
     for (size_t i = 0; i < results_.size(); ++i) {
       const int64_t donor = plan_.donors[i];
@@ -258,6 +261,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     metal::Device* device;
     Part part;
     std::vector<std::shared_ptr<metal::Buffer>> arguments, outputs;
+    std::vector<metal::Event> awaited;  // when the arguments are there
     std::shared_ptr<metal::Buffer> temporaries;
   };
 
@@ -276,12 +280,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
 
   void run(State& state) const {
     Frame frame = template_;
-    for (size_t i = 0; i < state.arguments.size(); ++i) {
-      const std::shared_ptr<metal::Buffer>& argument = state.arguments[i];
-      const bool is_output = std::find(state.outputs.begin(), state.outputs.end(), argument) != state.outputs.end();
-      if (!is_output) argument->ready().wait();
-      frame[plan_.parameters[i]] = argument->data();
-    }
+    for (const metal::Event& event : state.awaited) event.wait();
+    for (size_t i = 0; i < state.arguments.size(); ++i) frame[plan_.parameters[i]] = state.arguments[i]->data();
     for (size_t i = 0; i < state.outputs.size(); ++i) {
       metal::Buffer& output = *state.outputs[i];
       frame[plan_.results[i]] = output.data();

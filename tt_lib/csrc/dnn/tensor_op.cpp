@@ -83,18 +83,19 @@ void launch(const std::shared_ptr<Card>& card, std::string_view op, const std::s
   constexpr int64_t kSmallBytes = 64 << 10;  // less than that runs on the calling thread
   const auto device = card->device();
   std::vector<std::shared_ptr<metal::Buffer>> buffers;
+  std::vector<metal::Event> awaited;
   int64_t touched = 0;
-  for (const Tensor* tensor : inputs) buffers.push_back(tensor->buffer(op));
+  for (const Tensor* tensor : inputs) {
+    buffers.push_back(tensor->buffer(op));
+    if (const metal::Event& ready = buffers.back()->ready(); ready.is_pending_or_failed()) awaited.push_back(ready);
+  }
   const size_t first_output = buffers.size();
   for (const Tensor* tensor : outputs) buffers.push_back(tensor->buffer(op));
   for (const metal::SlotSpec& slot : program->slots()) touched += slot.bytes;
-  auto run = [buffers, program, first_output, raw = device.get()] {
+  auto run = [buffers, awaited = std::move(awaited), program, raw = device.get()] {
+    for (const metal::Event& event : awaited) event.wait();
     std::vector<std::byte*> slots;
-    for (size_t i = 0; i < buffers.size(); ++i) {
-      if (i < first_output && std::find(buffers.begin() + static_cast<ptrdiff_t>(first_output), buffers.end(), buffers[i]) == buffers.end())
-        buffers[i]->ready().wait();
-      slots.push_back(buffers[i]->data());
-    }
+    for (const auto& buffer : buffers) slots.push_back(buffer->data());
     raw->run(*program, slots.data());
   };
   const metal::Event done = device->enqueue(std::move(run), touched <= kSmallBytes);

@@ -25,7 +25,9 @@ class Buffer {
   int64_t size() const { return size_; }         // in bytes
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
-  const Event& ready() const { return ready_; }  // its content is defined once this is reached
+  // Its content is defined once this is reached. Work on a queue waits for what this was when it was enqueued: later work that writes to
+  // the buffer sets another event. Both are for the thread that enqueues.
+  const Event& ready() const { return ready_; }
   void set_ready(Event event) { ready_ = std::move(event); }
   bool is_read_only() const { return read_only_; }  // somebody else reads this memory too: never written, never donated
 

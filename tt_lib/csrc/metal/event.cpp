@@ -37,6 +37,8 @@ Event Event::pending() {
 
 bool Event::is_ready() const { return !state_ || state_->ready.load(std::memory_order_acquire); }
 
+bool Event::is_pending_or_failed() const { return state_ && (!is_ready() || state_->error != nullptr); }
+
 std::shared_ptr<const Error> Event::error() const { return state_ && is_ready() ? state_->error : nullptr; }
 
 void Event::wait() const {

@@ -16,6 +16,7 @@ class Event {
   static Event pending();  // to be completed by complete() or fail()
 
   bool is_ready() const;
+  bool is_pending_or_failed() const;
   std::shared_ptr<const Error> error() const;  // null unless ready and failed
   void wait() const;                           // blocks; throws the Error if failed
   void on_ready(Callback callback) const;      // runs it at once if ready, else on the completing thread, outside any lock

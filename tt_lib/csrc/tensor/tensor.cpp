@@ -204,8 +204,8 @@ Tensor Tensor::place(const std::shared_ptr<Card>& card, MemoryConfig memory) con
     const auto from = buffer("to");
     Tensor copy = empty(std::move(spec), card);
     const auto to = copy.buffer("to");
-    to->set_ready(device->enqueue([from, to] {
-      from->ready().wait();
+    to->set_ready(device->enqueue([from, to, ready = from->ready()] {
+      ready.wait();
       std::memcpy(to->data(), from->data(), static_cast<size_t>(to->size()));
     }));
     return copy;

@@ -230,3 +230,19 @@ def test_magnitudes_neither_overflow_nor_lose_an_infinity_beside_a_nan():
     axis = np.array([0, -0.0, 3, -4e30, 1e-44, 1e38, -np.inf, np.nan], np.float32)
     z = np.stack(np.broadcast_arrays(axis[:, None], axis), -1).view(np.complex64)[..., 0]
     np.testing.assert_allclose(jnp.abs(jax.device_put(z, jax.devices("tt")[0])), np.abs(z), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [6, 500])
+@pytest.mark.parametrize(("dtype", "low", "high"), [("int4", -8, 8), ("uint4", 0, 16), ("int2", -2, 2), ("uint2", 0, 4)])
+def test_the_unused_bits_of_a_byte_have_no_place_in_an_order(dtype, low, high, n):
+    values = np.random.default_rng(n).integers(low, high, n)
+    noise = np.random.default_rng(1).integers(0, 256, n).astype(np.uint8) & ~np.uint8(high - low - 1)
+    x = (values.astype(np.uint8) & np.uint8(high - low - 1) | noise).view(jnp.dtype(dtype))
+    np.testing.assert_array_equal(x.astype(np.int64), values)
+    y = jax.device_put(x, jax.devices("tt")[0])
+    order = np.argsort(values, stable=True)
+    for got in (jnp.sort(y), jax.jit(jnp.sort)(y), y[jnp.argsort(y)], lax.sort((y, jnp.arange(n)), num_keys=2)[0]):
+        np.testing.assert_array_equal(np.asarray(got).astype(np.int64), values[order])
+    np.testing.assert_array_equal(jnp.argsort(y), order)
+    np.testing.assert_array_equal(np.asarray(lax.top_k(y, 3)[0]).astype(np.int64), np.sort(values)[::-1][:3])
+    np.testing.assert_array_equal(lax.top_k(y, 3)[1], np.argsort(-values, stable=True)[:3])

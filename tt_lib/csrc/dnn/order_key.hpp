@@ -14,7 +14,8 @@ struct OrderKey {
   Encoding encoding;
   bool canonical;  // floats: -0 equals +0 and all NaN are equal and greatest; else IEEE's total order
   bool descending;
-  uint64_t infinity;  // its bits
+  uint64_t infinity;    // its bits
+  int unused_bits = 0;  // at the top of an integer's byte: they may hold anything
 };
 
 // Key: an unsigned integer of the element's width.
@@ -24,6 +25,7 @@ struct OrderEncoder {
   bool canonical;
   Key flip;  // all ones when descending
   Key infinity;
+  int unused_bits;
 
   static constexpr Key kSign = static_cast<Key>(Key{1} << (8 * sizeof(Key) - 1));
   static constexpr Key kNan = static_cast<Key>(~kSign);  // the one NaN of the canonical order
@@ -32,7 +34,8 @@ struct OrderEncoder {
       : encoding(key.encoding),
         canonical(key.canonical),
         flip(static_cast<Key>(key.descending ? ~Key{0} : Key{0})),
-        infinity(static_cast<Key>(key.infinity)) {}
+        infinity(static_cast<Key>(key.infinity)),
+        unused_bits(key.unused_bits) {}
 
   [[gnu::always_inline]] bool is_special(Key bits) const {  // has lost its bits when encoded
     const Key magnitude = static_cast<Key>(bits & ~kSign);
@@ -40,6 +43,7 @@ struct OrderEncoder {
   }
 
   [[gnu::always_inline]] Key encode(Key bits) const {
+    if (sizeof(Key) == 1 && encoding != OrderKey::Encoding::kFloat) bits = static_cast<Key>(bits << unused_bits);
     if (encoding == OrderKey::Encoding::kSigned) bits = static_cast<Key>(bits ^ kSign);
     if (encoding == OrderKey::Encoding::kFloat) {
       using Signed = std::make_signed_t<Key>;
@@ -57,9 +61,9 @@ struct OrderEncoder {
 
   [[gnu::always_inline]] Key decode(Key key) const {
     key = static_cast<Key>(key ^ flip);
-    if (encoding == OrderKey::Encoding::kSigned) return static_cast<Key>(key ^ kSign);
     if (encoding == OrderKey::Encoding::kFloat) return static_cast<Key>(key & kSign ? key ^ kSign : ~key);
-    return key;
+    if (encoding == OrderKey::Encoding::kUnsigned) return static_cast<Key>(key >> unused_bits);
+    return static_cast<Key>(static_cast<std::make_signed_t<Key>>(key ^ kSign) >> unused_bits);
   }
 };
 

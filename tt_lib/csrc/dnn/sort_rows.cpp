@@ -31,7 +31,8 @@ uint64_t infinity_of(DataType type) {
 OrderKey order_key(const SortKey& key, DataType type) {
   using Encoding = OrderKey::Encoding;
   const Encoding encoding = is_float(type) ? Encoding::kFloat : is_signed(type) ? Encoding::kSigned : Encoding::kUnsigned;
-  return {encoding, key.canonical, key.descending, infinity_of(type)};
+  const int unused_bits = type == DataType::kPred ? 0 : 8 * static_cast<int>(size_of(type)) - info(type).bits;
+  return {encoding, key.canonical, key.descending, infinity_of(type), unused_bits};
 }
 
 template <class Key>

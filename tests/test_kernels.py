@@ -208,6 +208,14 @@ def test_a_deadlock_is_an_error_of_that_program(targets):
     np.testing.assert_allclose(call("exp_of_minus", like(X), X), np.exp(-X), rtol=1e-6)
 
 
+def test_what_takes_over_a_failed_array_fails_too(targets):
+    x = np.zeros((4096, 4096), np.float32)  # too large to be computed before the call returns
+    y = call("deadlocks", like(x), x)
+    z = jax.jit(lambda y: y + 1, donate_argnums=0)(y)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"\[deadlocks\] deadlock"):
+        jax.block_until_ready(z)
+
+
 def test_a_name_belongs_to_one_program(targets):
     jax.ffi.register_ffi_target("copies", jax_tt.kernels.load(CALLS, function="copies"), platform="tt")
     with pytest.raises(ValueError, match=r'"copies" is registered for tt already, with another kernel program; choose another name'):

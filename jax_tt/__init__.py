@@ -15,12 +15,13 @@ def library_path() -> str:
 
 def initialize() -> None:
     """Registers the platform "tt" with JAX. JAX calls this; other platforms are not touched."""
-    from jax_tt import _callbacks, _lowerings, kernels  # need all of JAX, which imports this package to find the platform
+    from jax_tt import _callbacks, _lowerings, _pallas, kernels  # need all of JAX, which imports this package to find the platform
 
     _jax_internals.register(PLATFORM, library_path())
     _lowerings.register(PLATFORM)
     _callbacks.register(PLATFORM, _wheel.library("libtt.so"))
     kernels._accept_targets(PLATFORM)
+    _pallas.register(PLATFORM)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,20 @@ from jax._src.lax import ann, linalg
 from jax._src.lib import xla_client
 from jax._src.lib.mlir import ir
 
-__all__ = ["ann", "callback", "checkify", "core", "debugging", "ir", "linalg", "mlir", "register", "take_ffi_targets"]
+__all__ = [
+    "add_platform_rule",
+    "ann",
+    "callback",
+    "checkify",
+    "core",
+    "debugging",
+    "ir",
+    "linalg",
+    "mlir",
+    "pallas",
+    "register",
+    "take_ffi_targets",
+]
 
 
 def register(platform: str, library_path: str) -> None:
@@ -29,6 +43,53 @@ def register(platform: str, library_path: str) -> None:
 def take_ffi_targets(platform: str, take: Callable[[str, Any], None]) -> None:
     """Calls `take` with the name and function of each `jax.ffi.register_ffi_target` of the platform, those of before included."""
     xla_client.register_custom_call_handler(platform, lambda name, function, *_: take(name, function))
+
+
+def add_platform_rule(primitive: str, platform: str, rule: Callable[..., Any]) -> None:
+    """Lowers a primitive by `rule` where JAX chooses among rules by platform, and knows none for this one."""
+    original = mlir.lower_per_platform
+
+    @functools.wraps(original)
+    def lower_per_platform(ctx, description, platform_rules, *args, **kwargs):
+        if description == primitive:
+            platform_rules = {**platform_rules, platform: rule}
+        return original(ctx, description, platform_rules, *args, **kwargs)
+
+    mlir.lower_per_platform = lower_per_platform
+
+
+@functools.cache
+def pallas() -> Any:
+    """What the lowering of `pallas_call` needs; imported by whoever uses it, not with this package."""
+    from jax._src import state
+    from jax._src.pallas import core as pallas_core
+    from jax._src.pallas import hlo_interpreter, primitives
+
+    def block_size(dim: Any) -> tuple[int, bool] | None:
+        """The size of a block along a dimension, and whether the kernel does not see that; None: it is no plain block."""
+        match dim:
+            case pallas_core.Blocked(size):
+                return size, False
+            case pallas_core.Squeezed():
+                return 1, True
+        return None
+
+    def writes_only_outputs(jaxpr: Any, inputs: int) -> bool:
+        effects = [effect for effect in jaxpr.effects if not isinstance(effect, core.NamedAxisEffect)]
+        if not all(isinstance(effect, state.RefEffect) for effect in effects):
+            return False
+        written = [effect.input for effect in effects if not isinstance(effect, state.ReadEffect)]
+        return not any(variable is other for variable in jaxpr.invars[:inputs] for other in written)
+
+    return types.SimpleNamespace(
+        block_size=block_size,
+        discharge=hlo_interpreter.kernel_to_hlo_jaxpr,
+        evaluate=core.eval_jaxpr,
+        grid_env=lambda axes: pallas_core.grid_env(tuple(pallas_core.GridAxis(index, size) for index, size in axes)),
+        interpret=hlo_interpreter.pallas_call_hlo_interpret,
+        uninitialized=primitives.uninitialized_value,
+        writes_only_outputs=writes_only_outputs,
+    )
 
 
 def _leave_other_backends_alone(platform: str) -> None:

@@ -223,8 +223,9 @@ def _place(x: Any, start: Sequence[Any], block: Any) -> Any:
 
 def _same(a: _Blocks, b: _Blocks) -> bool:
     """Whether each step of the grid sees the same place of both."""
-    places = all(np.array_equal(x, y) for x, y in zip(a.indices, b.indices, strict=True)) if len(a.shape) == len(b.shape) else False
-    return places and (a.shape, a.block, a.squeezed, a.along) == (b.shape, b.block, b.squeezed, b.along)
+    if (a.shape, a.block, a.squeezed, a.along) != (b.shape, b.block, b.squeezed, b.along):
+        return False
+    return all(np.array_equal(x, y) for x, y in zip(a.indices, b.indices, strict=True))
 
 
 def _semantics(compiler_params: Any) -> list[str]:

@@ -114,7 +114,10 @@ metal::CustomCall call_of(const ir::Operation& operation, const emulator::ChipSp
     if (result->type().is_tensor()) call.outputs.push_back({result->type().element, result->type().dims});
   }
   for (const auto& [key, value] : operation.discardable()) {
-    if (key == kTypedConfig) add_attributes(std::get<ir::AttributeDict>(value.value), "", call);
+    if (key != kTypedConfig) continue;
+    const auto* dict = std::get_if<ir::AttributeDict>(&value.value);
+    if (dict == nullptr) refuse_kind(call.target, key, value);
+    add_attributes(*dict, "", call);
   }
   const ir::Attribute* config = operation.find(Attr::kBackendConfig);  // of the untyped interface
   const auto* text = config == nullptr ? nullptr : std::get_if<std::string>(&config->value);

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from jax._src import callback, checkify, core, debugging, stages, xla_bridge
+from jax._src import callback, checkify, core, debugging, dispatch, stages, xla_bridge
 from jax._src.interpreters import mlir
 from jax._src.lax import ann, linalg
 from jax._src.lib import xla_client
@@ -38,6 +38,8 @@ def register(platform: str, library_path: str) -> None:
     if platform not in mlir._platforms_with_donation:
         mlir._platforms_with_donation.append(platform)
     _show_kernel_programs(platform)
+    # JAX leaves `device_put` to a memory out of programs for platforms it does not know.
+    mlir.register_lowering(dispatch.device_put_p, dispatch._tpu_gpu_device_put_lowering, platform=platform)
 
 
 def take_ffi_targets(platform: str, take: Callable[[str, Any], None]) -> None:

@@ -11,6 +11,7 @@
 #include "emulator/scheduler.hpp"
 #include "ir/ir.hpp"
 #include "lowering/lower.hpp"
+#include "lowering/memory_kinds.hpp"
 #include "metal/exchange.hpp"
 #include "metal/program.hpp"
 #include "metal/program_log.hpp"
@@ -175,6 +176,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
   std::span<const ir::Type> parameters() const override { return parameters_; }
   std::span<const ir::Type> results() const override { return results_; }
   const std::vector<uint8_t>& donated_parameters() const override { return donated_; }
+  emulator::BufferType parameter_memory(size_t i) const override { return plan_.storages[plan_.parameters[i]].memory; }
+  emulator::BufferType result_memory(size_t i) const override { return plan_.storages[plan_.results[i]].memory; }
   int64_t num_partitions() const override { return num_partitions_; }
   std::span<const ir::Sharding> parameter_shardings() const override { return parameter_shardings_; }
   std::span<const ir::Sharding> result_shardings() const override { return result_shardings_; }
@@ -193,13 +196,13 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
       const Storage& storage = plan_.storages[i];
       switch (storage.kind) {
         case Storage::Kind::kParameter:
-          out += cat("  %", i, " = parameter ", storage.index, " : ", to_string(parameters_[storage.index]), "\n");
+          out += cat("  %", i, " = parameter ", storage.index, " : ", to_string(parameters_[storage.index]), in_host(storage), "\n");
           break;
         case Storage::Kind::kConstant:
           if (storage.bytes > 0) out += cat("  %", i, " = constant of ", storage.bytes, " bytes", storage.in_tiles ? " TILE\n" : "\n");
           break;
         case Storage::Kind::kResult:
-          out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), "\n");
+          out += cat("  %", i, " = result ", storage.index, " : ", to_string(results_[storage.index]), in_host(storage), "\n");
           break;
         case Storage::Kind::kTemporary:
           if (storage.offset >= 0) out += cat("  %", i, " = ", where(storage), storage.in_tiles ? " TILE\n" : "\n");
@@ -219,13 +222,17 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
 
   MemoryUse memory() const override {
     MemoryUse use;
-    for (const ir::Type& type : parameters_) use.argument_bytes += type.num_bytes();
+    const auto is_on_host = [](emulator::BufferType memory) { return memory == emulator::BufferType::kHost; };
+    for (size_t i = 0; i < parameters_.size(); ++i)
+      (is_on_host(parameter_memory(i)) ? use.host_argument_bytes : use.argument_bytes) += parameters_[i].num_bytes();
     for (size_t i = 0; i < results_.size(); ++i) {
-      use.output_bytes += results_[i].num_bytes();
-      if (plan_.donors[i] >= 0) use.alias_bytes += results_[i].num_bytes();
+      (is_on_host(result_memory(i)) ? use.host_output_bytes : use.output_bytes) += results_[i].num_bytes();
+      if (plan_.donors[i] >= 0 && !is_on_host(result_memory(i))) use.alias_bytes += results_[i].num_bytes();
     }
     use.temporary_bytes = plan_.arena_bytes;
     for (const Storage& storage : plan_.storages) {
+      const bool is_temporary = storage.kind == Storage::Kind::kTemporary && storage.offset >= 0;
+      if (is_temporary && is_on_host(storage.memory)) use.host_temporary_bytes += storage.bytes;
       if (storage.kind == Storage::Kind::kConstant) use.generated_code_bytes += storage.bytes;
     }
     return use;
@@ -245,7 +252,7 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     for (size_t i = 0; i < results_.size(); ++i) {
       const int64_t donor = plan_.donors[i];
       const bool reuse = donor >= 0 && may_donate[static_cast<size_t>(donor)] && !arguments[static_cast<size_t>(donor)]->is_read_only();
-      state->outputs.push_back(reuse ? arguments[static_cast<size_t>(donor)] : device.allocate(results_[i].num_bytes()));
+      state->outputs.push_back(reuse ? arguments[static_cast<size_t>(donor)] : device.allocate(results_[i].num_bytes(), result_memory(i)));
     }
     if (plan_.frame_bytes > 0) state->temporaries = device.allocate_temporaries(plan_.frame_bytes, plan_.arena_bytes);
     Execution execution;
@@ -307,7 +314,10 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     return memories;
   }
 
+  static std::string_view in_host(const Storage& storage) { return storage.memory == emulator::BufferType::kHost ? " in pinned_host" : ""; }
+
   std::string where(const Storage& storage) const {
+    if (storage.memory == emulator::BufferType::kHost) return cat(storage.bytes, " bytes", in_host(storage));
     const bool in_l1 = storage.memory == emulator::BufferType::kL1;
     const int64_t bytes = in_l1 ? emulator::l1_share(storage.bytes, chip_) : storage.bytes;
     return cat(in_l1 ? "l1[" : "arena[", storage.address, ", ", storage.address + bytes, ")");
@@ -326,7 +336,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
       if (const auto* run = std::get_if<RunStep>(&step.action)) {
         const emulator::RunReport report = metal::estimate(*run->program, chip_, placement(*run));
         total.flops += times * run->program->flops;
-        total.bytes_accessed += times * static_cast<double>(report.dram_read_bytes + report.dram_write_bytes + report.l1_bytes);
+        total.bytes_accessed +=
+            times * static_cast<double>(report.dram_read_bytes + report.dram_write_bytes + report.l1_bytes + report.host_bytes);
         total.l1_bytes_accessed += times * static_cast<double>(report.l1_bytes);
         total.cycles += times * static_cast<double>(report.cycles);
       } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
@@ -364,6 +375,8 @@ bool is_donated(const ir::AttributeDict& attributes) {
 }
 
 }  // namespace
+
+std::string_view memory_kind(emulator::BufferType memory) { return lowering::kind_of(memory); }
 
 std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options, const emulator::ChipSpec& chip,
                                           std::string fingerprint) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/sharding.hpp"
@@ -41,6 +42,9 @@ struct MemoryUse {
   int64_t output_bytes = 0;
   int64_t alias_bytes = 0;
   int64_t temporary_bytes = 0;
+  int64_t host_argument_bytes = 0;  // in memory of the host, and in none of the numbers above
+  int64_t host_output_bytes = 0;
+  int64_t host_temporary_bytes = 0;
   int64_t generated_code_bytes = 0;
 };
 
@@ -63,6 +67,8 @@ class Executable {
   virtual std::span<const ir::Type> parameters() const = 0;  // a token counts as tensor<0xi1>; of several partitions: the pieces of one
   virtual std::span<const ir::Type> results() const = 0;
   virtual const std::vector<uint8_t>& donated_parameters() const = 0;  // may be reused; deleted by execute
+  virtual emulator::BufferType parameter_memory(size_t i) const = 0;   // DRAM or memory of the host
+  virtual emulator::BufferType result_memory(size_t i) const = 0;
   virtual int64_t num_partitions() const { return 1; }
   virtual std::span<const ir::Sharding> parameter_shardings() const { return {}; }  // none for a token
   virtual std::span<const ir::Sharding> result_shardings() const { return {}; }
@@ -78,6 +84,8 @@ class Executable {
   virtual Execution execute(metal::Device& device, std::span<const std::shared_ptr<metal::Buffer>> arguments,
                             std::span<const uint8_t> may_donate, const Part& part = {}) const = 0;
 };
+
+std::string_view memory_kind(emulator::BufferType memory);  // as JAX names it: "device", "pinned_host"
 
 // Compiles; one Error lists every unsupported operation of the program with its Python line.
 std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, const CompileOptions& options, const emulator::ChipSpec& chip,

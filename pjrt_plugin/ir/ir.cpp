@@ -125,7 +125,12 @@ int64_t num_partitions(const Module& module) {
   return 1;
 }
 
+bool is_placement(const Operation& operation) {
+  return operation.op() == Op::kCustomCall && operation.text(Attr::kCallTargetName) == kPlacementTarget;
+}
+
 bool has_effect(const Operation& operation) {
+  if (is_placement(operation)) return false;  // JAX says that it has one, so that XLA does not lose it
   if (info(operation.op()).op_class == OpClass::kEffect) return true;
   if (operation.op() == Op::kCustomCall && operation.flag(Attr::kHasSideEffect)) return true;
   return std::any_of(operation.regions().begin(), operation.regions().end(), [](const auto& region) { return has_effect(*region); });

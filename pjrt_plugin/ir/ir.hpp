@@ -140,7 +140,8 @@ struct Module {
 
 int64_t num_partitions(const Module& module);  // devices that run it together
 
-bool has_effect(const Operation& operation);  // it, or one in its regions, does more than to make its results
+bool is_placement(const Operation& operation);  // a custom call that moves its operand to another memory
+bool has_effect(const Operation& operation);    // it, or one in its regions, does more than to make its results
 bool has_effect(const Block& block);
 
 // Copies the operations of `from` (all but its terminator) to the end of `to`, its arguments replaced by `arguments`;

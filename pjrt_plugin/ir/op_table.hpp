@@ -150,6 +150,7 @@ struct OpInfo {
 const OpInfo& info(Op op);
 inline std::string_view name(Op op) { return info(op).name; }
 inline constexpr std::string_view kHostCallTarget = "tt_python_callback";  // of custom calls that jax_tt emits for callbacks into Python
+inline constexpr std::string_view kPlacementTarget = "annotate_device_placement";  // of custom calls that move an array to another memory
 inline bool is_elementwise(Op op) { return info(op).op_class == OpClass::kElementwise; }
 bool is_pure(Op op);  // results depend on operands, attributes and regions alone, and nobody minds who computes them
 std::optional<Op> find_op(std::string_view name);

@@ -285,9 +285,7 @@ class Pass {
   }
 
   // Whether only one step writes the storage, and only one reads it.
-  bool is_between(StorageId storage) const {
-    return plan_.storages[storage].kind == Storage::Kind::kTemporary && mentions_.only_between(storage);
-  }
+  bool is_between(StorageId storage) const { return plan_.storages[storage].is_internal() && mentions_.only_between(storage); }
 
   bool all_between(const RunStep& run) const {
     return std::all_of(run.slots.begin() + static_cast<std::ptrdiff_t>(run.inputs()), run.slots.end(),

@@ -253,7 +253,7 @@ bool BlockLowering::lower_elementwise(const ir::Operation& operation) {
 void BlockLowering::lower(const ir::Operation& operation) {
   using Family = bool (*)(BlockLowering&, const ir::Operation&);
   constexpr Family kFamilies[] = {lower_movement, lower_control, lower_collective, lower_reduction, lower_contraction, lower_window,
-                                  lower_indexing, lower_numeric, lower_host_call,  lower_user_call, lower_linalg};
+                                  lower_indexing, lower_numeric, lower_host_call,  lower_placement, lower_user_call,   lower_linalg};
   try {
     for (const Family family : kFamilies) {
       if (family(*this, operation)) return;

@@ -107,6 +107,7 @@ bool lower_window(BlockLowering& block, const ir::Operation& operation);
 bool lower_indexing(BlockLowering& block, const ir::Operation& operation);
 bool lower_numeric(BlockLowering& block, const ir::Operation& operation);
 bool lower_host_call(BlockLowering& block, const ir::Operation& operation);
+bool lower_placement(BlockLowering& block, const ir::Operation& operation);
 bool lower_user_call(BlockLowering& block, const ir::Operation& operation);
 bool lower_linalg(BlockLowering& block, const ir::Operation& operation);
 

@@ -36,8 +36,8 @@ class Layouts {
     for_each_run(plan_.steps, [&](const RunStep& run) { note(run); });
     for (StorageId storage = 0; storage < values_.size(); ++storage) {
       const Value& value = values_[storage];
-      const bool temporary = plan_.storages[storage].kind == Storage::Kind::kTemporary;
-      plan_.storages[storage].in_tiles |= temporary && !row_major_[storage] && value.makers == 1 && value.readers > 0;
+      plan_.storages[storage].in_tiles |=
+          plan_.storages[storage].is_internal() && !row_major_[storage] && value.makers == 1 && value.readers > 0;
     }
     rebuild(plan_.steps);
   }

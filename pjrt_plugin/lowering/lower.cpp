@@ -7,6 +7,7 @@
 #include "lowering/block.hpp"
 #include "lowering/layouts.hpp"
 #include "lowering/memory.hpp"
+#include "lowering/memory_kinds.hpp"
 #include "lowering/mentions.hpp"
 #include "lowering/norms.hpp"
 #include "lowering/writes.hpp"
@@ -54,6 +55,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
     const StorageId storage = builder.temporary(type.num_bytes());
     builder.plan.storages[storage].kind = Storage::Kind::kParameter;
     builder.plan.storages[storage].index = i;
+    if (i < main.argument_attributes.size()) builder.plan.storages[storage].memory = memory_of(main.argument_attributes[i]);
     builder.plan.parameters.push_back(storage);
     context.refs[argument] = Source::dense(storage, type.element, type.dims);
   }
@@ -65,6 +67,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
     Storage& storage = builder.plan.storages[builder.plan.results[i]];
     storage.kind = Storage::Kind::kResult;
     storage.index = i;
+    storage.memory = i < main.result_attributes.size() ? memory_of(main.result_attributes[i]) : emulator::BufferType::kDram;
   }
   builder.plan.steps = block.emit();
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);

@@ -122,7 +122,7 @@ class MemoryPlan {
   bool may_merge(StorageId in, StorageId out, Position at, const LoopContext* loop) {
     const Storage& from = plan_.storages[in];
     const Storage& to = plan_.storages[out];
-    if (in == out || from.bytes != to.bytes || from.bytes == 0) return false;
+    if (in == out || from.bytes != to.bytes || from.bytes == 0 || from.memory != to.memory) return false;
     if (lives_[out].taken) return false;
     if (loop != nullptr && lives_[out].carried && loop->accesses.reads_after_write(in, out)) return false;
     if (loop != nullptr && loop->next.contains(in) && loop->next.at(in) == out) return true;
@@ -253,12 +253,13 @@ class MemoryPlan {
       const size_t at = number.try_emplace(leader(id), candidates.size()).first->second;
       if (at == candidates.size()) candidates.push_back({lives_[id].first, lives_[id].last, 0, 0});
       L1Candidate& group = candidates[at];
-      if (is_temporary(id)) {
+      const bool may_lie_there = storage.is_internal();
+      if (may_lie_there) {
         storage.address = group.share;
         members.emplace_back(id, at);
       }
       group.share += emulator::l1_share(storage.bytes, chip_);
-      group.benefit += is_temporary(id) ? traffic[id] : -std::numeric_limits<double>::infinity();
+      group.benefit += may_lie_there ? traffic[id] : -std::numeric_limits<double>::infinity();
     }
     place_in_l1(candidates, circular_buffers, chip_.l1_usable);
     for (const auto& [id, at] : members) {
@@ -282,7 +283,7 @@ class MemoryPlan {
       if (is_live(id) && is_temporary(id)) temporaries.push_back(id);
     }
     plan_.frame_bytes = place(temporaries, &Storage::offset);
-    std::erase_if(temporaries, [&](StorageId id) { return plan_.storages[id].memory == emulator::BufferType::kL1; });
+    std::erase_if(temporaries, [&](StorageId id) { return plan_.storages[id].memory != emulator::BufferType::kDram; });
     plan_.arena_bytes = place(temporaries, &Storage::address);
   }
 

@@ -267,7 +267,7 @@ class Pass {
     const auto is_read = [&](StorageId storage) {
       const int64_t by_both =
           std::count(first.slots.begin(), first.slots.end(), storage) + std::count(second.slots.begin(), second.slots.end(), storage);
-      return plan_.storages[storage].kind != Storage::Kind::kTemporary || mentions_(storage) > by_both;
+      return !plan_.storages[storage].is_internal() || mentions_(storage) > by_both;
     };
     const std::vector<StorageId> near = likely_in_l1(first, second);
     std::optional<RunStep> whole = Fusion(first, second).build(chip_, near, is_read);
@@ -282,7 +282,7 @@ class Pass {
       for (const StorageId storage : step->slots) {
         const Storage& memory = plan_.storages[storage];
         const int64_t share = emulator::l1_share(memory.bytes, chip_);
-        if (!temporaries_in_l1_ || memory.kind != Storage::Kind::kTemporary || share > room) continue;
+        if (!temporaries_in_l1_ || !memory.is_internal() || share > room) continue;
         if (std::find(near.begin(), near.end(), storage) != near.end()) continue;
         near.push_back(storage);
         room -= share;

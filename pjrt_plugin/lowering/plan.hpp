@@ -35,9 +35,12 @@ struct Storage {
   std::shared_ptr<const std::vector<std::byte>> data;  // of a constant
   bool in_tiles = false;                               // TILE, else ROW_MAJOR
   // Of a temporary: where its bytes are in the host memory of an execution, and where it lies on the card: in L1, from the start of what
-  // programs may use, or in the DRAM of the arena. -1: never used.
+  // programs may use, or in the DRAM of the arena. -1: never used, or in memory of the host.
   int64_t offset = -1, address = -1;
   emulator::BufferType memory = emulator::BufferType::kDram;
+
+  // Whether programs may keep it to themselves: not what has been moved to the host.
+  bool is_internal() const { return kind == Kind::kTemporary && memory != emulator::BufferType::kHost; }
 };
 
 struct Step;

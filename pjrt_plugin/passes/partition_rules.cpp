@@ -210,7 +210,7 @@ std::optional<Sharding> reverse(const Operation& operation, std::vector<Sharding
 }  // namespace
 
 std::optional<Sharding> shard_operation(const Operation& operation, const std::vector<Dims>& dims, std::vector<Sharding>& shardings) {
-  if (ir::is_elementwise(operation.op())) return elementwise(operation, dims, shardings);
+  if (ir::is_elementwise(operation.op()) || ir::is_placement(operation)) return elementwise(operation, dims, shardings);
   switch (operation.op()) {
     case Op::kBroadcastInDim: return broadcast(operation, dims, shardings);
     case Op::kTranspose: return transpose(operation, shardings);

@@ -281,6 +281,13 @@ struct OutputDimensions : Head {
   const size_t* ranks;
 };
 
+struct OutputMemoryKinds : Head {
+  ExecutableHandle* executable;
+  size_t num_outputs;
+  const char* const* kinds;
+  const size_t* sizes;
+};
+
 struct LogicalIds {
   int replica, partition;
 };

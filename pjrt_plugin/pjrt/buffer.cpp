@@ -54,8 +54,8 @@ void dynamic_dimensions(GetList<Buffer, const size_t*>& args) {
 }
 
 void on_device_size(Get<Buffer, size_t>& args) { args.value = static_cast<size_t>(args.object->type.num_bytes()); }
-void device(Get<Buffer, Device*>& args) { args.value = args.object->device; }
-void memory(Get<Buffer, Memory*>& args) { args.value = &args.object->device->memory; }
+void device(Get<Buffer, Device*>& args) { args.value = args.object->memory->device; }
+void memory(Get<Buffer, Memory*>& args) { args.value = args.object->memory; }
 void delete_buffer(One<Buffer>& args) { args.object->drop("deleted"); }
 void is_on_cpu(Get<Buffer, bool>& args) { args.value = false; }
 
@@ -151,12 +151,12 @@ void copy_raw(BufferCopyRawToHost& args) {
   });
 }
 
-void copy_to(Buffer& from, Device& device, Buffer*& destination) {
+void copy_to(Buffer& from, Memory& memory, Buffer*& destination) {
   const auto source = from.use("copy");
   auto copy = std::make_unique<Buffer>();
-  copy->device = &device;
+  copy->memory = &memory;
   copy->type = from.type;
-  copy->data = device.card->allocate(source->size());
+  copy->data = memory.device->card->allocate(source->size(), memory.type);
   const metal::Event done = metal::Event::pending();
   copy->data->set_ready(done);
   source->ready().on_ready([source, target = copy->data, done](const tt::Error* error) {
@@ -167,8 +167,8 @@ void copy_to(Buffer& from, Device& device, Buffer*& destination) {
   destination = copy.release();
 }
 
-void copy_to_memory(BufferCopyTo& args) { copy_to(*args.buffer, *static_cast<Memory*>(args.target)->device, args.destination); }
-void copy_to_device(BufferCopyTo& args) { copy_to(*args.buffer, *static_cast<Device*>(args.target), args.destination); }
+void copy_to_memory(BufferCopyTo& args) { copy_to(*args.buffer, *static_cast<Memory*>(args.target), args.destination); }
+void copy_to_device(BufferCopyTo& args) { copy_to(*args.buffer, static_cast<Device*>(args.target)->memory, args.destination); }
 
 void add_reference(One<Buffer>& args) {
   args.object->use("share");

@@ -61,14 +61,15 @@ void create(ClientCreate& args) {
     device->card = metal::open_device(arch, id);
     device->kind = cat("Grayskull ", arch);
     device->debug = device->text = cat("TTDevice(id=", id, ", arch=", arch, ")");
-    device->memory.device = device.get();
-    device->memory.debug = cat("TTMemory(device ", id, ")");
+    device->memory = {nullptr, device.get(), 0, emulator::BufferType::kDram, cat("TTMemory(device ", id, ")")};
+    device->host_memory = {nullptr, device.get(), 1, emulator::BufferType::kHost, cat("TTMemory(host memory of device ", id, ")")};
     device->memories[0] = &device->memory;
+    device->memories[1] = &device->host_memory;
     const emulator::ChipSpec& chip = *client->chip;
     device->attributes = {named("num_compute_cores", emulator::num_compute_cores(chip)), named("l1_bytes_per_core", chip.l1_usable),
                           named("clock_hz", static_cast<int64_t>(chip.clock_hz)), named("dram_channels", int64_t{chip.dram_channels})};
     client->device_list.push_back(device.get());
-    client->memory_list.push_back(&device->memory);
+    for (Memory* memory : device->memories) client->memory_list.push_back(memory);
   }
   args.client = client.release();
 }
@@ -196,7 +197,8 @@ void buffer_from_host(BufferFromHost& args) {
   const DataType type = data_type(args.type);
   const std::span<const int64_t> dims(args.dims, args.num_dims);
   require(args.layout == nullptr || args.layout->type == 0, "[buffer_from_host] device layouts by strides are not supported");
-  Device& device = args.memory != nullptr ? *args.memory->device : args.device != nullptr ? *args.device : args.client->lookup(0);
+  Memory& memory = args.memory != nullptr ? *args.memory : (args.device != nullptr ? *args.device : args.client->lookup(0)).memory;
+  Device& device = *memory.device;
   const int64_t element = size_of(type), bytes = checked_bytes(dims, element);
   const std::span<const int64_t> strides(args.byte_strides, args.num_byte_strides);
   if (!strides.empty() && strides.size() != dims.size())
@@ -204,18 +206,20 @@ void buffer_from_host(BufferFromHost& args) {
   const bool dense = strides.empty() || bytes == 0 || is_dense(dims, strides, element);
   const bool may_adopt = args.semantics == HostSemantics::kImmutableZeroCopy || args.semantics == HostSemantics::kMutableZeroCopy;
   auto buffer = std::make_unique<Buffer>();
-  buffer->device = &device;
+  buffer->memory = &memory;
   buffer->type = ir::Type::tensor(type, Dims(dims.begin(), dims.end()));
   auto done = std::make_unique<Event>();
   // A tensor of tt_lib on the same card: both hold one buffer from now on.
-  auto shared = dense && bytes > 0 ? device.card->find_published(static_cast<const std::byte*>(args.data)) : nullptr;
+  auto shared =
+      dense && bytes > 0 && &memory == &device.memory ? device.card->find_published(static_cast<const std::byte*>(args.data)) : nullptr;
   if (shared != nullptr && shared->size() == bytes) {
     buffer->data = std::move(shared);
   } else if (may_adopt && dense && bytes >= kAdoptBytes && reinterpret_cast<uintptr_t>(args.data) % 16 == 0) {
     done->event = metal::Event::pending();
-    buffer->data = device.card->adopt(args.data, bytes, [event = done->event] { event.complete(); });
+    buffer->data = device.card->adopt(
+        args.data, bytes, [event = done->event] { event.complete(); }, memory.type);
   } else {
-    buffer->data = device.card->allocate(bytes);
+    buffer->data = device.card->allocate(bytes, memory.type);
     std::byte* to = buffer->data->data();
     const auto* from = static_cast<const std::byte*>(args.data);
     if (bytes > 0 && dense) {

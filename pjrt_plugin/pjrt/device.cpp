@@ -4,8 +4,6 @@
 namespace tt::pjrt {
 namespace {
 
-constexpr std::string_view kMemoryKind = "device";
-
 void id(Get<Device, int>& args) { args.value = args.object->id; }
 void process_index(Get<Device, int>& args) { args.value = 0; }
 
@@ -33,7 +31,7 @@ void is_addressable(Get<Device, bool>& args) { args.value = true; }
 
 void memories(GetList<Device, Memory* const*>& args) {
   args.items = args.object->memories;
-  args.count = 1;
+  args.count = std::size(args.object->memories);
 }
 
 void default_memory(Get<Device, Memory*>& args) { args.value = &args.object->memory; }
@@ -51,12 +49,16 @@ void memory_stats(MemoryStatsArgs& args) {
   }
 }
 
-void memory_id(Get<Memory, int>& args) { args.value = args.object->device->id; }
-void memory_kind_id(Get<Memory, int>& args) { args.value = 0; }
+void memory_id(Get<Memory, int>& args) {
+  const Device& device = *args.object->device;
+  args.value = device.id * static_cast<int>(std::size(device.memories)) + args.object->kind_id;
+}
+void memory_kind_id(Get<Memory, int>& args) { args.value = args.object->kind_id; }
 
 void memory_kind(GetText<Memory>& args) {
-  args.text = kMemoryKind.data();
-  args.size = kMemoryKind.size();
+  const std::string_view kind = executable::memory_kind(args.object->type);
+  args.text = kind.data();
+  args.size = kind.size();
 }
 
 void memory_text(GetText<Memory>& args) {

@@ -27,6 +27,9 @@ void get_executable(Get<LoadedExecutable, ExecutableHandle*>& args) {
   handle->program = args.object->program;
   handle->assignment = args.object->assignment;
   for (const ir::Type& type : handle->program.compiled->results()) {
+    const std::string_view kind = executable::memory_kind(handle->program.compiled->result_memory(handle->types.size()));
+    handle->memory_kinds.push_back(kind.data());
+    handle->memory_kind_sizes.push_back(kind.size());
     handle->types.push_back(buffer_type(type.element));
     handle->dims.insert(handle->dims.end(), type.dims.begin(), type.dims.end());
     handle->ranks.push_back(type.dims.size());
@@ -81,7 +84,10 @@ void memory_stats(CompiledMemoryStats& args) {
   args.outputs = use.output_bytes;
   args.alias = use.alias_bytes;
   args.temporaries = use.temporary_bytes;
-  args.host_generated_code = args.host_arguments = args.host_outputs = args.host_alias = args.host_temporaries = 0;
+  args.host_generated_code = args.host_alias = 0;
+  args.host_arguments = use.host_argument_bytes;
+  args.host_outputs = use.host_output_bytes;
+  args.host_temporaries = use.host_temporary_bytes;
   args.peak = args.total = use.argument_bytes + use.output_bytes - use.alias_bytes + use.temporary_bytes;
   args.total_allocation = args.total;
   args.indefinite_allocations = 0;
@@ -91,6 +97,12 @@ void memory_stats(CompiledMemoryStats& args) {
 void output_types(GetList<ExecutableHandle, int*>& args) {
   args.items = args.object->types.data();
   args.count = args.object->types.size();
+}
+
+void output_memory_kinds(OutputMemoryKinds& args) {
+  args.num_outputs = args.executable->memory_kinds.size();
+  args.kinds = args.executable->memory_kinds.data();
+  args.sizes = args.executable->memory_kind_sizes.data();
 }
 
 void output_dimensions(OutputDimensions& args) {
@@ -144,8 +156,11 @@ class Arguments {
         fail(ErrorCategory::kInvalidArgument, "[execute] argument ", i, " of ", program_.name(), " is ", to_string(type), ", expected ",
              to_string(expected));
       }
-      require(given_[i]->device == &device, "[execute] argument ", i, " of ", program_.name(), " is on device ", given_[i]->device->id,
+      const Memory& memory = *given_[i]->memory;
+      require(memory.device == &device, "[execute] argument ", i, " of ", program_.name(), " is on device ", memory.device->id,
               ", the program runs on device ", device.id);
+      require(memory.type == program_.parameter_memory(i), "[execute] argument ", i, " of ", program_.name(), " is in memory ",
+              executable::memory_kind(memory.type), ", expected ", executable::memory_kind(program_.parameter_memory(i)));
     }
   }
 
@@ -199,7 +214,7 @@ void give_results(Execute& args, size_t partition, Device& device, executable::E
   const auto results = args.executable->program.compiled->results();
   for (size_t i = 0; i < results.size(); ++i) {
     auto* buffer = new Buffer;
-    buffer->device = &device;
+    buffer->memory = &device.memory_of(args.executable->program.compiled->result_memory(i));
     buffer->type = results[i];
     buffer->data = std::move(execution.outputs[i]);
     args.outputs[partition][i] = buffer;
@@ -265,6 +280,7 @@ void install_executables(Api& api) {
   install<&fingerprint>(api, Slot::kExecutableFingerprint);
   install<&serialize_executable>(api, Slot::kExecutableSerialize);
   install<&output_types>(api, Slot::kExecutableOutputElementTypes);
+  install<&output_memory_kinds>(api, Slot::kExecutableOutputMemoryKinds);
   install<&output_dimensions>(api, Slot::kExecutableOutputDimensions);
   install<&destroy_loaded>(api, Slot::kLoadedExecutableDestroy);
   install<&get_executable>(api, Slot::kLoadedExecutableGetExecutable);

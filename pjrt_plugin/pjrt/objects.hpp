@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "emulator/grayskull.hpp"
 #include "executable/executable.hpp"
 #include "metal/device.hpp"
 #include "pjrt/compile_cache.hpp"
@@ -24,6 +25,8 @@ struct Event {
 struct Memory {
   void* vtable = nullptr;  // read by JAX, null allowed
   Device* device;
+  int kind_id;  // "device", "pinned_host"
+  emulator::BufferType type;
   std::string debug;
 };
 
@@ -33,8 +36,10 @@ struct Device {
   int id;
   std::shared_ptr<metal::Device> card;
   std::string kind, debug, text;
-  Memory memory;
-  Memory* memories[1];
+  Memory memory, host_memory;
+  Memory* memories[2];
+
+  Memory& memory_of(emulator::BufferType type) { return type == emulator::BufferType::kHost ? host_memory : memory; }
   std::vector<NamedValue> attributes;
 };
 
@@ -51,7 +56,7 @@ struct Client {
 };
 
 struct Buffer {
-  Device* device;
+  Memory* memory;
   ir::Type type;
   mutable std::mutex mutex;
   std::shared_ptr<metal::Buffer> data;  // null: deleted or donated
@@ -76,6 +81,8 @@ struct ExecutableHandle {
   std::vector<NamedValue> costs;
   std::string text;  // of the kernel programs, which travel with the costs
   std::vector<int> types;
+  std::vector<const char*> memory_kinds;  // of results
+  std::vector<size_t> memory_kind_sizes;
   std::vector<int64_t> dims;
   std::vector<size_t> ranks;
   std::deque<DeviceLayout> layout_storage;

@@ -62,10 +62,10 @@ TEST(client_lists_devices_and_memories) {
   const auto memories = list<pjrt::Memory*>(Slot::kClientAddressableMemories, client.get());
   EXPECT_EQ(devices.size(), 2u);
   EXPECT(std::equal(devices.begin(), devices.end(), addressable.begin(), addressable.end()));
-  EXPECT_EQ(memories.size(), 2u);
+  EXPECT_EQ(memories.size(), 4u);  // of each device its own, and the host's
   for (int i = 0; i < 2; ++i) {
     pjrt::Device* device = devices[static_cast<size_t>(i)];
-    pjrt::Memory* memory = memories[static_cast<size_t>(i)];
+    pjrt::Memory *memory = memories[static_cast<size_t>(2 * i)], *host = memories[static_cast<size_t>(2 * i + 1)];
     for (const Slot slot : {Slot::kClientLookupDevice, Slot::kClientLookupAddressableDevice}) {
       pjrt::LookupDevice lookup{{}, client.get(), i, nullptr};
       call(slot, lookup);
@@ -81,8 +81,13 @@ TEST(client_lists_devices_and_memories) {
     EXPECT_EQ(get<pjrt::Memory*>(Slot::kDeviceDefaultMemory, device), memory);
     EXPECT_EQ(list<pjrt::Memory*>(Slot::kDeviceAddressableMemories, device).front(), memory);
     EXPECT_EQ(list<pjrt::Device*>(Slot::kMemoryAddressableByDevices, memory).front(), device);
+    EXPECT_EQ(list<pjrt::Memory*>(Slot::kDeviceAddressableMemories, device).back(), host);
+    EXPECT_EQ(list<pjrt::Device*>(Slot::kMemoryAddressableByDevices, host).front(), device);
     EXPECT_EQ(text(Slot::kMemoryKind, memory), "device");
-    EXPECT_EQ(get<int>(Slot::kMemoryId, memory), i);
+    EXPECT_EQ(text(Slot::kMemoryKind, host), "pinned_host");
+    EXPECT_EQ(get<int>(Slot::kMemoryId, memory), 2 * i);
+    EXPECT_EQ(get<int>(Slot::kMemoryId, host), 2 * i + 1);
+    EXPECT_EQ(get<int>(Slot::kMemoryKindId, host), 1);
     EXPECT(*reinterpret_cast<void**>(memory) == nullptr);  // hosts of 0.105 and later read a vtable there
   }
   pjrt::LookupDevice none{{}, client.get(), 2, nullptr};

@@ -156,6 +156,15 @@ TEST(a_core_whose_page_everybody_reads_is_a_bottleneck) {
   EXPECT(static_cast<double>(hot) >= 108.0 * 20 * emulator::kInterleavedPage / 28);  // the port of one core
 }
 
+TEST(memory_of_the_host_is_as_fast_as_pcie) {
+  for (const size_t cores : {size_t{1}, size_t{108}}) {
+    const double bytes = static_cast<double>(cores) * 108 * emulator::kInterleavedPage;
+    const double seconds = static_cast<double>(read_cycles(emulator::BufferType::kHost, cores, 0, 108, 1)) / chip().clock_hz;
+    EXPECT(seconds > bytes / chip().pcie_bytes_per_second);
+    EXPECT(cores == 1 || seconds < 1.1 * bytes / chip().pcie_bytes_per_second);
+  }
+}
+
 TEST(near_pages_of_l1_arrive_earlier) {
   const uint64_t own = read_cycles(kL1, 1, 0, 10, 108), same_row = read_cycles(kL1, 1, 1, 10, 108), far = read_cycles(kL1, 1, 13, 10, 108);
   EXPECT_EQ(same_row - own, uint64_t{10 * 13 * 9});  // once round the torus in one direction, per page

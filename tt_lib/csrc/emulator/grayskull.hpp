@@ -45,8 +45,9 @@ inline constexpr std::array<ChipSpec, 2> kChips = {{
 
 constexpr int64_t num_compute_cores(const ChipSpec& chip) { return int64_t{chip.compute_grid.x} * chip.compute_grid.y; }
 
-// Which memory a buffer is spread over, page by page: the DRAM channels in turn, or the L1 of the compute cores, row by row.
-enum class BufferType : uint8_t { kDram, kL1 };
+// Which memory a buffer is spread over, page by page: the DRAM channels in turn, or the L1 of the compute cores, row by row. Or it lies in
+// memory of the host, which the NoC reaches over PCIe.
+enum class BufferType : uint8_t { kDram, kL1, kHost };
 inline constexpr int64_t kInterleavedPage = 4096;  // bytes on one bank before the next bank follows
 
 // Bytes of every compute core's L1 that an interleaved buffer takes.

@@ -47,6 +47,7 @@ struct RunReport {
   uint64_t dram_read_bytes = 0;
   uint64_t dram_write_bytes = 0;
   uint64_t l1_bytes = 0;        // read and written in buffers that are spread over L1
+  uint64_t host_bytes = 0;      // read and written in memory of the host
   uint64_t noc_bytes = 0;       // core to core
   uint64_t compute_cycles = 0;  // summed over cores: engines busy
   uint64_t riscv_cycles = 0;
@@ -73,6 +74,7 @@ struct Run {
   RunReport report;                          // TimingOnly
   const BufferType* placement = nullptr;     // TimingOnly: where each slot's buffer lies
   std::vector<uint64_t> dram_free, l1_free;  // TimingOnly: when each channel, and each core's L1, is free
+  uint64_t pcie_free = 0;                    // TimingOnly
   double l1_noc_free = 0;                    // TimingOnly: when the NoC is done with what L1 buffers were asked for
   std::function<void(Core&)> wake;           // a semaphore of a core has changed
 

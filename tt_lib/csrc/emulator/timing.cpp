@@ -53,6 +53,7 @@ Run::Service Run::serve_page(const Core& core, uint64_t now, BufferType memory, 
     uint64_t& channel = dram_free[static_cast<size_t>(page % chip->dram_channels)];
     return {serve(channel, now, bytes, chip->dram_bytes_per_second / chip->clock_hz), cycles::kNocLatency};
   }
+  if (memory == BufferType::kHost) return {serve(pcie_free, now, bytes, chip->pcie_bytes_per_second / chip->clock_hz), cycles::kNocLatency};
   const CoreCoord owner = l1_owner(page, *chip);
   uint64_t end = serve(l1_free[static_cast<size_t>(owner.y) * chip->compute_grid.x + owner.x], now, bytes, cycles::kL1PortBytesPerCycle);
   if (owner == core.coord) return {end, cycles::kNocEndpoints};
@@ -71,7 +72,10 @@ uint64_t Run::reserve(Core& core, uint64_t now, const Transfer& t) {
   }
   const auto wire = static_cast<uint64_t>(static_cast<double>(t.bytes) / cycles::kNocBytesPerCycle) + static_cast<uint64_t>(t.transactions);
   core.noc_free = std::max(core.noc_free, now) + wire;
-  uint64_t& counted = t.memory == BufferType::kL1 ? report.l1_bytes : t.is_write ? report.dram_write_bytes : report.dram_read_bytes;
+  uint64_t& counted = t.memory == BufferType::kL1     ? report.l1_bytes
+                      : t.memory == BufferType::kHost ? report.host_bytes
+                      : t.is_write                    ? report.dram_write_bytes
+                                                      : report.dram_read_bytes;
   counted += static_cast<uint64_t>(t.bytes);
   return std::max(last.end, core.noc_free) + last.latency;
 }

@@ -18,6 +18,12 @@
 
 namespace tt::metal {
 
+namespace {
+
+constexpr int64_t kNoDram = -1;  // bytes of a buffer that takes none of the card's memory
+
+}  // namespace
+
 struct Device::Impl {
   const emulator::ChipSpec& chip;
   int id;
@@ -110,16 +116,18 @@ Device::~Device() = default;
 int Device::id() const { return impl_->id; }
 const emulator::ChipSpec& Device::chip() const { return impl_->chip; }
 
-std::shared_ptr<Buffer> Device::allocate(int64_t bytes) { return allocate_temporaries(bytes, bytes); }
+std::shared_ptr<Buffer> Device::allocate(int64_t bytes, emulator::BufferType memory) {
+  return allocate_temporaries(bytes, memory == emulator::BufferType::kHost ? kNoDram : bytes);
+}
 
 std::shared_ptr<Buffer> Device::allocate_temporaries(int64_t bytes, int64_t dram_bytes) {
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[allocate] device ", id(), " is closed");
-  const uint64_t address = impl_->allocator.allocate(dram_bytes);
+  const uint64_t address = dram_bytes == kNoDram ? 0 : impl_->allocator.allocate(dram_bytes);
   std::byte* data = nullptr;
   try {
     data = impl_->host_memory.allocate(bytes);
   } catch (...) {
-    impl_->allocator.release(address, dram_bytes);
+    if (dram_bytes != kNoDram) impl_->allocator.release(address, dram_bytes);
     throw;
   }
   auto buffer = std::make_shared<Buffer>(shared_from_this(), address, bytes, data, nullptr);
@@ -127,17 +135,19 @@ std::shared_ptr<Buffer> Device::allocate_temporaries(int64_t bytes, int64_t dram
   return buffer;
 }
 
-std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::function<void()> release) {
+std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::function<void()> release, emulator::BufferType memory) {
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[adopt] device ", id(), " is closed");
-  const uint64_t address = impl_->allocator.allocate(bytes);
+  const int64_t dram_bytes = memory == emulator::BufferType::kHost ? kNoDram : bytes;
+  const uint64_t address = dram_bytes == kNoDram ? 0 : impl_->allocator.allocate(dram_bytes);
   auto buffer =
       std::make_shared<Buffer>(shared_from_this(), address, bytes, static_cast<std::byte*>(const_cast<void*>(host)), std::move(release));
   buffer->host_view_ = buffer->read_only_ = true;
+  buffer->dram_bytes_ = dram_bytes;
   return buffer;
 }
 
 void Device::release(Buffer& buffer) {
-  impl_->allocator.release(buffer.address(), buffer.dram_bytes_);
+  if (buffer.dram_bytes_ != kNoDram) impl_->allocator.release(buffer.address(), buffer.dram_bytes_);
   if (buffer.host_view_) {
     if (buffer.release_) buffer.release_();
   } else {

@@ -37,12 +37,14 @@ class Device : public std::enable_shared_from_this<Device> {
   int id() const;
   const emulator::ChipSpec& chip() const;
 
-  // DRAM. OutOfMemory names what was asked and what is free.
-  std::shared_ptr<Buffer> allocate(int64_t bytes);
+  // DRAM, or memory of the host that the card reaches. OutOfMemory names what was asked and what is free.
+  std::shared_ptr<Buffer> allocate(int64_t bytes, emulator::BufferType memory = emulator::BufferType{});
   // Memory for the temporaries of one execution, of which `dram_bytes` count as DRAM: the others lie in L1 meanwhile.
   std::shared_ptr<Buffer> allocate_temporaries(int64_t bytes, int64_t dram_bytes);
-  // A buffer that views the caller's memory, counted as device memory; `release` runs once no reader is left.
-  std::shared_ptr<Buffer> adopt(const void* host, int64_t bytes, std::function<void()> release);
+  // A buffer that views the caller's memory, counted as device memory where that is what was asked for; `release` runs once no reader is
+  // left.
+  std::shared_ptr<Buffer> adopt(const void* host, int64_t bytes, std::function<void()> release,
+                                emulator::BufferType memory = emulator::BufferType{});
   MemoryStats memory_stats() const;
   // JAX and tt_lib hand memory to each other by its address: one publishes a buffer, the other finds it. What has been found is read-only.
   void publish(const std::shared_ptr<Buffer>& buffer);

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jax._src import callback, checkify, core, debugging, dispatch, stages, xla_bridge
-from jax._src.interpreters import mlir
+from jax._src.interpreters import batching, mlir
 from jax._src.lax import ann, linalg
 from jax._src.lib import xla_client
 from jax._src.lib.mlir import ir
@@ -48,12 +48,12 @@ def take_ffi_targets(platform: str, take: Callable[[str, Any], None]) -> None:
 
 
 def add_platform_rule(primitive: str, platform: str, rule: Callable[..., Any]) -> None:
-    """Lowers a primitive by `rule` where JAX chooses among rules by platform, and knows none for this one."""
+    """Lowers a primitive by `rule` where its own rule chooses among others by platform, and knows none for this one."""
     original = mlir.lower_per_platform
 
     @functools.wraps(original)
     def lower_per_platform(ctx, description, platform_rules, *args, **kwargs):
-        if description == primitive:
+        if description == primitive and platform_rules:
             platform_rules = {**platform_rules, platform: rule}
         return original(ctx, description, platform_rules, *args, **kwargs)
 
@@ -66,6 +66,24 @@ def pallas() -> Any:
     from jax._src import state
     from jax._src.pallas import core as pallas_core
     from jax._src.pallas import hlo_interpreter, primitives
+
+    batching.defvectorized(primitives.multiple_of_p)  # has no rule of its own
+
+    def loops_in_branches(jaxpr: Any, in_branch: bool = False) -> bool:
+        """Whether a loop whose number of turns is a value lies in a branch: mapped, it would turn where the branch is not taken."""
+        for eqn in jaxpr.eqns:
+            if in_branch and eqn.primitive.name == "while":
+                return True
+            inner = in_branch or eqn.primitive.name == "cond"
+            if any(loops_in_branches(sub, inner) for sub in core.jaxprs_in_params(eqn.params)):
+                return True
+        return False
+
+    def largest_value(jaxpr: Any) -> int:
+        """The bytes of the largest array that a step makes."""
+        sizes = [v.aval.size * v.aval.dtype.itemsize for eqn in jaxpr.eqns for v in eqn.outvars if hasattr(v.aval, "size")]
+        inner = [largest_value(sub) for eqn in jaxpr.eqns for sub in core.jaxprs_in_params(eqn.params)]
+        return max([0, *sizes, *inner])
 
     def block_size(dim: Any) -> tuple[int, bool] | None:
         """The size of a block along a dimension, and whether the kernel does not see that; None: it is no plain block."""
@@ -89,6 +107,8 @@ def pallas() -> Any:
         evaluate=core.eval_jaxpr,
         grid_env=lambda axes: pallas_core.grid_env(tuple(pallas_core.GridAxis(index, size) for index, size in axes)),
         interpret=hlo_interpreter.pallas_call_hlo_interpret,
+        largest_value=largest_value,
+        loops_in_branches=loops_in_branches,
         uninitialized=primitives.uninitialized_value,
         writes_only_outputs=writes_only_outputs,
     )

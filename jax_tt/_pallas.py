@@ -21,6 +21,7 @@ from jax_tt import _jax_internals
 from jax_tt._jax_internals import mlir
 
 _MOST_STEPS = 1 << 16  # of a grid whose index maps are evaluated
+_MOST_BYTES = 1 << 30  # of a value of all steps that are computed at once
 
 
 def register(platform: str) -> None:
@@ -28,11 +29,16 @@ def register(platform: str) -> None:
     _jax_internals.add_platform_rule("pallas_call", platform, _lower)
 
 
-def _lower(ctx: mlir.LoweringRuleContext, *operands: Any, interpret: Any = False, **params: Any) -> Any:
-    del interpret
+def _lower(ctx: mlir.LoweringRuleContext, *operands: Any, **params: Any) -> Any:
+    params.pop("interpret", None)  # JAX has looked at it
     grid = _Grid.of(**params)
-    function = functools.partial(_jax_internals.pallas().interpret, **params) if grid is None else grid.run
-    return mlir.lower_fun(function, multiple_results=True)(ctx, *operands)
+    if grid is not None:
+        try:
+            return mlir.lower_fun(grid.run, multiple_results=True)(ctx, *operands)
+        except NotImplementedError:  # a primitive that cannot be mapped
+            pass
+    step_by_step = functools.partial(_jax_internals.pallas().interpret, **params)
+    return mlir.lower_fun(step_by_step, multiple_results=True)(ctx, *operands)
 
 
 class _Unknown(Exception):
@@ -138,10 +144,14 @@ class _Grid:
                 raise _Unknown
             free = {d for d in range(len(sizes)) if all(d in output.along for output in outputs)}
             if grid_mapping.scratch_avals:  # lasts from step to step, unless the kernel says that it does not matter
-                free &= {d for d, kind in enumerate(_semantics(compiler_params)) if kind == "parallel"} | set(grid_mapping.vmapped_dims)
+                hidden = set(grid_mapping.vmapped_dims)
+                known = [d for d in range(len(sizes)) if d not in hidden]
+                free &= hidden | {d for d, kind in zip(known, _semantics(compiler_params), strict=False) if kind == "parallel"}
             names = grid_mapping.grid_names or (None,) * len(sizes)
             at_once = tuple(d for d in sorted(free) if sizes[d] > 1)
-            if not at_once or any(name is not None and d not in at_once for d, name in enumerate(names)):
+            while at_once and math.prod(sizes[d] for d in at_once) * pallas.largest_value(jaxpr) > _MOST_BYTES:
+                at_once = at_once[1:]
+            if not at_once or pallas.loops_in_branches(jaxpr) or any(name is not None and d not in at_once for d, name in enumerate(names)):
                 raise _Unknown
             kernel, constants, scratch = pallas.discharge(jaxpr, (), grid_mapping)
             if any(jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended) for aval in grid_mapping.scratch_avals):

@@ -1,5 +1,7 @@
 """`jax.experimental.pallas` on the card: values beside numpy, and which kernels are computed at once."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,8 @@ from jax.experimental.pallas.ops.gpu import attention as gpu_attention
 from jax.experimental.pallas.ops.tpu import flash_attention
 from jax.experimental.pallas.ops.tpu.megablox import gmm
 from jax.sharding import Mesh, PartitionSpec
+
+from jax_tt import _pallas
 
 CARDS = jax.devices("tt")
 
@@ -240,5 +244,84 @@ def test_the_interpreter_can_be_asked_for():
 
     spec = pl.BlockSpec((1, 8), lambda i: (i, 0))
     x = random(6, 8)
-    call = pl.pallas_call(kernel, out_shape=like(6, 8), grid=(6,), in_specs=[spec], out_specs=spec, interpret=True)
-    np.testing.assert_array_equal(run(call, x)[0], x + np.arange(6, dtype=np.float32)[:, None])
+    call = functools.partial(pl.pallas_call, kernel, out_shape=like(6, 8), grid=(6,), in_specs=[spec], out_specs=spec)
+    texts = [jax.jit(call(interpret=interpret)).lower(*on_card(x)).as_text() for interpret in (False, True)]
+    assert ["stablehlo.while" in text for text in texts] == [False, True]
+    np.testing.assert_array_equal(run(call(interpret=True), x)[0], x + np.arange(6, dtype=np.float32)[:, None])
+
+
+def test_what_is_said_of_dimensions_holds_under_vmap():
+    def kernel(x_ref, o_ref, sums):
+        @pl.when(pl.program_id(0) == 0)
+        def _():
+            sums[...] = jnp.zeros_like(sums)
+
+        sums[...] += x_ref[...]
+        o_ref[...] = sums[...]
+
+    spec = pl.BlockSpec((1, 8), lambda i, j: (i, j))
+    call = pl.pallas_call(
+        kernel,
+        out_shape=like(4, 16),
+        grid=(4, 2),
+        in_specs=[spec],
+        out_specs=spec,
+        scratch_shapes=[pltpu.VMEM((1, 8), jnp.float32)],
+        compiler_params=pltpu.CompilerParams(dimension_semantics=("arbitrary", "parallel")),
+    )
+    x = np.round(random(3, 4, 16) * 8)
+    np.testing.assert_array_equal(run(jax.vmap(call), x)[0], np.cumsum(x, 1))
+
+
+def test_a_loop_in_a_branch_turns_only_where_the_branch_is_taken():
+    def kernel(x_ref, o_ref):
+        o_ref[0] = 0
+
+        @pl.when(x_ref[0] > 0)
+        def _():
+            steps = lax.while_loop(
+                lambda c: c[0] != 1, lambda c: (jnp.where(c[0] % 2 == 0, c[0] // 2, 3 * c[0] + 1), c[1] + 1), (x_ref[0], jnp.int32(0))
+            )
+            o_ref[0] = steps[1]
+
+    spec = pl.BlockSpec((1,), lambda i: (i,))
+    call = pl.pallas_call(kernel, out_shape=like(8, dtype=np.int32), grid=(8,), in_specs=[spec], out_specs=spec)
+    np.testing.assert_array_equal(run(call, np.arange(-1, 7, dtype=np.int32))[0], [0, 0, 0, 1, 7, 2, 5, 8])
+
+
+def test_kernels_with_primitives_that_cannot_be_mapped():
+    def kernel(x_ref, o_ref):
+        at = pl.multiple_of(pl.program_id(0) * 0 + 4, 4)
+
+        def scoped(sums):
+            sums[...] = x_ref[pl.ds(at, 4), :]
+            o_ref[...] = pltpu.roll(sums[...], 1, 0)
+
+        pl.run_scoped(scoped, pltpu.VMEM((4, 8), jnp.float32))
+
+    x = random(24, 8)
+    call = pl.pallas_call(
+        kernel,
+        out_shape=like(12, 8),
+        grid=(3,),
+        in_specs=[pl.BlockSpec((8, 8), lambda i: (i, 0))],
+        out_specs=pl.BlockSpec((4, 8), lambda i: (i, 0)),
+    )
+    np.testing.assert_array_equal(run(call, x)[0], np.roll(x.reshape(3, 8, 8)[:, 4:], 1, 1).reshape(12, 8))
+
+
+def test_steps_whose_values_are_large_are_not_all_computed_at_once(monkeypatch):
+    def kernel(x_ref, o_ref):
+        o_ref[...] = (x_ref[...][:, None] * x_ref[...][None, :]).sum(1)
+
+    spec = pl.BlockSpec((64,), lambda i: (i,))
+    x = random(8 * 64)
+    call = pl.pallas_call(kernel, out_shape=like(8 * 64), grid=(8,), in_specs=[spec], out_specs=spec)
+    expected = (x.reshape(8, 64) * x.reshape(8, 64).sum(1, keepdims=True)).ravel()
+    whole, text = run(call, x)
+    assert "times)" not in text
+    monkeypatch.setattr(_pallas, "_MOST_BYTES", 4 * 64 * 64)
+    jax.clear_caches()
+    apart, text = run(call, x)
+    for got in (whole, apart):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)

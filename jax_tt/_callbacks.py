@@ -4,6 +4,7 @@ A callback becomes a custom call with the number of a function; the card's runti
 operands and results. A function is kept as long as JAX keeps what it was lowered to, and while a program on the card may call it.
 """
 
+import atexit
 import ctypes
 import itertools
 import traceback
@@ -99,6 +100,7 @@ def register(platform: str, library: str) -> None:
     global _runtime
     _runtime = ctypes.CDLL(library)
     _runtime.tt_set_host_function(_handler)
+    atexit.register(_runtime.tt_finish_devices)  # JAX waits for the queues itself later, but does not let callbacks run meanwhile
     original = callback.emit_python_callback
 
     def emit(ctx: Any, function: Any, token: Any, operands: Any, operand_avals: Any, result_avals: Any, **options: Any) -> Any:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -108,6 +110,100 @@ z = takes(x)
 print(float(y[0, 0]), float(z[0, 0]))
 """
     assert run_python(code).stdout == "2.0 3.0\n"
+
+
+def test_what_a_thread_passes_to_a_program_is_not_overwritten_by_one_that_another_thread_donates_it_to(card):
+    reads = jax.jit(lambda x: [x + 0, *[jnp.full((300, 1000), i, jnp.float32) for i in range(100)]])  # its results are allocated first
+    takes = jax.jit(lambda x: x * 3, donate_argnums=0)
+    ones = jax.device_put(np.ones((64, 1024), np.float32), card)
+    jax.block_until_ready((reads(ones), takes(ones + 0)))
+    seen = []
+
+    def read(x, started):
+        started.set()
+        try:
+            seen.append(float(reads(x)[0].max()))
+        except (RuntimeError, ValueError):  # donated already
+            seen.append(1.0)
+
+    for turn in range(40):
+        x, started = (ones + 0).block_until_ready(), threading.Event()
+        thread = threading.Thread(target=read, args=(x, started))
+        thread.start()
+        started.wait()
+        time.sleep(turn * 1e-4)
+        takes(x)
+        thread.join()
+    assert seen == [1.0] * 40
+
+
+def test_a_copy_is_made_of_the_array_and_not_of_what_takes_it_over():
+    code = """
+import jax, numpy as np
+cards = jax.devices("tt")
+make = jax.jit(lambda a, b: b + a @ a @ a)
+takes = jax.jit(lambda x: x * 3, donate_argnums=0)
+a = jax.device_put(np.eye(2048, dtype=np.float32), cards[1])
+b = jax.device_put(np.ones((2048, 2048), np.float32), cards[1])
+jax.block_until_ready((make(a, b), takes(jax.device_put(b + 1, cards[0]))))
+for _ in range(5):
+    x = jax.device_put(make(a, b), cards[0])  # not there yet
+    copy = jax.device_put(x, cards[2])
+    takes(x)
+    np.testing.assert_array_equal(copy, np.asarray(a) + 1)
+print("done")
+"""
+    assert run_python(code, JAX_TT_NUM_DEVICES="3").stdout == "done\n"
+
+
+def test_a_callback_does_not_overwrite_what_the_queue_has_to_read():
+    code = """
+import time, jax, jax.numpy as jnp, numpy as np
+a = jax.device_put(jnp.eye(2048), jax.devices("tt")[0])
+x = jax.device_put(jnp.ones((1024, 1024)), jax.devices("tt")[0])
+busy, reads = jax.jit(lambda a: a @ a @ a), jax.jit(lambda x: x + 1)
+takes = jax.jit(lambda x: x * 3, donate_argnums=0)
+jax.block_until_ready((busy(a), reads(x), takes(reads(x))))
+
+def callback(v):
+    time.sleep(0.3)
+    callback.result = takes(x)
+    return v
+
+f = jax.jit(lambda a: jax.pure_callback(callback, jax.ShapeDtypeStruct((), jnp.float32), (a @ a @ a)[0].sum())).lower(a).compile()
+jax.block_until_ready(a)
+result = f(a)
+busy(a)
+y = reads(x)
+print(float(result), float(y[0, 0]), float(callback.result[0, 0]))
+"""
+    assert run_python(code).stdout == "1.0 2.0 3.0\n"
+
+
+def test_whoever_runs_ahead_of_the_queue_waits_for_memory(card):
+    step = jax.jit(lambda x: x * 2)
+    x = jnp.ones((8192, 8192), device=card)  # 256 MB: 60 of them are more than the card has
+    for _ in range(60):
+        x = step(x)
+    assert float(x[0, 0]) == 2.0**60
+
+
+def test_a_callback_that_is_queued_when_the_interpreter_ends_is_made():
+    code = """
+import time, jax, jax.numpy as jnp, numpy as np
+
+def slow(x):
+    time.sleep(0.3)
+    return x + 1
+
+a = jax.device_put(np.eye(2048, dtype=np.float32), jax.devices("tt")[0])
+f = jax.jit(lambda a: jax.pure_callback(slow, jax.ShapeDtypeStruct(a.shape, a.dtype), a @ a))
+f(a).block_until_ready()
+y = f(a)
+print("end")
+"""
+    done = run_python(code)
+    assert done.stdout == "end\n" and done.returncode == 0
 
 
 def test_donation_leaves_host_memory_alone(card):

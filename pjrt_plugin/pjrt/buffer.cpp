@@ -12,6 +12,12 @@ std::shared_ptr<metal::Buffer> Buffer::use(const char* call) const {
   return data;
 }
 
+metal::Reading Buffer::read(const char* call) const {
+  std::lock_guard lock(mutex);
+  must_be_there(call);
+  return metal::Reading(data);
+}
+
 std::shared_ptr<metal::Buffer> Buffer::take(const char* call) {
   std::lock_guard lock(mutex);
   must_be_there(call);
@@ -76,7 +82,7 @@ void ready_event(Get<Buffer, Event*>& args) {
 }
 
 // Runs `copy` once the buffer is there; the event follows it, or carries the buffer's error.
-Event* after(const std::shared_ptr<metal::Buffer>& buffer, std::function<void()> copy) {
+Event* after(const metal::Reading& buffer, std::function<void()> copy) {
   const metal::Event& ready = buffer->ready();
   if (ready.is_ready() && ready.error() == nullptr) {
     copy();
@@ -127,10 +133,10 @@ void to_host(BufferToHost& args) {
     return;
   }
   require(args.size >= bytes, "[to_host] the array takes ", bytes, " bytes, the destination has ", args.size);
-  const auto data = args.buffer->use("to_host");
+  const metal::Reading data = args.buffer->read("to_host");
   auto* to = static_cast<std::byte*>(args.destination);
   const Dims strides = host_strides(args.layout, args.buffer->type);
-  args.event = after(data, [buffer = data.get(), to, bytes, strides, type = args.buffer->type] {
+  args.event = after(data, [buffer = data.buffer().get(), to, bytes, strides, type = args.buffer->type] {
     const std::byte* from = buffer->data();
     if (bytes == 0) return;
     if (strides.empty()) {
@@ -145,14 +151,14 @@ void copy_raw(BufferCopyRawToHost& args) {
   const int64_t bytes = args.buffer->type.num_bytes();
   require(args.offset >= 0 && args.size >= 0 && args.offset + args.size <= bytes, "[copy_raw_to_host] bytes ", args.offset, "..",
           args.offset + args.size, " of an array of ", bytes);
-  const auto data = args.buffer->use("copy_raw_to_host");
-  args.event = after(data, [buffer = data.get(), to = args.destination, offset = args.offset, size = args.size] {
+  const metal::Reading data = args.buffer->read("copy_raw_to_host");
+  args.event = after(data, [buffer = data.buffer().get(), to = args.destination, offset = args.offset, size = args.size] {
     std::memcpy(to, buffer->data() + offset, static_cast<size_t>(size));
   });
 }
 
 void copy_to(Buffer& from, Memory& memory, Buffer*& destination) {
-  const auto source = from.use("copy");
+  const metal::Reading source = from.read("copy");
   auto copy = std::make_unique<Buffer>();
   copy->memory = &memory;
   copy->type = from.type;

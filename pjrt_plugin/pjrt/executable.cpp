@@ -134,6 +134,7 @@ class Arguments {
         given_(args.arguments[partition]),
         count_(args.num_arguments),
         many_(count_ > kFew ? count_ : 0),
+        many_readings_(many_.size()),
         many_flags_(many_.size()) {}
   Arguments(const Arguments&) = delete;
   Arguments& operator=(const Arguments&) = delete;
@@ -150,7 +151,7 @@ class Arguments {
       if (donated[i] && std::find(kept.begin(), kept.end(), static_cast<int64_t>(i)) == kept.end()) donate(i);
     }
     for (size_t i = 0; i < count_; ++i) {
-      if ((flags()[i] & kTaken) == 0) data()[i] = given_[i]->use("execute");
+      if ((flags()[i] & kTaken) == 0) read(i);
       const ir::Type &type = given_[i]->type, &expected = program_.parameters()[i];
       if (type != expected) [[unlikely]] {
         fail(ErrorCategory::kInvalidArgument, "[execute] argument ", i, " of ", program_.name(), " is ", to_string(type), ", expected ",
@@ -168,9 +169,10 @@ class Arguments {
     std::array<uint8_t, kFew> few{};
     std::vector<uint8_t> many(many_.size());
     uint8_t* may_donate = many.empty() ? few.data() : many.data();
-    for (size_t i = 0; i < count_; ++i) may_donate[i] = (flags()[i] & kTaken) != 0 && given_[i]->external_references.load() == 0;
+    for (size_t i = 0; i < count_; ++i) may_donate[i] = (flags()[i] & kTaken) != 0 && may_be_reused(i, card);
     executable::Execution execution = program_.execute(card, {data(), count_}, {may_donate, count_}, part);
     std::fill_n(flags(), count_, uint8_t{0});
+    for (size_t i = 0; i < count_; ++i) readings()[i] = {};  // from now on the queue knows
     return execution;
   }
 
@@ -180,6 +182,19 @@ class Arguments {
 
   std::shared_ptr<metal::Buffer>* data() { return many_.empty() ? few_.data() : many_.data(); }
   uint8_t* flags() { return many_.empty() ? few_flags_.data() : many_flags_.data(); }
+
+  metal::Reading* readings() { return many_readings_.empty() ? few_readings_.data() : many_readings_.data(); }
+
+  // No other thread may donate the array before this run is enqueued.
+  void read(size_t i) {
+    readings()[i] = given_[i]->read("execute");
+    data()[i] = readings()[i].buffer();
+  }
+
+  // A run that overtakes the queue leaves alone what others may have to read yet.
+  bool may_be_reused(size_t i, const metal::Device& card) {
+    return given_[i]->external_references.load() == 0 && !data()[i]->is_being_read() && !card.is_in_host_function();
+  }
 
   void donate(size_t i) {
     for (size_t j = 0; j < count_ && twice_; ++j) {
@@ -201,8 +216,10 @@ class Arguments {
   size_t count_;
   bool twice_ = false;  // an array is two arguments
   std::array<std::shared_ptr<metal::Buffer>, kFew> few_;
+  std::array<metal::Reading, kFew> few_readings_;
   std::array<uint8_t, kFew> few_flags_{};
   std::vector<std::shared_ptr<metal::Buffer>> many_;
+  std::vector<metal::Reading> many_readings_;
   std::vector<uint8_t> many_flags_;
 };
 

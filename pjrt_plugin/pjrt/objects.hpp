@@ -64,6 +64,7 @@ struct Buffer {
   std::atomic<int> external_references{0};
 
   std::shared_ptr<metal::Buffer> use(const char* call) const;  // InvalidArgument when gone
+  metal::Reading read(const char* call) const;                 // the same, for who reads it outside of the queue
   std::shared_ptr<metal::Buffer> take(const char* call);       // donated: nobody else gets it any more
   void give_back(std::shared_ptr<metal::Buffer> taken);
   void drop(const char* how);

@@ -29,6 +29,9 @@ class Buffer {
   // the buffer sets another event. Both are for the thread that enqueues.
   const Event& ready() const { return ready_; }
   void set_ready(Event event) { ready_ = std::move(event); }
+  // Whether somebody reads the content whom the queue does not know: a copy to the host or to another card, or work that is not enqueued
+  // yet.
+  bool is_being_read() const { return readers_.load(std::memory_order_acquire) > 0; }
   bool is_read_only() const { return read_only_; }  // somebody else reads this memory too: never written, never donated
 
  private:
@@ -42,6 +45,32 @@ class Buffer {
   Event ready_;
   bool host_view_ = false;  // the memory is the user's
   std::atomic<bool> read_only_ = false;
+  friend class Reading;
+  std::atomic<int> readers_{0};
+};
+
+// Holds a buffer while somebody reads it whom the queue does not know. Whoever makes one must know that nobody writes meanwhile.
+class Reading {
+ public:
+  Reading() = default;
+  explicit Reading(std::shared_ptr<Buffer> buffer) : buffer_(std::move(buffer)) { count(1); }
+  Reading(const Reading& other) : buffer_(other.buffer_) { count(1); }
+  Reading(Reading&& other) noexcept : buffer_(std::move(other.buffer_)) {}
+  Reading& operator=(Reading other) noexcept {
+    buffer_.swap(other.buffer_);
+    return *this;
+  }
+  ~Reading() { count(-1); }
+
+  Buffer* operator->() const { return buffer_.get(); }
+  const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
+
+ private:
+  void count(int by) {
+    if (buffer_) buffer_->readers_.fetch_add(by, std::memory_order_acq_rel);
+  }
+
+  std::shared_ptr<Buffer> buffer_;
 };
 
 }  // namespace tt::metal

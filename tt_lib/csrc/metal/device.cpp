@@ -120,9 +120,21 @@ std::shared_ptr<Buffer> Device::allocate(int64_t bytes, emulator::BufferType mem
   return allocate_temporaries(bytes, memory == emulator::BufferType::kHost ? kNoDram : bytes);
 }
 
+// Queued programs hold memory that they give back: whoever runs ahead of them waits before there is none.
+uint64_t Device::take_dram(int64_t bytes) {
+  if (bytes == kNoDram) return 0;
+  try {
+    return impl_->allocator.allocate(bytes);
+  } catch (const Error& error) {
+    if (error.category() != ErrorCategory::kOutOfMemory || !impl_->queued || is_in_host_function()) throw;
+  }
+  finish();
+  return impl_->allocator.allocate(bytes);
+}
+
 std::shared_ptr<Buffer> Device::allocate_temporaries(int64_t bytes, int64_t dram_bytes) {
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[allocate] device ", id(), " is closed");
-  const uint64_t address = dram_bytes == kNoDram ? 0 : impl_->allocator.allocate(dram_bytes);
+  const uint64_t address = take_dram(dram_bytes);
   std::byte* data = nullptr;
   try {
     data = impl_->host_memory.allocate(bytes);
@@ -138,7 +150,7 @@ std::shared_ptr<Buffer> Device::allocate_temporaries(int64_t bytes, int64_t dram
 std::shared_ptr<Buffer> Device::adopt(const void* host, int64_t bytes, std::function<void()> release, emulator::BufferType memory) {
   if (impl_->closed) fail(ErrorCategory::kInvalidArgument, "[adopt] device ", id(), " is closed");
   const int64_t dram_bytes = memory == emulator::BufferType::kHost ? kNoDram : bytes;
-  const uint64_t address = dram_bytes == kNoDram ? 0 : impl_->allocator.allocate(dram_bytes);
+  const uint64_t address = take_dram(dram_bytes);
   auto buffer =
       std::make_shared<Buffer>(shared_from_this(), address, bytes, static_cast<std::byte*>(const_cast<void*>(host)), std::move(release));
   buffer->host_view_ = buffer->read_only_ = true;

@@ -63,6 +63,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void run(const Program& program, std::byte* const* buffers, const Participant* me = nullptr);
 
  private:
+  uint64_t take_dram(int64_t bytes);  // its address
   friend class Buffer;
   struct Impl;
   void release(Buffer& buffer);

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "emulator/grayskull.hpp"
 
@@ -35,3 +36,15 @@ std::shared_ptr<Device> open_device(std::string_view arch, int id) {
 }
 
 }  // namespace tt::metal
+
+void tt_finish_devices() {
+  tt::metal::Registry& cards = tt::metal::registry();
+  std::vector<std::shared_ptr<tt::metal::Device>> open;
+  {
+    std::lock_guard lock(cards.mutex);
+    for (const auto& [name, device] : cards.open) open.push_back(device.lock());
+  }
+  for (const auto& device : open) {
+    if (device != nullptr && !device->is_in_host_function()) device->finish();
+  }
+}

@@ -12,3 +12,8 @@ namespace tt::metal {
 std::shared_ptr<Device> open_device(std::string_view arch, int id);
 
 }  // namespace tt::metal
+
+extern "C" {
+// For Python, before the interpreter ends: waits for what is queued on all cards of the process, which may call back into it.
+__attribute__((visibility("default"))) void tt_finish_devices();
+}

@@ -69,13 +69,14 @@ def pallas() -> Any:
 
     batching.defvectorized(primitives.multiple_of_p)  # has no rule of its own
 
-    def loops_in_branches(jaxpr: Any, in_branch: bool = False) -> bool:
-        """Whether a loop whose number of turns is a value lies in a branch: mapped, it would turn where the branch is not taken."""
+    def has_inner_loops(jaxpr: Any, inside: bool = False) -> bool:
+        """Whether a loop whose number of turns is a value lies in a branch or in another: mapped, it would turn for steps that are not there,
+        and might not end."""
         for eqn in jaxpr.eqns:
-            if in_branch and eqn.primitive.name == "while":
+            name = eqn.primitive.name
+            if inside and name == "while":
                 return True
-            inner = in_branch or eqn.primitive.name == "cond"
-            if any(loops_in_branches(sub, inner) for sub in core.jaxprs_in_params(eqn.params)):
+            if any(has_inner_loops(sub, inside or name in ("cond", "while")) for sub in core.jaxprs_in_params(eqn.params)):
                 return True
         return False
 
@@ -106,9 +107,9 @@ def pallas() -> Any:
         discharge=hlo_interpreter.kernel_to_hlo_jaxpr,
         evaluate=core.eval_jaxpr,
         grid_env=lambda axes: pallas_core.grid_env(tuple(pallas_core.GridAxis(index, size) for index, size in axes)),
+        has_inner_loops=has_inner_loops,
         interpret=hlo_interpreter.pallas_call_hlo_interpret,
         largest_value=largest_value,
-        loops_in_branches=loops_in_branches,
         uninitialized=primitives.uninitialized_value,
         writes_only_outputs=writes_only_outputs,
     )

@@ -151,7 +151,7 @@ class _Grid:
             at_once = tuple(d for d in sorted(free) if sizes[d] > 1)
             while at_once and math.prod(sizes[d] for d in at_once) * pallas.largest_value(jaxpr) > _MOST_BYTES:
                 at_once = at_once[1:]
-            if not at_once or pallas.loops_in_branches(jaxpr) or any(name is not None and d not in at_once for d, name in enumerate(names)):
+            if not at_once or pallas.has_inner_loops(jaxpr) or any(name is not None and d not in at_once for d, name in enumerate(names)):
                 raise _Unknown
             kernel, constants, scratch = pallas.discharge(jaxpr, (), grid_mapping)
             if any(jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended) for aval in grid_mapping.scratch_avals):

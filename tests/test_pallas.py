@@ -289,6 +289,18 @@ def test_a_loop_in_a_branch_turns_only_where_the_branch_is_taken():
     np.testing.assert_array_equal(run(call, np.arange(-1, 7, dtype=np.int32))[0], [0, 0, 0, 1, 7, 2, 5, 8])
 
 
+def test_a_loop_in_a_loop_whose_turns_are_values():
+    def kernel(x_ref, o_ref):
+        def halves(c):  # ends from positive numbers alone
+            return lax.while_loop(lambda n: n % 2 == 0, lambda n: n // 2, c[0]) - 1, c[1] + 1
+
+        o_ref[0] = lax.while_loop(lambda c: c[0] > 0, halves, (x_ref[0], jnp.int32(0)))[1]
+
+    spec = pl.BlockSpec((1,), lambda i: (i,))
+    call = pl.pallas_call(kernel, out_shape=like(6, dtype=np.int32), grid=(6,), in_specs=[spec], out_specs=spec)
+    np.testing.assert_array_equal(run(call, np.array([0, 1, 2, 3, 7, 12], np.int32))[0], [0, 1, 1, 2, 3, 2])
+
+
 def test_kernels_with_primitives_that_cannot_be_mapped():
     def kernel(x_ref, o_ref):
         at = pl.multiple_of(pl.program_id(0) * 0 + 4, 4)

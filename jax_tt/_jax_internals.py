@@ -70,8 +70,8 @@ def pallas() -> Any:
     batching.defvectorized(primitives.multiple_of_p)  # has no rule of its own
 
     def has_inner_loops(jaxpr: Any, inside: bool = False) -> bool:
-        """Whether a loop whose number of turns is a value lies in a branch or in another: mapped, it would turn for steps that are not there,
-        and might not end."""
+        """Whether a loop whose number of turns is a value lies in a branch or in another: mapped, it would turn for steps that are not
+        there, and might not end."""
         for eqn in jaxpr.eqns:
             name = eqn.primitive.name
             if inside and name == "while":

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.ad_checkpoint import checkpoint_name
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 CARDS = jax.devices("tt")
@@ -136,3 +137,15 @@ def test_pieces_on_several_hosts_sides():
     assert first.addressable_shards[1].data.sharding.memory_kind == "pinned_host" and kind(second) == "device"
     np.testing.assert_allclose(first, ramp(64, 8) @ ramp(64, 8).T, rtol=1e-5)
     np.testing.assert_allclose(second, ramp(64, 8).sum(1), rtol=1e-6)
+
+
+def test_memories_that_there_are_not():
+    def f(x):
+        return jax.ffi.ffi_call("annotate_device_placement", jax.ShapeDtypeStruct(x.shape, x.dtype))(x)
+
+    x = jax.device_put(ramp(4), TT)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="expected one of each and the attribute _xla_buffer_placement"):
+        jax.jit(f)(x)
+    with set_xla_metadata(_xla_buffer_placement="attic"), pytest.raises(jax.errors.JaxRuntimeError) as error:
+        jax.jit(lambda x: f(x))(x)
+    assert '[memory] there is no memory "attic", expected "device" or "pinned_host"' in str(error.value)

@@ -209,9 +209,12 @@ def test_a_deadlock_is_an_error_of_that_program(targets):
 
 
 def test_what_takes_over_a_failed_array_fails_too(targets):
-    x = np.zeros((4096, 4096), np.float32)  # too large to be computed before the call returns
-    y = call("deadlocks", like(x), x)
-    z = jax.jit(lambda y: y + 1, donate_argnums=0)(y)
+    x, large = on_card(np.zeros((4096, 4096), np.float32), np.ones((2048, 2048), np.float32))
+    fails = jax.jit(lambda x: jax.ffi.ffi_call("deadlocks", like(x))(x)).lower(x).compile()
+    takes = jax.jit(lambda y: y + 1, donate_argnums=0).lower(x).compile()
+    busy = jax.jit(lambda a: a @ a @ a @ a).lower(large).compile()
+    busy(large)  # meanwhile the others are queued
+    z = takes(fails(x))
     with pytest.raises(jax.errors.JaxRuntimeError, match=r"\[deadlocks\] deadlock"):
         jax.block_until_ready(z)
 

@@ -164,19 +164,20 @@ def test_a_result_in_the_place_of_an_operand():
     np.testing.assert_array_equal(got, np.where(np.arange(12)[:, None] % 4 == 0, x, x * 2))
 
 
+def running_sums(x_ref, o_ref, sums):
+    @pl.when(pl.program_id(0) == 0)
+    def _():
+        sums[...] = jnp.zeros_like(sums)
+
+    sums[...] += x_ref[...]
+    o_ref[...] = sums[...]
+
+
 def test_steps_that_depend_on_each_other_keep_their_order():
-    def kernel(x_ref, o_ref, sums):
-        @pl.when(pl.program_id(0) == 0)
-        def _():
-            sums[...] = jnp.zeros_like(sums)
-
-        sums[...] += x_ref[...]
-        o_ref[...] = sums[...]
-
     spec = pl.BlockSpec((1, 16), lambda i: (i, 0))
     x = np.round(random(10, 16) * 8)
     call = pl.pallas_call(
-        kernel, out_shape=like(10, 16), grid=(10,), in_specs=[spec], out_specs=spec, scratch_shapes=[pltpu.VMEM((1, 16), jnp.float32)]
+        running_sums, out_shape=like(10, 16), grid=(10,), in_specs=[spec], out_specs=spec, scratch_shapes=[pltpu.VMEM((1, 16), jnp.float32)]
     )
     got, _ = run(call, x)
     np.testing.assert_array_equal(got, np.cumsum(x, 0))
@@ -251,17 +252,9 @@ def test_the_interpreter_can_be_asked_for():
 
 
 def test_what_is_said_of_dimensions_holds_under_vmap():
-    def kernel(x_ref, o_ref, sums):
-        @pl.when(pl.program_id(0) == 0)
-        def _():
-            sums[...] = jnp.zeros_like(sums)
-
-        sums[...] += x_ref[...]
-        o_ref[...] = sums[...]
-
     spec = pl.BlockSpec((1, 8), lambda i, j: (i, j))
     call = pl.pallas_call(
-        kernel,
+        running_sums,
         out_shape=like(4, 16),
         grid=(4, 2),
         in_specs=[spec],

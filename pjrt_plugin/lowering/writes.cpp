@@ -209,8 +209,9 @@ class Pass {
     const auto run_at = [&](size_t i) -> RunStep& { return std::get<RunStep>(steps[i].action); };
     if (!is_write(run_at(at)) || !destination(run_at(at))) return;
     const StorageId value = run_at(at).slots[0];
-    if (plan_.storages[value].memory == emulator::BufferType::kHost) return;  // it is to come from there
-    const bool only_reader = plan_.storages[value].is_internal() && mentions_.only_between(value);
+    const Storage& memory = plan_.storages[value];
+    if (memory.memory == emulator::BufferType::kHost) return;  // it is to come from there
+    const bool only_reader = memory.kind == Storage::Kind::kTemporary && mentions_.only_between(value);
     if (!only_reader && run_at(at).is_copy) return;  // memory may be shared instead
     raise_copy(steps, at);
     const auto place = place_of(steps, at);

@@ -182,7 +182,7 @@ void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t eleme
 // Where the block lies; in TimingOnly its columns are transferred one by one.
 std::byte* Dataflow::transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write) {
   const auto size = static_cast<int64_t>(element);
-  const int64_t first = map.offset + block.row + block.column * map.dims[1].stride, offset = first * size;
+  const int64_t offset = (map.offset + block.row + block.column * map.dims[1].stride) * size;
   check_range(slot, offset, (block.rows + (block.columns - 1) * map.dims[1].stride) * size, "a turned block");
   if (values()) return (write ? output(slot) : bound(slot)).data + offset;
   transfer(slot, offset, block.rows * block.columns * size, block.columns, write);

@@ -23,8 +23,9 @@ struct RowShape {
   int64_t pages_per_unit() const { return pages_of(rows_per_unit); }
   int64_t units_per_group() const { return div_up(group, rows_per_unit); }
   int64_t units() const { return rows / group * units_per_group(); }
-  int64_t start_in_group(int64_t unit) const { return unit % units_per_group() * rows_per_unit; }
-  int64_t first_row(int64_t unit) const { return unit / units_per_group() * group + start_in_group(unit); }
+  bool is_one_group() const { return group == rows; }  // then nothing is divided
+  int64_t start_in_group(int64_t unit) const { return (is_one_group() ? unit : unit % units_per_group()) * rows_per_unit; }
+  int64_t first_row(int64_t unit) const { return (is_one_group() ? 0 : unit / units_per_group() * group) + start_in_group(unit); }
   int64_t rows_in(int64_t unit) const { return std::min(rows_per_unit, group - start_in_group(unit)); }
   int64_t pages_in(int64_t unit) const { return pages_of(rows_in(unit)); }
   // Of page g of a unit: its first row in the unit, rows (1 for a part of a row), elements, and its first element in [rows, n].

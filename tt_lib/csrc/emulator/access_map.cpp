@@ -347,7 +347,7 @@ Extent extent_of(const AccessMap& map) {
   for (const AccessMap::Dim& dim : map.dims) {
     const int64_t backed = std::min(dim.limit(), dim.size) - std::max<int64_t>(dim.low, 0);
     if (backed <= 0) return {map.offset, map.offset};
-    const int64_t reach = (backed - 1) / dim.step * dim.stride;
+    const int64_t reach = (dim.step == 1 ? backed - 1 : (backed - 1) / dim.step) * dim.stride;
     (reach < 0 ? extent.first : extent.end) += reach;
   }
   return extent;

@@ -195,7 +195,7 @@ std::byte* Core::dst_tile(int i) {
 }
 
 void Core::release_buffers() {
-  for (const uint8_t id : used_buffers) buffers[id].release();
+  for (size_t id = 0; id < num_buffers; ++id) buffers[id].release();
 }
 
 void Core::destroy_kernels() {

@@ -143,7 +143,7 @@ struct Core {
   CoreCoord coord;
   HostThread* thread = nullptr;
   std::array<CircularBuffer, kMaxCircularBuffers> buffers;
-  std::vector<uint8_t> used_buffers;
+  size_t num_buffers = 0;  // of these, the program has
   std::array<std::atomic<uint32_t>, kMaxSemaphores> semaphores;
   std::array<KernelState, 3> kernels;
   int num_kernels = 0;

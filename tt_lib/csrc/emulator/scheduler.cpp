@@ -23,10 +23,9 @@ void configure(Core& core, const LaunchPlan& plan, Run& run, size_t first, size_
   core.num_kernels = 0;
   core.noc_free = 0;
   core.semaphore_stamps.fill(0);
-  core.used_buffers.clear();
+  core.num_buffers = plan.circular_buffers.size();
   for (const CircularBufferSpec& cb : plan.circular_buffers) {
     core.buffers[cb.id].configure(cb.id, cb.num_pages, cb.page_size, l1 == nullptr ? nullptr : l1 + cb.l1_offset, run.timing);
-    core.used_buffers.push_back(cb.id);
   }
   for (size_t i = 0; i < plan.semaphores.size(); ++i) core.semaphores[i].store(plan.semaphores[i], std::memory_order_relaxed);
   plan.start(core, first, last);
@@ -117,7 +116,6 @@ void Scheduler::run_values(const LaunchPlan& plan, std::span<const BoundBuffer> 
   Run run;
   run.chip = &chip_;
   run.buffers = buffers;
-  run.num_circular_buffers = plan.circular_buffers.size();
   run.num_semaphores = plan.semaphores.size();
   run.program = plan.name;
   run.grid_width = chip_.compute_grid.x;

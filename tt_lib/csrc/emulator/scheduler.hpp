@@ -66,7 +66,7 @@ struct Transfer {
 struct Run {
   const ChipSpec* chip = nullptr;
   std::span<const BoundBuffer> buffers;
-  size_t num_circular_buffers = 0, num_semaphores = 0;
+  size_t num_semaphores = 0;
   bool timing = false;
   std::string_view program;
   std::vector<Core*> core_at;  // by y * width + x; null: not in the program. Only when cores communicate or timing

@@ -84,7 +84,6 @@ RunReport Scheduler::run_timing(const LaunchPlan& plan, std::span<const BoundBuf
   Run run;
   run.chip = &chip_;
   run.buffers = buffers;
-  run.num_circular_buffers = plan.circular_buffers.size();
   run.num_semaphores = plan.semaphores.size();
   run.timing = true;
   run.program = plan.name;

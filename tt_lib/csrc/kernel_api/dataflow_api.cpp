@@ -39,10 +39,11 @@ void Dataflow::check_range(Slot slot, int64_t offset, int64_t size, const char* 
 }
 
 void Dataflow::check_map(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) const {
-  const int64_t elements = bound(slot).size / static_cast<int64_t>(element);
+  const auto size = static_cast<int64_t>(element);
+  const int64_t bytes = bound(slot).size;
   const emulator::Extent extent = extent_of(map);
-  if (extent.first < 0 || extent.end > elements) [[unlikely]]
-    undefined(cat("a map reaches elements ", extent.first, "..", extent.end, " of slot ", slot, ", which has ", elements));
+  if (extent.first < 0 || extent.end * size > bytes) [[unlikely]]
+    undefined(cat("a map reaches elements ", extent.first, "..", extent.end, " of slot ", slot, ", which has ", bytes / size));
   if (start < 0 || count < 0 || start + count > map.size()) [[unlikely]]
     undefined(cat("elements ", start, "..", start + count, " of a map of ", map.size()));
 }

@@ -82,12 +82,7 @@ void KernelContext::undefined(const std::string& what) const {
        coord().x, ",", coord().y, "): ", what);
 }
 
-emulator::CircularBuffer& KernelContext::declared(Cb cb) const {
-  const size_t count = core().run->num_circular_buffers;
-  if (cb >= count) [[unlikely]]
-    undefined(cat("CB ", int{cb}, " is none of the program's, which has ", count));
-  return buffer(cb);
-}
+void KernelContext::undeclared(Cb cb) const { undefined(cat("CB ", int{cb}, " is none of the program's, which has ", core().num_buffers)); }
 
 void KernelContext::check_back(Cb cb, uint32_t index, uint32_t pages) const {
   const uint32_t free = buffer(cb).reservable();

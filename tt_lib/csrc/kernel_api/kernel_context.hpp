@@ -49,9 +49,14 @@ class KernelContext {
  protected:
   emulator::Core& core() const { return *state_->core; }
   emulator::CircularBuffer& buffer(Cb cb) const { return state_->core->buffers[cb]; }
-  emulator::CircularBuffer& declared(Cb cb) const;               // fails where the program has no such CB
+  emulator::CircularBuffer& declared(Cb cb) const {  // fails where the program has no such CB
+    if (cb >= core().num_buffers) [[unlikely]]
+      undeclared(cb);
+    return buffer(cb);
+  }
   void check_back(Cb cb, uint32_t index, uint32_t pages) const;  // fails unless these pages from the back are free
-  [[noreturn]] void undefined(const std::string& what) const;    // fails with UndefinedBehavior of this kernel
+  [[noreturn]] void undeclared(Cb cb) const;
+  [[noreturn]] void undefined(const std::string& what) const;  // fails with UndefinedBehavior of this kernel
 
   emulator::KernelState* state_;
 };

@@ -10,11 +10,13 @@ namespace tt::metal {
 
 Slot Program::add_input(std::string name, int64_t bytes) {
   slots_.push_back({std::move(name), bytes, false});
+  slot_bytes_ += bytes;
   return static_cast<Slot>(slots_.size() - 1);
 }
 
 Slot Program::add_output(std::string name, int64_t bytes) {
   slots_.push_back({std::move(name), bytes, true});
+  slot_bytes_ += bytes;
   return static_cast<Slot>(slots_.size() - 1);
 }
 
@@ -96,9 +98,8 @@ void Program::validate(const emulator::ChipSpec& chip) const {
 
 double Program::host_seconds() const {
   constexpr double kBytesPerSecond = 30e9, kFlopsPerSecond = 100e9, kLaunch = 1e-6, kCore = 0.5e-6;
-  double seconds = kLaunch + kCore * static_cast<double>(cores_.size()) + flops / kFlopsPerSecond;
-  for (const SlotSpec& slot : slots_) seconds += static_cast<double>(slot.bytes) / kBytesPerSecond;
-  return seconds;
+  return kLaunch + kCore * static_cast<double>(cores_.size()) + flops / kFlopsPerSecond +
+         static_cast<double>(slot_bytes_) / kBytesPerSecond;
 }
 
 emulator::LaunchPlan Program::plan() const {

@@ -99,6 +99,7 @@ class Program {
 
   std::string name_;
   std::vector<SlotSpec> slots_;
+  int64_t slot_bytes_ = 0;  // of all
   std::vector<CircularBufferConfig> circular_buffers_;
   std::vector<emulator::CircularBufferSpec> cb_specs_;
   std::vector<uint32_t> semaphores_;

@@ -202,6 +202,15 @@ CASES = [
     ("largest_and_where", lambda x: (x.argmax(0), x.max(0)), (f32(3000, 40),), 2),
     ("sums_of_two_shapes", lambda x: x.sum(0)[:, None] + x.sum((0, 1)), (f32(200, 30, 40),), 2),
     ("sum_over_the_middle", lambda x: x.sum(1) / 50, (f32(10, 5000, 3),), 1),
+    ("softmax_of_a_vector", jax.nn.softmax, (f32(300),), 1),
+    ("softmax_of_a_long_vector", lambda x: jax.nn.softmax(jnp.sin(x)), (f32(5000),), 1),
+    ("softmax_of_a_product", lambda m, x: jax.nn.softmax(m @ x), (f32(70, 40), f32(40)), 2),
+    ("unit_vector", lambda x: x / jnp.linalg.norm(x), (f32(1025),), 1),
+    ("vector_with_zero_mean", lambda x, g: (x - x.mean()) / jnp.sqrt(x.var() + 1e-5) * g, (f32(257), f32(257)), 1),
+    ("gradient_of_a_softmax_of_a_vector", gradient(jax.nn.softmax, 0), (f32(300),), 1),
+    ("vector_beside_its_scaled_sum", lambda x, y: (y * jnp.exp(-x.sum()), x.sum()), (f32(60) / 9, f32(60)), 1),
+    ("sum_of_another_length_that_scales", lambda x, y: y * jnp.exp(-x.sum()), (f32(60) / 9, f32(70)), 2),
+    ("sum_that_scales_a_matrix", lambda x, y: y * jnp.exp(-x.sum()), (f32(60) / 9, f32(60, 4)), 2),
     ("mean_of_a_small_loss", lambda x, y: ((x - y) ** 2).mean(), (f32(300), f32(300)), 1),
 ]
 

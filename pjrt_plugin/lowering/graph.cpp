@@ -45,7 +45,13 @@ NodeId Graph::add(emulator::TileOp op, int64_t elements, std::vector<Ref> operan
       level = std::max(level, level_of(ref));
     }
   }
+  int64_t only_row = 0;
+  for (const Ref& ref : operands) {
+    const auto* id = std::get_if<NodeId>(&ref);
+    if (elements == 1 && id != nullptr) only_row = std::max(only_row, nodes_[*id].only_row);
+  }
   nodes_.push_back({op, std::move(operands), elements, level});
+  nodes_.back().only_row = only_row;
   return static_cast<NodeId>(nodes_.size() - 1);
 }
 
@@ -71,6 +77,7 @@ NodeId Graph::add_reduction(std::shared_ptr<const Reduction> reduction, std::vec
 NodeId Graph::add_fold(emulator::TileOp op, int64_t rows, int64_t length, Ref operand) {
   const NodeId id = add(op, rows, {std::move(operand)});
   nodes_[id].fold = length;
+  if (rows == 1) nodes_[id].only_row = length;
   return id;
 }
 

@@ -83,6 +83,7 @@ struct Node {
   size_t part = 0, parts = 1;                            // of a product with several results, which are nodes one after the other
   std::shared_ptr<const Reduction> reduction = nullptr;  // of a reduction; its operands are sources over [outer, reduced, inner]
   int64_t fold = 0;                                      // other than 0: folds rows of that many elements of its operand to one each
+  int64_t only_row = 0;                                  // of one element, made from the fold of a single row: the elements of that
   int wave = 0;                    // within the level: what cannot be one program with its producers comes in a later wave
   StorageId storage = kNoStorage;  // where the result must be stored, if anywhere
   int64_t uses = 1;                // readers in the whole block, whether lowered yet or not

@@ -70,7 +70,8 @@ void lower_broadcast(BlockLowering& block, const ir::Operation& operation) {
       id != nullptr && block.context.fusions.fuse_rows && can_spread(operand->type().element)) {
     const int64_t times = times_along_rows(operand->type().dims, operation.ints(Attr::kBroadcastDimensions), dims);
     if (times == 1) return block.set(operation.result(), *id);
-    if (times > 1 && times <= kMaxFusedRow && operand->type().num_elements() > 1) return block.set(operation.result(), Spread{*id, times});
+    const bool along_row = block.graph.node(*id).elements > 1 || block.graph.node(*id).only_row == times;
+    if (times > 1 && times <= kMaxFusedRow && along_row) return block.set(operation.result(), Spread{*id, times});
   }
   set_view(block, operation, [&](const Source& s) { return broadcast_in_dim(s, operation.ints(Attr::kBroadcastDimensions), dims); });
 }

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 RNG = np.random.default_rng(0)
-ALL = "assign_layouts,batch_chains,batch_reductions,fold_concatenates,fold_transposes,fuse_attention,fuse_epilogues,fuse_norms,fuse_parts,fuse_reductions,fuse_rows,fuse_turns,fuse_writes,hoist_invariants,hoist_products,join_products,recompute,reduce_dots"
+ALL = "assign_layouts,batch_chains,batch_reductions,fold_concatenates,fold_transposes,fuse_attention,fuse_epilogues,fuse_norms,fuse_parts,fuse_reductions,fuse_rows,fuse_turns,fuse_writes,hoist_invariants,hoist_products,hoist_steps,join_products,recompute,reduce_dots"
 
 
 def f32(*shape):

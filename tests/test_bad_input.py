@@ -105,7 +105,7 @@ def test_flags_of_xla_are_passed_over(card):
         (
             "JAX_TT_NO",
             "fusion",
-            r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: canonicalize, simplify_comparisons, fold_concatenates, eliminate_common_subexpressions, hoist_invariants, hoist_products, join_products, fold_transposes, reduce_dots, transpose_stacks, eliminate_dead_code, assign_layouts, batch_chains, batch_reductions, fuse_attention, fuse_epilogues, fuse_norms, fuse_parts, fuse_reductions, fuse_rows, fuse_turns, fuse_writes, hoist_tiles, l1_intermediates, recompute, skip_fills',
+            r'[JAX_TT_NO] "fusion" is no pass that can be left out; these can: canonicalize, simplify_comparisons, fold_concatenates, eliminate_common_subexpressions, hoist_invariants, hoist_products, join_products, fold_transposes, reduce_dots, transpose_stacks, eliminate_dead_code, assign_layouts, batch_chains, batch_reductions, fuse_attention, fuse_epilogues, fuse_norms, fuse_parts, fuse_reductions, fuse_rows, fuse_turns, fuse_writes, hoist_steps, hoist_tiles, l1_intermediates, recompute, skip_fills',
         ),
         ("JAX_TT_DUMP", "/proc/nowhere", "[JAX_TT_DUMP] cannot make /proc/nowhere/"),
         ("JAX_TT_NUM_DEVICES", "0", "0 devices; JAX_TT_NUM_DEVICES must be between 1 and 64"),

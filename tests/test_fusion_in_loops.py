@@ -170,12 +170,52 @@ def test_what_does_not_change_is_computed_before_the_loop(step, nested):
         return lax.fori_loop(0, 3, lambda i, x: inner(x), x) if nested else inner(x)
 
     args = f32(40, 40), (f32(80, 40) if step is sliced else f32(40, 40)) / 8, f32()
-    apart, inside = compiled(function, args, jax_tt_no="hoist_invariants")
+    apart, inside = compiled(function, args, jax_tt_no="hoist_invariants,hoist_steps")
     made, got = compiled(function, args)
     assert got.tobytes() == inside.tobytes()
     close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-4)
     assert body(made).count("program ") < body(apart).count("program ")
     assert made.cost_analysis()["cycles"] < apart.cost_analysis()["cycles"]
+
+
+# Programs that do the same in every turn run before the loop, also where what they make is small or made from indices.
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x, w: (jnp.eye(24) - x @ w) @ x,
+        lambda x, w: jnp.sort(x + jnp.sort(w * 2, axis=1)[:1] @ jnp.tril(jnp.ones((24, 24))), axis=0),
+        lambda x, w: jnp.where(w[0, 0] > 9, x, x[::-1]) @ (jnp.tanh(w[:, :4]) @ jnp.tanh(w[:4])),
+    ],
+    ids=["identity", "triangle", "product"],
+)
+def test_programs_that_do_the_same_in_every_turn_run_before_the_loop(step, nested):
+    def function(x, w):
+        def inner(x):
+            return lax.fori_loop(0, 9, lambda i, x: jnp.tanh(step(x, w)), x)
+
+        return lax.fori_loop(0, 3, lambda i, x: inner(x) * 0.9, x) if nested else inner(x)
+
+    args = f32(24, 24), f32(24, 24) / 8
+    apart, inside = compiled(function, args, jax_tt_no="hoist_steps")
+    made, got = compiled(function, args)
+    assert got.tobytes() == inside.tobytes()
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 1e-4)
+    assert body(made).count("program ") < body(apart).count("program ")
+    assert programs(made) == programs(apart)
+
+
+def test_what_a_branch_may_not_compute_stays_in_the_loop():
+    def function(x, n):
+        def turn(i, c):
+            return lax.cond(i < n, lambda: jnp.linalg.inv(c + jnp.eye(24)), lambda: c)
+
+        return lax.fori_loop(0, 9, turn, x)
+
+    args = f32(24, 24), np.int32(3)
+    made, got = compiled(function, args)
+    apart, inside = compiled(function, args, jax_tt_no="hoist_steps")
+    assert got.tobytes() == inside.tobytes() and body(made).count("program ") == body(apart).count("program ")
 
 
 # What is small, or larger than what it is made of, is computed where it is read.

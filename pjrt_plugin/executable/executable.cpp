@@ -403,6 +403,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .fuse_norms = selection.has("fuse_norms"),
                                .fuse_parts = selection.has("fuse_parts"),
                                .fuse_reductions = selection.has("fuse_reductions"),
+                               .hoist_steps = selection.has("hoist_steps"),
                                .hoist_tiles = selection.has("hoist_tiles"),
                                .l1_intermediates = selection.has("l1_intermediates"),
                                .fuse_turns = selection.has("fuse_turns"),

@@ -5,6 +5,7 @@
 #include "dnn/eltwise.hpp"
 #include "lowering/attention.hpp"
 #include "lowering/block.hpp"
+#include "lowering/hoisting.hpp"
 #include "lowering/layouts.hpp"
 #include "lowering/memory.hpp"
 #include "lowering/memory_kinds.hpp"
@@ -73,6 +74,7 @@ Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fus
   if (fusions.fuse_writes) fuse_writes(builder.plan, chip);
   if (fusions.fuse_attention) fuse_attention(builder.plan, chip, fusions.l1_intermediates);
   if (fusions.fuse_norms) fuse_norms(builder.plan, chip, fusions.l1_intermediates);
+  if (fusions.hoist_steps) hoist_steps(builder.plan);
   if (fusions.assign_layouts) assign_layouts(builder.plan, chip);
   drop_unread_constants(builder.plan);
   plan_memory(builder.plan, donated, chip, fusions.l1_intermediates);

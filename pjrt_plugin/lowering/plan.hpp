@@ -121,6 +121,7 @@ struct Fusions {
   bool fuse_norms = true;        // reductions and what reads both their results and what was reduced
   bool fuse_parts = true;        // the parts of a long reduction with what joins them
   bool fuse_reductions = true;   // reductions with the elementwise operations that read them
+  bool hoist_steps = true;       // programs of a loop that do the same in every turn, to before it
   bool hoist_tiles = true;       // second operands of products that are the same in every turn of a loop: made tiles before it
   bool l1_intermediates = true;  // temporaries in L1 where they fit beside the circular buffers of the programs
   bool fuse_turns = true;        // of loops over elementwise work

@@ -37,6 +37,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_rows", nullptr},
     {"fuse_turns", nullptr},
     {"fuse_writes", nullptr},
+    {"hoist_steps", nullptr},
     {"hoist_tiles", nullptr},
     {"l1_intermediates", nullptr},
     {"recompute", nullptr},

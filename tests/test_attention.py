@@ -39,6 +39,21 @@ def attend_and_add(q, k, v, scale, residual):
     return attend_with_weights_first(q, k, v) * scale + residual
 
 
+def weights_used_twice(combine):
+    """Rows of a product that the product with them reads elementwise too: they are no attention."""
+
+    def function(x, a, w):
+        weights = jax.nn.softmax(x @ a)
+        return combine(weights, weights @ w)
+
+    return function
+
+
+def product_beside_the_rows_sums(x, a, w):
+    exps = jnp.exp(x @ a)
+    return exps @ w / exps.sum(-1, keepdims=True)
+
+
 def qkv(make, batch, m, n, heads, depth):
     return make(batch, m, heads, depth), make(batch, n, heads, depth), make(batch, n, heads, depth)
 
@@ -67,6 +82,10 @@ CASES = [
     ("wide_heads_that_are_faster_apart", attend, qkv(f32, 1, 256, 1024, 1, 512), 3),
     ("three_dimensions", attend_with_weights_first, THREE, 1),
     ("weights_that_are_returned", attend_and_return_weights, THREE, 1),
+    ("weights_that_are_added", weights_used_twice(lambda y, z: y + z), (f32(16, 64), f32(64, 64) / 8, f32(64, 64)), 3),
+    ("weights_that_gate", weights_used_twice(lambda y, z: jnp.tanh(z) * y), (f32(70, 40), f32(40, 96) / 8, f32(96, 96)), 3),
+    ("weights_that_are_their_own_values", lambda x, a: (lambda y: y @ y)(jax.nn.softmax(x @ a)), (f32(64, 32), f32(32, 64)), 3),
+    ("sums_that_divide_the_result", product_beside_the_rows_sums, (f32(64, 32), f32(32, 96) / 8, f32(96, 48)), 3),
     ("an_epilogue", attend_and_add, (*THREE, f32(70), f32(6, 64, 70)), 1),
     ("jax_nn", dot_product_attention, qkv(f32, 2, 197, 197, 3, 32), 1),
     ("jax_nn_bf16_with_f32_weights", dot_product_attention, qkv(bf16, 2, 100, 70, 3, 32), 1),

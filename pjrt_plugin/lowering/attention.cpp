@@ -121,6 +121,13 @@ class Fusion {
     return plain && r_.rows == a_.batch * a_.m && r_.n == a_.n && a_.batch == b_.batch;
   }
 
+  // Whether a step reads by the operand what one before it makes: that is not in memory while the program runs.
+  bool reads_made(const RunStep& step, const Operand& operand) const {
+    const auto is_made = [&](size_t buffer) { return writes(scores_, step.slots[buffer]) || writes(rows_, step.slots[buffer]); };
+    return (operand.buffer != dnn::kNoBuffer && is_made(operand.buffer)) ||
+           std::any_of(operand.indices.begin(), operand.indices.end(), [&](const auto& index) { return is_made(index.buffer); });
+  }
+
   // The operand with its buffers among those of the whole.
   Operand bound(Operand operand, const RunStep& from) {
     if (operand.buffer != dnn::kNoBuffer) operand.buffer = buffer(from.slots[operand.buffer], from, operand.buffer);
@@ -152,6 +159,7 @@ class Fusion {
       const auto found = operand.buffer == dnn::kNoBuffer ? scores_.slots.end()
                                                           : std::find(scores_begin, scores_.slots.end(), rows_.slots[operand.buffer]);
       if (found == scores_.slots.end()) {
+        if (reads_made(rows_, operand)) return false;
         others.push_back(i);
         continue;
       }
@@ -199,6 +207,8 @@ class Fusion {
     if (b_.k != a_.n || (left ? b_.m : b_.n) != a_.m) return false;
     if (right && !transpose_last()) return false;
     if (left && !is_plain(b_.a)) return false;
+    const auto is_made = [&](const Operand& operand) { return reads_made(last_, operand); };
+    if (is_made(spec_.values) || std::any_of(b_.extras.begin(), b_.extras.end(), is_made)) return false;
     spec_.values = bound(spec_.values, last_);
     for (Operand& extra : spec_.last_extras) extra = bound(extra, last_);
     return true;

@@ -37,6 +37,7 @@ MOVES = (
     ("pad-cut", lambda x: lax.pad(x, jnp.ones((), x.dtype), ((-1, -2, 0), (0, 0, 0))), (33, 65)),
     ("pad-cut-reverse", lambda x: lax.rev(lax.pad(x, jnp.ones((), x.dtype), ((0, -2, 0), (0, 0, 0))), (0, 1)), (33, 65)),
     ("pad-cut-reshape", lambda x: lax.pad(x, jnp.ones((), x.dtype), ((0, -1, 0), (0, 0, 0))).reshape(8, 260), (33, 65)),
+    ("pad-from-empty", lambda x: lax.pad(x, jnp.ones((), x.dtype), ((0, 1, 0), (-1, 1, 0))), (0, 1)),
     ("pad-to-empty", lambda x: lax.pad(x, jnp.ones((), x.dtype), ((-4, -3, 0),)), (7,)),
     ("tile", lambda x: jnp.tile(x, (2, 3)), (5, 7)),
     ("repeat", lambda x: jnp.repeat(x, 3, axis=0), (5, 7)),

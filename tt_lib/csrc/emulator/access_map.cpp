@@ -346,7 +346,7 @@ Extent extent_of(const AccessMap& map) {
   Extent extent{map.offset, map.offset + 1};
   for (const AccessMap::Dim& dim : map.dims) {
     const int64_t backed = std::min(dim.limit(), dim.size) - std::max<int64_t>(dim.low, 0);
-    if (backed <= 0) return {map.offset, map.offset};
+    if (backed <= 0) return {0, 0};
     const int64_t reach = (dim.step == 1 ? backed - 1 : (backed - 1) / dim.step) * dim.stride;
     (reach < 0 ? extent.first : extent.end) += reach;
   }

@@ -16,10 +16,8 @@ CompileCache::Program CompileCache::get(std::string text, const std::function<Co
     }
     entries_.push_front({key, promise.get_future().share()});
     by_key_[*key] = entries_.begin();
-    if (entries_.size() > kCapacity) {
-      by_key_.erase(*entries_.back().key);
-      entries_.pop_back();
-    }
+    bytes_ += key->size();
+    while (entries_.size() > kCapacity || (bytes_ > kMaxBytes && entries_.size() > 1)) drop(std::prev(entries_.end()));
   }
   try {
     Compiled compiled = compile(*key);
@@ -36,9 +34,12 @@ CompileCache::Program CompileCache::get(std::string text, const std::function<Co
 void CompileCache::forget(std::string_view key) {
   std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return;
-  const auto entry = found->second;
-  by_key_.erase(found);
+  if (found != by_key_.end()) drop(found->second);
+}
+
+void CompileCache::drop(std::list<Entry>::iterator entry) {
+  by_key_.erase(*entry->key);
+  bytes_ -= entry->key->size();
   entries_.erase(entry);
 }
 

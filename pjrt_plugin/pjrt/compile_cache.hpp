@@ -26,7 +26,8 @@ class CompileCache {
   Program get(std::string key, const std::function<Compiled(const std::string& key)>& compile);
   size_t size() const;
 
-  static constexpr size_t kCapacity = 512;  // programs; those in use live on outside
+  static constexpr size_t kCapacity = 512;               // programs; those in use live on outside
+  static constexpr size_t kMaxBytes = size_t{64} << 20;  // of keys, of all but the last; their constants take as much again
 
  private:
   struct Entry {
@@ -34,10 +35,12 @@ class CompileCache {
     std::shared_future<Compiled> compiled;
   };
   void forget(std::string_view key);
+  void drop(std::list<Entry>::iterator entry);
 
   mutable std::mutex mutex_;
   std::list<Entry> entries_;                                                 // most recently used first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // the entries' own keys
+  size_t bytes_ = 0;                                                         // of keys
 };
 
 }  // namespace tt::pjrt

@@ -52,5 +52,17 @@ TEST(the_least_recently_used_program_goes_first) {
   EXPECT(again);
 }
 
+TEST(programs_with_large_keys_make_room_for_each_other) {
+  CompileCache cache;
+  const auto nothing = [](const std::string&) { return CompileCache::Compiled(); };
+  const std::string large(CompileCache::kMaxBytes / 3, 'x');
+  for (int i = 0; i < 10; ++i) cache.get(cat(i, large), nothing);
+  EXPECT_EQ(cache.size(), size_t{2});
+  cache.get(large + large + large + large, nothing);
+  EXPECT_EQ(cache.size(), size_t{1});
+  cache.get("small", nothing);
+  EXPECT_EQ(cache.size(), size_t{1});
+}
+
 }  // namespace
 }  // namespace tt::pjrt

@@ -100,7 +100,7 @@ def register(platform: str, library: str) -> None:
     global _runtime
     _runtime = ctypes.CDLL(library)
     _runtime.tt_set_host_function(_handler)
-    atexit.register(_runtime.tt_finish_devices)  # JAX waits for the queues itself later, but does not let callbacks run meanwhile
+    atexit.register(_finish)
     original = callback.emit_python_callback
 
     def emit(ctx: Any, function: Any, token: Any, operands: Any, operand_avals: Any, result_avals: Any, **options: Any) -> Any:
@@ -115,6 +115,13 @@ def register(platform: str, library: str) -> None:
         (debugging.debug_print_p, debugging.debug_print_lowering_rule),
     ):
         mlir.register_lowering(primitive, rule, platform=platform, cacheable=False)
+
+
+def _finish() -> None:
+    """Runs the callbacks that are queued; those of later programs fail. JAX waits for the queues after this, but lets no callback run."""
+    _runtime.tt_finish_devices()
+    _runtime.tt_set_host_function(None)
+    _runtime.tt_finish_devices()  # those that have begun
 
 
 def _emit(

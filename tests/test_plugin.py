@@ -206,6 +206,23 @@ print("end")
     assert done.stdout == "end\n" and done.returncode == 0
 
 
+def test_threads_that_go_on_to_call_back_do_not_keep_the_process():
+    code = """
+import threading, time, jax, jax.numpy as jnp, numpy as np
+slow = lambda v: (time.sleep(0.01), np.asarray(v))[1]
+f = jax.jit(lambda x: jax.pure_callback(slow, jax.ShapeDtypeStruct(x.shape, x.dtype), x))
+x = jax.device_put(jnp.ones((64, 64)), jax.devices("tt")[0])
+f(x).block_until_ready()
+def work():
+    while True: f(x).block_until_ready()
+for _ in range(4): threading.Thread(target=work, daemon=True).start()
+time.sleep(0.3)
+print("end", flush=True)
+"""
+    ended = run_python(code)
+    assert ended.returncode == 0 and "end" in ended.stdout, ended.stderr
+
+
 def test_donation_leaves_host_memory_alone(card):
     host = np.ones(100_000, np.float32)
     jax.jit(lambda x: x + 1, donate_argnums=0)(jax.device_put(host, card)).block_until_ready()

@@ -45,6 +45,11 @@ void tt_finish_devices() {
     for (const auto& [name, device] : cards.open) open.push_back(device.lock());
   }
   for (const auto& device : open) {
-    if (device != nullptr && !device->is_in_host_function()) device->finish();
+    if (device == nullptr || device->is_in_host_function()) continue;
+    try {
+      device->enqueue([] {}).wait();  // not for what other threads go on to enqueue
+    } catch (const tt::Error&) {
+      // It was closed, and has finished.
+    }
   }
 }

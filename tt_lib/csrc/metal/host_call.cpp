@@ -50,7 +50,7 @@ class Hold {
 
 void call(const std::string& name, uint64_t id, std::byte* const* buffers) {
   const tt_host_function function = taker().load();
-  check(function != nullptr, "[", name, "] nobody takes calls of the host any more");
+  check(function != nullptr, "[", name, "] is not called any more: the process is ending");
   std::array<char, kMessageBytes> message{};
   if (function(id, reinterpret_cast<void* const*>(buffers), message.data(), message.size()) == 0) return;
   message.back() = 0;

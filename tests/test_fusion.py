@@ -348,6 +348,17 @@ NORMS = [
 ]
 
 
+def test_what_is_stored_for_one_reader_is_not_computed_for_another():
+    def function(y, m, s):  # as in the derivative of a batch norm of squeezed and excited channels
+        dy = m + y * s
+        return dy + y * (dy * y + y * dy).sum(0)
+
+    args = f32(8, 40), f32(8, 40), f32(8, 1)
+    _, got = compiled(function, args)
+    np.testing.assert_array_equal(got, compiled(function, args, jax_tt_no="recompute")[1])
+    close(got, jax.jit(function)(*jax.device_put(args, jax.devices("cpu")[0])), 2e-5)
+
+
 # Results may lie where the array did that was read round by round: in parts, and on one core.
 @pytest.mark.parametrize("shape", [(600, 33, 64), (50, 40)])
 @pytest.mark.parametrize("function", [case[1] for case in NORMS], ids=[case[0] for case in NORMS])

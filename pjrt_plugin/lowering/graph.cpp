@@ -145,6 +145,7 @@ struct Graph::Gathering {
   std::vector<Source> sources;
   std::vector<NodeId> nodes;     // operands before users
   std::vector<NodeId> absorbed;  // of these, what nobody else reads
+  std::vector<NodeId> left;      // to be stored: where they are met once more they are not computed either
   double cycles = 0;             // of what is computed once more, per tile
 };
 
@@ -177,9 +178,10 @@ bool Graph::gather(const Ref& ref, std::span<const int64_t> dims, Gathering& int
 // Takes a node that others read too and what it is made of, if that is little work on no more memory than the node itself would take.
 bool Graph::recompute(NodeId id, std::span<const int64_t> dims, Gathering& into) const {
   constexpr double kLittle = 300;  // a tile takes its cores longer to write and to read
-  if (!into.recompute) return false;
+  if (!into.recompute || std::find(into.left.begin(), into.left.end(), id) != into.left.end()) return false;
   Gathering tried = into;
   tried.shared = true;
+  into.left.push_back(id);
   if (!gather(id, dims, tried) || tried.cycles - into.cycles > kLittle) return false;
   const auto is_large = [&](const Source& source) {
     const bool known = std::find(into.sources.begin(), into.sources.end(), source) != into.sources.end();

@@ -23,6 +23,11 @@ inline constexpr double kL1NocBytesPerCycle = 655;  // of all L1 buffers togethe
 inline constexpr uint64_t kLaunch = 1800;
 inline constexpr uint64_t kDispatchWrite = kNocIssue + kNocLatency;  // a scalar that the dispatch core writes between two launches
 
+// Between hosts: 100 Gb/s Ethernet and TCP from process to process. Nothing of Grayskull's says what stood there; a usual network of
+// servers.
+inline constexpr double kHostLinkBytesPerSecond = 12.5e9;  // of one host, each way
+inline constexpr double kHostLinkSeconds = 20e-6;          // from one process to another, for the first byte
+
 // Compute engine, per 32x32 tile. A datacopy takes 56 cycles per tile and 306 per block of tiles (buda_singlecore_fits.csv, nop).
 inline constexpr double kUblock =
     170;  // per block of tiles beside its circular-buffer calls: init, DST hand-over (add 290, nop 306 with them)

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "emulator/cycles.hpp"
 #include "metal/allocator.hpp"
 #include "metal/host_memory.hpp"
 #include "metal/program.hpp"
@@ -284,14 +285,20 @@ void Device::run(const Program& program, std::byte* const* buffers, const Partic
 
 namespace {
 
-// The host's own time is not the card's; what it or another card reads and writes goes over PCIe.
+// The host's own time is not the card's; what it or another card reads and writes goes over PCIe, and what comes from another host over
+// the link between them before.
 emulator::RunReport estimate_transfer(const Program& program, const emulator::ChipSpec& chip) {
   emulator::RunReport report;
   for (const SlotSpec& slot : program.slots()) {
     (slot.is_output ? report.dram_write_bytes : report.dram_read_bytes) += static_cast<uint64_t>(slot.bytes);
   }
   const auto bytes = static_cast<double>(report.dram_read_bytes + report.dram_write_bytes);
-  report.cycles = static_cast<uint64_t>(bytes / chip.pcie_bytes_per_second * chip.clock_hz);
+  double seconds = bytes / chip.pcie_bytes_per_second;
+  if (program.bytes_between_hosts() > 0) {
+    seconds +=
+        emulator::cycles::kHostLinkSeconds + static_cast<double>(program.bytes_between_hosts()) / emulator::cycles::kHostLinkBytesPerSecond;
+  }
+  report.cycles = static_cast<uint64_t>(seconds * chip.clock_hz);
   return report;
 }
 

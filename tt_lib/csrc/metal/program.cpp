@@ -49,6 +49,11 @@ void Program::set_receivers(std::span<const CoreCoord> cores) {
   }
 }
 
+void Program::set_bytes_between_hosts(int64_t bytes) {
+  bytes_between_hosts_ = bytes;
+  if (bytes > 0) add_note(cat(bytes, " bytes between hosts"));
+}
+
 int64_t Program::l1_bytes() const {
   int64_t total = 0;
   for (const CircularBufferConfig& cb : circular_buffers_) total += static_cast<int64_t>(cb.num_pages) * cb.page_size;

@@ -60,6 +60,7 @@ class Program {
   void set_host_function(HostFunction function) { host_function_ = std::move(function); }  // then there are no cores
   void set_link_function(LinkFunction function) { link_function_ = std::move(function); }  // likewise
   void add_note(std::string line) { notes_.push_back(std::move(line)); }                   // for listings: tile ops, maps
+  void set_bytes_between_hosts(int64_t bytes);  // of what goes over the links, the most that one host sends to others or receives
   template <class T>
   const T* keep(T value);  // data that kernels point to, owned by the program
 
@@ -74,6 +75,7 @@ class Program {
   std::span<const CircularBufferConfig> circular_buffers() const { return circular_buffers_; }
   const HostFunction& host_function() const { return host_function_; }
   const LinkFunction& link_function() const { return link_function_; }
+  int64_t bytes_between_hosts() const { return bytes_between_hosts_; }
   bool runs_on_cores() const { return !host_function_ && !link_function_; }
   int64_t l1_bytes() const;
   emulator::LaunchPlan plan() const;  // refers to this program
@@ -108,6 +110,7 @@ class Program {
   std::vector<KernelGroup> kernels_;
   HostFunction host_function_;
   LinkFunction link_function_;
+  int64_t bytes_between_hosts_ = 0;
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const void>> kept_;
   mutable int64_t runs_ = 0;

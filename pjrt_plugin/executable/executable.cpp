@@ -411,7 +411,7 @@ std::shared_ptr<const Executable> compile(std::unique_ptr<ir::Module> module, co
                                .fuse_rows = selection.has("fuse_rows"),
                                .skip_fills = selection.has("skip_fills"),
                                .recompute = selection.has("recompute")},
-                              chip);
+                              chip, options.processes);
   auto executable = std::make_shared<PlannedExecutable>(*module, std::move(plan), std::move(donated), chip, std::move(fingerprint));
   if (dump.is_on()) dump.write("programs.txt", executable->text());
   return executable;

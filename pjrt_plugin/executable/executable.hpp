@@ -27,6 +27,7 @@ struct CompileOptions {
   std::map<std::string, std::string> overrides;  // jax.jit(compiler_options=...): {"jax_tt_no": "fuse_rows"}
   int64_t num_replicas = 1;
   int64_t num_partitions = 1;
+  std::vector<int64_t> processes = {};  // by partition, whose card runs it; none: all of one process
 };
 
 struct Cost {

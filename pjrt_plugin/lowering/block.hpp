@@ -17,11 +17,14 @@ namespace tt::lowering {
 
 // What all blocks of one program share.
 struct Context {
-  Context(const emulator::ChipSpec& chip, const Fusions& fusions, int64_t cards) : builder(chip), fusions(fusions), cards(cards) {}
+  Context(const emulator::ChipSpec& chip, const Fusions& fusions, int64_t cards, std::span<const int64_t> processes)
+      : builder(chip), fusions(fusions), cards(cards), processes(processes) {}
 
   PlanBuilder builder;
   Fusions fusions;
-  int64_t cards;  // that run the program together
+  int64_t cards;                       // that run the program together
+  std::span<const int64_t> processes;  // whose these are; none: all of one
+  uint64_t exchanges = 0;              // between cards, so far
   std::unordered_map<const ir::Value*, Ref> refs;
   std::unordered_map<const ir::Value*, int64_t> uses;
   std::vector<std::pair<Source, Source>> constant_tiles;  // second operands of products, and what they are in tiles

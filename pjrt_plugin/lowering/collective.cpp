@@ -108,10 +108,11 @@ void lower_exchange(BlockLowering& block, const ir::Operation& operation, Exchan
   const StorageId from = block.dense(operand);
   const int level = std::max(block.level_of(operand), block.builder.available(from));
   const StorageId to = block.new_result(operation.result(), level);
-  block.run_at(
-      level,
-      metal::exchange(std::string(ir::info(operation.op()).name), operand->type().num_bytes(), type.num_bytes(), std::move(exchange)),
-      {from, to});
+  exchange.number = block.context.exchanges++;
+  block.run_at(level,
+               metal::exchange(std::string(ir::info(operation.op()).name), operand->type().num_bytes(), type.num_bytes(),
+                               std::move(exchange), block.context.processes),
+               {from, to});
 }
 
 }  // namespace

@@ -45,9 +45,10 @@ void drop_unread_constants(Plan& plan) {
 
 ir::Type stored(const ir::Type& type) { return type.is_tensor() ? type : ir::Type::tensor(DataType::kPred, {0}); }
 
-Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip) {
+Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip,
+           std::span<const int64_t> processes) {
   const ir::Function& main = module.main();
-  Context context(chip, fusions, ir::num_partitions(module));
+  Context context(chip, fusions, ir::num_partitions(module), processes);
   count_uses(*main.body, context.uses);
   PlanBuilder& builder = context.builder;
   for (size_t i = 0; i < main.body->arguments().size(); ++i) {

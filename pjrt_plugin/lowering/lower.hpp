@@ -10,8 +10,9 @@
 namespace tt::lowering {
 
 // The module's main function must be the only one left (passes::inline_calls). Fails with ONE Unimplemented error that lists every
-// operation it cannot lower, each with its Python line. `donated[i]`: parameter i may be overwritten.
-Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip);
+// operation it cannot lower, each with its Python line. `donated[i]`: parameter i may be overwritten. `processes[i]`: whose card i is.
+Plan lower(const ir::Module& module, std::span<const uint8_t> donated, const Fusions& fusions, const emulator::ChipSpec& chip,
+           std::span<const int64_t> processes = {});
 
 // A type as the card stores it: a token, which only orders, is an array of no elements.
 ir::Type stored(const ir::Type& type);

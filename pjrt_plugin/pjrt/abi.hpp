@@ -117,11 +117,54 @@ struct ErrorPayload : Head {
   void* user;
 };
 
+using MakeError = Error* (*)(ErrorCode code, const char* message, size_t size);  // for the host's functions, which have no errors of ours
+
+struct StoreGet : Head {  // waits for a key
+  const char* key;
+  size_t key_size;
+  int timeout_ms;
+  MakeError* make_error;
+  void* user;
+  char* value;  // out, like what follows
+  size_t value_size;
+  void (*deleter)(char* value);
+};
+
+struct StorePut : Head {
+  const char* key;
+  size_t key_size;
+  const char* value;
+  size_t value_size;
+  MakeError* make_error;
+  void* user;
+};
+
 struct ClientCreate : Head {
   const NamedValue* options;
   size_t num_options;
-  void *kv_get, *kv_get_user, *kv_put, *kv_put_user;  // garbage unless distributed: never touched
-  Client* client;                                     // out
+  Error* (*get)(StoreGet* args);  // garbage unless an option says how many processes there are, like what follows
+  void* get_user;
+  Error* (*put)(StorePut* args);
+  void* put_user;
+  Client* client;  // out
+};
+
+struct ProcessInfo {
+  enum State : int { kUnspecified, kUninitialized, kDisconnected, kConnected, kError };
+  size_t struct_size;
+  int process;
+  uint64_t incarnation;
+  State state;
+  int error_code;
+  const char* message;
+  size_t message_size;
+};
+static_assert(sizeof(ProcessInfo) == 48);
+
+struct UpdateProcesses : Head {
+  Client* client;
+  const ProcessInfo* processes;
+  size_t count;
 };
 
 struct LookupDevice : Head {

@@ -162,7 +162,7 @@ void copy_to(Buffer& from, Memory& memory, Buffer*& destination) {
   auto copy = std::make_unique<Buffer>();
   copy->memory = &memory;
   copy->type = from.type;
-  copy->data = memory.device->card->allocate(source->size(), memory.type);
+  copy->data = memory.device->own_card("copy").allocate(source->size(), memory.type);
   const metal::Event done = metal::Event::pending();
   copy->data->set_ready(done);
   source->ready().on_ready([source, target = copy->data, done](const tt::Error* error) {

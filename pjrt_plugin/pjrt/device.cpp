@@ -2,10 +2,18 @@
 #include "pjrt/objects.hpp"
 
 namespace tt::pjrt {
+
+metal::Device& Device::own_card(const char* call) const {
+  require(card != nullptr, "[", call, "] device ", id, " belongs to process ", process, ", this is process ", client->process,
+          ": only its own process moves data to and from it");
+  return *card;
+}
+
 namespace {
 
 void id(Get<Device, int>& args) { args.value = args.object->id; }
-void process_index(Get<Device, int>& args) { args.value = 0; }
+void process_index(Get<Device, int>& args) { args.value = args.object->process; }
+void local_hardware_id(Get<Device, int>& args) { args.value = args.object->card != nullptr ? args.object->ordinal : -1; }
 
 void description_attributes(GetAttributes<Device>& args) {
   args.values = args.object->attributes.data();
@@ -27,17 +35,20 @@ void text(GetText<Device>& args) {
 }
 
 void description(Get<Device, Device*>& args) { args.value = args.object; }
-void is_addressable(Get<Device, bool>& args) { args.value = true; }
+void is_addressable(Get<Device, bool>& args) { args.value = args.object->card != nullptr; }
 
 void memories(GetList<Device, Memory* const*>& args) {
   args.items = args.object->memories;
-  args.count = std::size(args.object->memories);
+  args.count = args.object->card != nullptr ? std::size(args.object->memories) : 0;
 }
 
-void default_memory(Get<Device, Memory*>& args) { args.value = &args.object->memory; }
+void default_memory(Get<Device, Memory*>& args) {
+  args.object->own_card("memory");
+  args.value = &args.object->memory;
+}
 
 void memory_stats(MemoryStatsArgs& args) {
-  const metal::MemoryStats stats = args.device->card->memory_stats();
+  const metal::MemoryStats stats = args.device->own_card("memory_stats").memory_stats();
   args.bytes_in_use = stats.bytes_in_use;
   args.peak_bytes_in_use = {stats.peak_bytes_in_use, true};
   args.num_allocs = {stats.num_allocations, true};
@@ -82,7 +93,7 @@ void install_devices(Api& api) {
   install<&text<&Device::text>>(api, Slot::kDeviceDescriptionToString);
   install<&description>(api, Slot::kDeviceGetDescription);
   install<&is_addressable>(api, Slot::kDeviceIsAddressable);
-  install<&id>(api, Slot::kDeviceLocalHardwareId);
+  install<&local_hardware_id>(api, Slot::kDeviceLocalHardwareId);
   install<&memories>(api, Slot::kDeviceAddressableMemories);
   install<&default_memory>(api, Slot::kDeviceDefaultMemory);
   install<&memory_stats>(api, Slot::kDeviceMemoryStats);

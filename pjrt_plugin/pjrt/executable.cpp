@@ -251,22 +251,26 @@ void execute_alone(Execute& args) {
 
 void execute_together(Execute& args) {
   LoadedExecutable& loaded = *args.executable;
+  const executable::Executable& program = *loaded.program.compiled;
   const size_t count = loaded.devices.size();
-  for (const Device* device : loaded.devices) {
-    require(!device->card->is_in_host_function(), "[execute] ", loaded.program.compiled->name(), " runs on ", count,
-            " devices, one of which waits for the function that calls it: return first");
-  }
+  const auto peers = std::make_shared<metal::Peers>(static_cast<size_t>(program.num_partitions()));
   std::deque<Arguments> arguments;
-  for (size_t i = 0; i < count; ++i)
-    arguments.emplace_back(*loaded.program.compiled, args, i).bind(*loaded.devices[i], kept_arguments(args));
-  const auto peers = std::make_shared<metal::Peers>(count);
   std::vector<executable::Execution> executions;
-  try {
+  {
     const std::lock_guard lock(loaded.client->together);
-    for (size_t i = 0; i < count; ++i) executions.push_back(arguments[i].run(*loaded.devices[i]->card, {peers, i}));
-  } catch (const std::exception& error) {  // those that run already would wait for ever
-    peers->fail(error);
-    throw;
+    if (!loaded.seats.empty()) peers->join(loaded.client->hosts->start({program.name(), loaded.signature, loaded.seats}, peers));
+    try {
+      for (size_t i = 0; i < count; ++i) {
+        require(!loaded.devices[i]->card->is_in_host_function(), "[execute] ", program.name(), " runs on ", program.num_partitions(),
+                " devices, one of which waits for the function that calls it: return first");
+        arguments.emplace_back(program, args, i).bind(*loaded.devices[i], kept_arguments(args));
+      }
+      for (size_t i = 0; i < count; ++i)
+        executions.push_back(arguments[i].run(*loaded.devices[i]->card, {peers, static_cast<size_t>(loaded.ids[i].partition)}));
+    } catch (const std::exception& error) {  // those that run already, here or elsewhere, would wait for ever
+      peers->fail(error);
+      throw;
+    }
   }
   for (size_t i = 0; i < count; ++i) give_results(args, i, *loaded.devices[i], std::move(executions[i]));
 }
@@ -278,9 +282,10 @@ void execute(Execute& args) {
   require(!loaded.deleted, "[execute] ", program.name(), " was deleted");
   require(args.num_devices == count, "[execute] ", program.name(), " was compiled for ", count, count == 1 ? " device" : " devices",
           ", the call names ", args.num_devices);
+  if (count == 0) return;  // all devices are those of other processes: JAX calls here too, with nothing
   require(args.num_arguments == program.parameters().size(), "[execute] ", program.name(), " takes ", program.parameters().size(),
           " arguments, ", args.num_arguments, " were given");
-  count == 1 ? execute_alone(args) : execute_together(args);
+  program.num_partitions() == 1 ? execute_alone(args) : execute_together(args);
 }
 
 }  // namespace

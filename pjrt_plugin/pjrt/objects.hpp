@@ -13,6 +13,7 @@
 #include "emulator/grayskull.hpp"
 #include "executable/executable.hpp"
 #include "metal/device.hpp"
+#include "metal/hosts.hpp"
 #include "pjrt/compile_cache.hpp"
 #include "pjrt/guard.hpp"
 
@@ -33,20 +34,25 @@ struct Memory {
 // A device and its description are one object.
 struct Device {
   Client* client;
-  int id;
-  std::shared_ptr<metal::Device> card;
+  int id;                               // among the cards of all processes
+  int process;                          // whose it is
+  int ordinal;                          // among the cards of that process
+  std::shared_ptr<metal::Device> card;  // null: of another process
   std::string kind, debug, text;
   Memory memory, host_memory;
   Memory* memories[2];
 
+  metal::Device& own_card(const char* call) const;  // InvalidArgument where it is another process's
   Memory& memory_of(emulator::BufferType type) { return type == emulator::BufferType::kHost ? host_memory : memory; }
   std::vector<NamedValue> attributes;
 };
 
 struct Client {
-  std::vector<std::unique_ptr<Device>> devices;
-  std::vector<Device*> device_list;
-  std::vector<Memory*> memory_list;
+  std::unique_ptr<metal::Hosts> hosts;  // null: the only process
+  int process = 0;
+  std::vector<std::unique_ptr<Device>> devices;  // by id
+  std::vector<Device*> device_list, own_devices;
+  std::vector<Memory*> memory_list;  // of own devices
   const emulator::ChipSpec* chip;
 
   CompileCache cache;
@@ -96,9 +102,11 @@ struct ExecutableHandle {
 struct LoadedExecutable {
   Client* client;
   CompileCache::Program program;
-  std::vector<Device*> devices;  // by partition
-  std::vector<LogicalIds> ids;
-  std::string assignment;  // DeviceAssignmentProto
+  std::vector<Device*> devices;                  // of this process
+  std::vector<LogicalIds> ids;                   // of these
+  std::vector<metal::JointProgram::Seat> seats;  // by partition; none: all are here
+  uint64_t signature = 0;                        // for other processes
+  std::string assignment;                        // DeviceAssignmentProto
   std::atomic<bool> deleted{false};
 };
 

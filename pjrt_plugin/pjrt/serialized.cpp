@@ -62,6 +62,7 @@ std::string compile_key(std::string_view payload, const executable::CompileOptio
     put(key, value);
   }
   put(key, payload);
+  for (const int64_t process : options.processes) put(key, process);  // not read again: whoever loads the program knows its own
   return key;
 }
 

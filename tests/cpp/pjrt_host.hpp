@@ -106,7 +106,10 @@ inline ClientHandle create_client(std::span<const pjrt::NamedValue> options = {}
   args.options = options.data();
   args.num_options = options.size();
   // Garbage unless the host is distributed.
-  args.kv_get = args.kv_get_user = args.kv_put = args.kv_put_user = reinterpret_cast<void*>(uintptr_t{0xDEAD});
+  constexpr uintptr_t kGarbage = 0xDEAD;
+  args.get = reinterpret_cast<decltype(args.get)>(kGarbage);
+  args.put = reinterpret_cast<decltype(args.put)>(kGarbage);
+  args.get_user = args.put_user = reinterpret_cast<void*>(kGarbage);
   call(Slot::kClientCreate, args);
   return ClientHandle(args.client);
 }

@@ -257,7 +257,8 @@ class PlannedExecutable : public Executable, public std::enable_shared_from_this
     if (plan_.frame_bytes > 0) state->temporaries = device.allocate_temporaries(plan_.frame_bytes, plan_.arena_bytes);
     Execution execution;
     execution.outputs = state->outputs;
-    execution.done = device.enqueue([state] { state->self->take_part(*state); }, small_);
+    const bool waits = std::any_of(state->awaited.begin(), state->awaited.end(), [](const auto& event) { return !event.is_ready(); });
+    execution.done = device.enqueue([state] { state->self->take_part(*state); }, small_ && !waits);
     for (const auto& output : execution.outputs) output->set_ready(execution.done);
     return execution;
   }

@@ -18,6 +18,7 @@ struct Client;
 struct Device;
 struct Memory;
 struct Buffer;
+struct Upload;
 struct LoadedExecutable;
 struct ExecutableHandle;
 
@@ -242,6 +243,54 @@ struct BufferFromHost : Head {
   Buffer* buffer;  // out
 };
 static_assert(sizeof(BufferFromHost) == 120);
+
+struct ShapeSpec : Head {
+  const int64_t* dims;
+  size_t num_dims;
+  int type;
+};
+
+struct CreateUpload : Head {
+  Client* client;
+  const ShapeSpec* shapes;
+  size_t num_shapes;
+  MemoryLayout* const* layouts;  // may be null
+  size_t num_layouts;
+  Memory* memory;
+  Upload* upload;  // out
+};
+static_assert(sizeof(CreateUpload) == 72);
+
+struct UploadData : Head {
+  Upload* upload;
+  int index;
+  const void* data;
+  int64_t offset, size;
+  bool is_last;
+  Event* done;  // out: the data are no longer needed
+};
+static_assert(sizeof(UploadData) == 72);
+
+template <class Out>
+struct OfUpload : Head {  // of one of its buffers
+  Upload* upload;
+  int index;
+  Out value;
+};
+
+struct UploadError : Head {
+  Upload* upload;
+  int index;
+  ErrorCode code;
+  const char* message;
+  size_t message_size;
+};
+
+struct UploadMetadata : Head {
+  Upload* upload;
+  const NamedValue* values;
+  size_t count;
+};
 
 struct BufferToHost : Head {
   Buffer* buffer;

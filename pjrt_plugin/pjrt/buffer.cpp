@@ -36,6 +36,15 @@ void Buffer::must_be_there(const char* call) const {
        " and can no longer be used; keep a copy of what you need, or do not donate it");
 }
 
+int64_t checked_bytes(const char* call, DataType type, std::span<const int64_t> dims) {
+  int64_t bytes = size_of(type);
+  for (const int64_t dim : dims) {
+    if (dim < 0 || __builtin_mul_overflow(bytes, dim, &bytes))
+      fail(ErrorCategory::kInvalidArgument, "[", call, "] no array has the dimensions ", tt::to_string(dims));
+  }
+  return bytes;
+}
+
 void Buffer::drop(const char* how) {
   std::shared_ptr<metal::Buffer> released;  // freed outside the lock
   std::lock_guard lock(mutex);

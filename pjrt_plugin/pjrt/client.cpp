@@ -254,15 +254,6 @@ bool is_dense(std::span<const int64_t> dims, std::span<const int64_t> strides, i
   return true;
 }
 
-int64_t checked_bytes(std::span<const int64_t> dims, int64_t element) {
-  int64_t bytes = element;
-  for (const int64_t dim : dims) {
-    if (dim < 0 || __builtin_mul_overflow(bytes, dim, &bytes))
-      fail(ErrorCategory::kInvalidArgument, "[buffer_from_host] no array has the dimensions ", tt::to_string(dims));
-  }
-  return bytes;
-}
-
 void buffer_from_host(BufferFromHost& args) {
   constexpr int64_t kAdoptBytes = 64 << 10;  // smaller arrays are cheaper to copy
   const DataType type = data_type(args.type);
@@ -270,7 +261,7 @@ void buffer_from_host(BufferFromHost& args) {
   require(args.layout == nullptr || args.layout->type == 0, "[buffer_from_host] device layouts by strides are not supported");
   Memory& memory = args.memory != nullptr ? *args.memory : (args.device != nullptr ? *args.device : *args.client->own_devices[0]).memory;
   metal::Device& card = memory.device->own_card("buffer_from_host");
-  const int64_t element = size_of(type), bytes = checked_bytes(dims, element);
+  const int64_t element = size_of(type), bytes = checked_bytes("buffer_from_host", type, dims);
   const std::span<const int64_t> strides(args.byte_strides, args.num_byte_strides);
   if (!strides.empty() && strides.size() != dims.size())
     fail(ErrorCategory::kInvalidArgument, "[buffer_from_host] ", strides.size(), " strides for an array ", tt::to_string(dims));

@@ -49,6 +49,7 @@ void install_client(Api& api);
 void install_devices(Api& api);
 void install_executables(Api& api);
 void install_buffers(Api& api);
+void install_uploads(Api& api);
 void install_layouts(Api& api);
 void install_shardings(Api& api);
 

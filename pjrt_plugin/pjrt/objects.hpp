@@ -77,6 +77,8 @@ struct Buffer {
   void must_be_there(const char* call) const;
 };
 
+int64_t checked_bytes(const char* call, DataType type, std::span<const int64_t> dims);  // InvalidArgument: no array has them
+
 // How the elements of an array lie, as JAX sees it.
 struct DeviceLayout {
   std::string text;

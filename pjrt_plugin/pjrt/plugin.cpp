@@ -30,6 +30,7 @@ Api make_api() {
   install_devices(api);
   install_executables(api);
   install_buffers(api);
+  install_uploads(api);
   install_layouts(api);
   install_shardings(api);
   return api;

@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import socket
 import sys
 import time
 import traceback
@@ -40,6 +41,12 @@ def expect(array, values):
     assert array.addressable_shards
     for shard in array.addressable_shards:
         np.testing.assert_allclose(np.asarray(shard.data), values[shard.index], rtol=1e-6)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
 
 
 def message_of(function):
@@ -278,6 +285,18 @@ def all_checks():
             print("passed", name, flush=True)
         except Exception:
             print("failed", name, traceback.format_exc(), flush=True)
+
+
+def arrays_move_between_processes():
+    jax.config.update("jax_cross_host_transfer_socket_address", f"127.0.0.1:{free_port()}")  # JAX's own server
+    here, there = (Mesh([d for d in jax.devices() if d.process_index == process], "x") for process in range(2))
+    for axes in (("x",), (None, "x"), ()):
+        x = jax.device_put(VALUES, NamedSharding(here, P(*axes)))
+        y = jax.device_put(x, NamedSharding(there, P(*axes)))
+        for shard in jax.jit(lambda y: y + 1)(y).addressable_shards:
+            np.testing.assert_array_equal(np.asarray(shard.data), VALUES[shard.index] + 1)
+    multihost_utils.sync_global_devices("moved")
+    print("moved", flush=True)
 
 
 def cards_of_different_numbers():

@@ -3,7 +3,6 @@
 import functools
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
@@ -16,9 +15,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 def run(program, cards=(2, 2), timeout=120, **environment):
     """Runs a program in as many processes as there are numbers of cards: the output of each, with 'exit N' at its end."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+    port = hosts_program.free_port()
     processes = []
     for process, count in enumerate(cards):
         command = [sys.executable, "-m", "tests.hosts_program", program, str(process), str(len(cards)), str(port)]
@@ -48,6 +45,11 @@ def test_processes_have_different_numbers_of_cards():
     for output in run("cards_of_different_numbers", cards=(1, 2, 3)):
         assert "sum 66.0" in output
         assert output.endswith("exit 0"), output
+
+
+def test_arrays_move_between_processes_where_jax_has_a_port_for_that():
+    for output in run("arrays_move_between_processes"):
+        assert "moved" in output and output.endswith("exit 0"), output
 
 
 def test_a_process_that_dies_fails_the_runs_of_the_others():

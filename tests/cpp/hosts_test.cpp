@@ -221,6 +221,16 @@ TEST(a_process_that_ends_fails_who_waits_for_it) {
   EXPECT_ERROR(start(*processes[0], program_of(4)), "[program] process 1 (127.0.0.1:");
 }
 
+TEST(what_a_process_has_sent_before_it_ends_is_there) {
+  Processes processes = meet(2);
+  const Exchange up{8, {{{2, 0}}, {{}}, {{}}, {{}}}, 0};
+  auto second = start(*processes[1], program_of(4));
+  EXPECT(take_part(*second, 2, up, 1, {7}).size() == 1);
+  EXPECT(take_part(*second, 3, up, 1, {8}).size() == 1);
+  processes[1].reset();
+  EXPECT(take_part(*start(*processes[0], program_of(4)), 0, up, 1, {0}) == (Numbers{7}));
+}
+
 TEST(a_process_that_does_not_come_is_not_waited_for_without_end) {
   Processes processes = meet(2, std::chrono::seconds(1));
   auto first = start(*processes[0], program_of(4));

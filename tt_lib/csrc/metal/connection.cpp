@@ -187,11 +187,12 @@ std::unique_ptr<Connection> connect(const std::string& address, uint16_t port, s
   const int answer = getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (answer != 0) lost(gai_strerror(answer));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
-  Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.handle() < 0) lost(reason());
-  set_timeout(socket, SO_SNDTIMEO, patience);  // holds for connecting too
-  if (::connect(socket.handle(), found->ai_addr, found->ai_addrlen) != 0) lost(errno == EINPROGRESS ? "nobody answers" : reason());
-  return std::make_unique<Connection>(std::move(socket));
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    Socket socket(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    set_timeout(socket, SO_SNDTIMEO, patience);  // holds for connecting too
+    if (::connect(socket.handle(), at->ai_addr, at->ai_addrlen) == 0) return std::make_unique<Connection>(std::move(socket));
+  }
+  lost(errno == EINPROGRESS ? "nobody answers" : reason());
 }
 
 std::vector<std::string> own_addresses() {

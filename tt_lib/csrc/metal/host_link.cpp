@@ -33,7 +33,7 @@ std::optional<Error> HostLink::gone() const {
   return gone_;
 }
 
-uint64_t HostLink::start(const JointProgram& program, std::shared_ptr<Mailbox> mailbox) {
+HostLink::Started HostLink::start(const JointProgram& program, std::shared_ptr<Mailbox> mailbox) {
   std::unique_lock lock(mutex_);
   const uint64_t number = ++started_;
   Run& run = runs_[number];
@@ -43,9 +43,10 @@ uint64_t HostLink::start(const JointProgram& program, std::shared_ptr<Mailbox> m
   for (auto& parcel : std::exchange(run.early, {})) run.mailbox->deliver(std::move(parcel));
   if (run.over_there) run.mailbox->end_of(process_);
   if (run.failure) run.mailbox->give_up(*run.failure);
+  const Started started{number, run.over_there ? std::nullopt : gone_};
   lock.unlock();
   write_later({Kind::kStart, 0, number, program.signature, 0, program.name.size()}, bytes_of(program.name));
-  return number;
+  return started;
 }
 
 void HostLink::send(uint64_t number, uint32_t card, size_t device, uint64_t exchange, std::span<const uint32_t> readers,
@@ -77,7 +78,7 @@ void HostLink::taken(uint64_t number, size_t device, size_t bytes) {
     taken_later_ += bytes;
     if (taken_later_ < kMostAhead / 4) return;
   }
-  write({Kind::kTaken, 0, number, 0, 0, 0}, {});
+  if (!gone()) write({Kind::kTaken, 0, number, 0, 0, 0}, {});
 }
 
 void HostLink::end(uint64_t number) { leave(number, {Kind::kEnd, 0, number, 0, 0, 0}, {}); }

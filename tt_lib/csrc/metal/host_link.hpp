@@ -21,10 +21,13 @@ class HostLink {
 
   size_t process() const { return process_; }
   const std::string& name() const { return name_; }  // "process 1 (10.0.0.7:4711)"
-  std::optional<Error> gone() const;                 // why nothing goes there any more
   void lose(const std::string& why);                 // from now on it is gone
 
-  uint64_t start(const JointProgram& program, std::shared_ptr<Mailbox> mailbox);  // the run's number
+  struct Started {
+    uint64_t number;            // of the run
+    std::optional<Error> gone;  // why the other process will not take part; none where it has done its part before it went
+  };
+  Started start(const JointProgram& program, std::shared_ptr<Mailbox> mailbox);
   // Waits while too much of this device is not taken, but not once `over`.
   void send(uint64_t run, uint32_t card, size_t device, uint64_t exchange, std::span<const uint32_t> readers, std::span<const Bytes> blocks,
             const std::atomic<bool>& over);
@@ -56,6 +59,7 @@ class HostLink {
   };
   using Runs = std::map<uint64_t, Run>;
 
+  std::optional<Error> gone() const;  // why nothing goes there any more
   void write(const Head& head, std::vector<Bytes> parts);
   void write_later(const Head& head, Bytes rest);  // with the next frame
   void leave(uint64_t run, const Head& head, Bytes rest);

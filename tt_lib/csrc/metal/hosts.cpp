@@ -145,8 +145,9 @@ std::shared_ptr<HostRun> Hosts::start(JointProgram program, const std::shared_pt
     const auto& seats = run->program_.seats;
     if (link == nullptr || std::none_of(seats.begin(), seats.end(), [&](const auto& seat) { return seat.process == link->process(); }))
       continue;
-    run->others_.emplace_back(link.get(), link->start(run->program_, mailbox));
-    if (!gone) gone = link->gone();
+    const HostLink::Started started = link->start(run->program_, mailbox);
+    run->others_.emplace_back(link.get(), started.number);
+    if (!gone) gone = started.gone;
   }
   if (gone) {
     run->fail(*gone);

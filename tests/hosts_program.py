@@ -5,13 +5,13 @@ import gc
 import os
 import socket
 import sys
-import time
 import traceback
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax._src import distributed
 from jax.experimental import io_callback, multihost_utils, serialize_executable
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -329,10 +329,12 @@ def programs_differ():
 
 def a_process_stays_away():
     x = put(VALUES, "x")
+    store = distributed.global_state.client
     if jax.process_index() == 1:
-        time.sleep(4)
+        store.blocking_key_value_get("has failed", 60_000)
         return
     print(message_of(lambda: jax.jit(lambda x: x.sum())(x)), flush=True)
+    store.key_value_set("has failed", "yes")
 
 
 def the_client_fails():

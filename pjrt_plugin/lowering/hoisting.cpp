@@ -3,6 +3,7 @@
 #include "lowering/hoisting.hpp"
 
 #include <algorithm>
+#include <span>
 #include <unordered_set>
 
 namespace tt::lowering {
@@ -15,11 +16,30 @@ void for_each_output(const RunStep& run, const Visit& visit) {
   for (size_t slot = run.inputs(); slot < run.slots.size(); ++slot) visit(run.slots[slot]);
 }
 
+template <class Visit>
+void for_each_loop(const Sequence& steps, const Visit& visit) {
+  for (const Step& step : steps) {
+    if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
+      visit(*loop);
+      for_each_loop(*loop->condition, visit);
+      for_each_loop(*loop->body, visit);
+    } else if (const auto* branches = std::get_if<CaseStep>(&step.action)) {
+      for (const auto& branch : branches->branches) for_each_loop(*branch, visit);
+    }
+  }
+}
+
+// What a loop itself fills before its turns.
+void add_own(const WhileStep& loop, Storages& storages) {
+  for (const auto& [argument, next] : loop.carried) storages.insert({argument, next});
+  for (const Counter& counter : loop.counters) storages.insert(counter.storage);
+}
+
 class Hoisting {
  public:
   explicit Hoisting(Plan& plan) : plan_(plan), writers_(plan.storages.size(), 0) {
     for_each_run(plan.steps, [&](const RunStep& run) { for_each_output(run, [&](StorageId storage) { ++writers_[storage]; }); });
-    note_carried(plan.steps);
+    for_each_loop(plan.steps, [&](const WhileStep& loop) { add_own(loop, loops_own_); });
   }
 
   void run(Sequence& steps) {
@@ -41,8 +61,7 @@ class Hoisting {
  private:
   // Takes out of the body what can run before the loop.
   Sequence leave(const WhileStep& loop) {
-    Storages changing;
-    note_changes(loop, changing);
+    Storages changing = changes(loop);
     Sequence before, body;
     for (Step& step : *loop.body) {
       const auto* run = std::get_if<RunStep>(&step.action);
@@ -54,34 +73,15 @@ class Hoisting {
     return before;
   }
 
-  void note_changes(const WhileStep& loop, Storages& changing) const {
-    for (const auto& [argument, next] : loop.carried) changing.insert({argument, next});
-    for (const Counter& counter : loop.counters) changing.insert(counter.storage);
-    note_changes(*loop.condition, changing);
-    note_changes(*loop.body, changing);
-  }
-  void note_changes(const Sequence& steps, Storages& changing) const {
-    for (const Step& step : steps) {
-      if (const auto* run = std::get_if<RunStep>(&step.action)) {
-        for_each_output(*run, [&](StorageId storage) { changing.insert(storage); });
-      } else if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-        note_changes(*loop, changing);
-      } else {
-        for (const auto& branch : std::get<CaseStep>(step.action).branches) note_changes(*branch, changing);
-      }
+  static Storages changes(const WhileStep& loop) {
+    Storages changing;
+    const auto note_output = [&](StorageId storage) { changing.insert(storage); };
+    add_own(loop, changing);
+    for (const auto& steps : {loop.condition, loop.body}) {
+      for_each_loop(*steps, [&](const WhileStep& inner) { add_own(inner, changing); });
+      for_each_run(*steps, [&](const RunStep& run) { for_each_output(run, note_output); });
     }
-  }
-
-  void note_carried(const Sequence& steps) {
-    for (const Step& step : steps) {
-      if (const auto* loop = std::get_if<WhileStep>(&step.action)) {
-        for (const auto& [argument, next] : loop->carried) carried_.insert({argument, next});
-        note_carried(*loop->condition);
-        note_carried(*loop->body);
-      } else if (const auto* branches = std::get_if<CaseStep>(&step.action)) {
-        for (const auto& branch : branches->branches) note_carried(*branch);
-      }
-    }
+    return changing;
   }
 
   bool can_leave(const RunStep& run, const Storages& changing) const {
@@ -90,14 +90,14 @@ class Hoisting {
     const auto inputs = std::span(run.slots).first(run.inputs());
     bool leaves = std::none_of(inputs.begin(), inputs.end(), [&](StorageId storage) { return changing.contains(storage); });
     for_each_output(run, [&](StorageId storage) {
-      leaves = leaves && writers_[storage] == 1 && plan_.storages[storage].is_internal() && !carried_.contains(storage);
+      leaves = leaves && writers_[storage] == 1 && plan_.storages[storage].is_internal() && !loops_own_.contains(storage);
     });
     return leaves;
   }
 
   Plan& plan_;
   std::vector<int> writers_;  // by storage: so many programs write to it
-  Storages carried_;          // by some loop, whose turns fill them too
+  Storages loops_own_;        // some loop's, whose turns fill them too
 };
 
 }  // namespace

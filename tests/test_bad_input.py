@@ -110,6 +110,7 @@ def test_flags_of_xla_are_passed_over(card):
         ("JAX_TT_DUMP", "/proc/nowhere", "[JAX_TT_DUMP] cannot make /proc/nowhere/"),
         ("JAX_TT_NUM_DEVICES", "0", "0 devices; JAX_TT_NUM_DEVICES must be between 1 and 64"),
         ("JAX_TT_NUM_THREADS", "all", '[threads] JAX_TT_NUM_THREADS is "all", expected a number of 1 or more'),
+        ("JAX_TT_RECORD_RUN", "never", '[recording] JAX_TT_RECORD_RUN is "never", expected a number of 0 or more'),
         ("JAX_TT_SIMD", "neon", "neon"),
     ],
 )

@@ -156,11 +156,11 @@ Kernel eltwise_writer(Dataflow k, Args a) {
   for (const Part& part : plan.parts) {
     const Piece piece = piece_of(a, part);
     if (piece.first >= piece.end) continue;
-    std::vector<AccessMap> moved;
+    std::vector<std::pair<Slot, AccessMap>> moved;
     for (const Sink& sink : part.sinks) {
       if (!plan.dynamic_sinks) break;
-      moved.push_back(sink.result.map);
-      moved.back().offset = resolve_offset(k, sink.result.map, sink.result.indices);
+      auto& [slot, map] = moved.emplace_back(sink.slot, sink.result.map);
+      if (!sink.result.indices.empty()) slot = resolve(k, slot, static_cast<size_t>(size_of(sink.result.type)), sink.result.indices, map);
     }
     for (int64_t page = piece.first; page < piece.end; page += plan.block) {
       const auto pages = static_cast<uint32_t>(std::min<int64_t>(plan.block, piece.end - page));
@@ -168,8 +168,9 @@ Kernel eltwise_writer(Dataflow k, Args a) {
         const Sink& sink = part.sinks[s];
         co_await k.cb_wait_front(plan.sink_cbs[s], plan.block);
         for (uint32_t i = 0; i < pages; ++i) {
-          k.noc_async_write_mapped(plan.sink_cbs[s], i, sink.slot, plan.dynamic_sinks ? moved[s] : sink.result.map,
-                                   static_cast<size_t>(size_of(sink.result.type)), (page + i) * kPage, part.page_elements(page + i));
+          k.noc_async_write_mapped(plan.sink_cbs[s], i, plan.dynamic_sinks ? moved[s].first : sink.slot,
+                                   plan.dynamic_sinks ? moved[s].second : sink.result.map, static_cast<size_t>(size_of(sink.result.type)),
+                                   (page + i) * kPage, part.page_elements(page + i));
         }
         co_await k.noc_async_write_barrier();
         k.cb_pop_front(plan.sink_cbs[s], plan.block);
@@ -329,6 +330,7 @@ Program eltwise(const EltwiseSpec& spec, const ChipSpec& chip) {
   program.add_kernel<Dataflow, Args>(Role::kReader, "eltwise_reader", eltwise_reader, args);
   program.add_kernel<Compute, Args>(Role::kCompute, "eltwise_compute", eltwise_compute, args);
   program.add_kernel<Dataflow, Args>(Role::kWriter, "eltwise_writer", eltwise_writer, args);
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

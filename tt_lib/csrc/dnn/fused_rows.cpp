@@ -117,6 +117,7 @@ Program fused_rows(const RowSpec& spec, const ChipSpec& chip) {
   program.add_kernel<Dataflow, Args>(Role::kReader, "rows_reader", rows_reader, args);
   program.add_kernel<Compute, Args>(Role::kCompute, "rows_compute", rows_compute, args);
   program.add_kernel<Dataflow, Args>(Role::kWriter, "rows_writer", rows_writer, args);
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

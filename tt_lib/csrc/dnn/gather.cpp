@@ -147,7 +147,9 @@ Kernel gather_kernel(Dataflow k, Args a) {
             .riscv_cycles = static_cast<uint64_t>(vectors * (8 + 6 * plan.indices.components()))});
   k.charge({.from = 0, .read_bytes = bytes, .transactions = runs});
   k.charge({.to = 2, .write_bytes = bytes, .transactions = plan.vectors_innermost ? div_up(runs, 8) : runs});
-  if (k.values() && bytes > 0) gather_range(plan, a, k.dram(0), k.dram(1), k.dram(2));
+  if (k.values() && bytes > 0) {
+    k.perform_on_dram(3, [a](std::byte* const* slots, auto&) { gather_range(*a.plan, a, slots[0], slots[1], slots[2]); });
+  }
   co_await k.noc_async_write_barrier();
 }
 
@@ -250,6 +252,7 @@ Program gather(const GatherSpec& spec, const ChipSpec& chip) {
   program.set_cores(metal::first_cores(chip, ranges.size()));
   program.add_kernel<Dataflow, Args>(Role::kReader, "gather", gather_kernel, args,
                                      by_rows ? "split over window rows" : "split over index vectors");
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

@@ -131,6 +131,7 @@ Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& ch
   program.add_kernel<Dataflow, MatmulArgs>(Role::kReader, "matmul_reader", matmul_reader, args);
   program.add_kernel<Compute, MatmulArgs>(Role::kCompute, "matmul_compute", matmul_compute, args);
   program.add_kernel<Dataflow, MatmulArgs>(Role::kWriter, "matmul_writer", matmul_writer, args);
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

@@ -161,7 +161,8 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
     const Block block = block_of(a, i);
     const bool last = i + 1 == a.blocks.first + a.blocks.count;  // nobody adds to the sums any more
     for (uint32_t t = 0; t < tiles && k.values() && p.k_steps == 0; ++t) {
-      std::memset(const_cast<std::byte*>(k.page(p.partials, t)), 0, sum_bytes);
+      std::byte* const sum = const_cast<std::byte*>(k.page(p.partials, t));
+      k.perform([=](const auto& at, auto&) { std::memset(at(sum), 0, sum_bytes); });
     }
     for (int64_t step = 0; step < p.k_steps; ++step) {
       if (block.height > 0) co_await k.cb_wait_front(p.side_cbs[0], static_cast<uint32_t>(p.mb * p.kb));

@@ -113,7 +113,49 @@ void find_tile_runs(const MatrixView& view, const Position* positions, int64_t c
   }
 }
 
-int64_t resolve(Dataflow& k, const std::vector<DynamicIndex>& indices) { return indices.empty() ? 0 : resolve_offset(k, {}, indices); }
+// A block of a strided matrix that becomes a tile.
+struct StridedBlock {
+  size_t element;
+  DataType type, page_type;
+  TileForm form;
+  int64_t down, across;  // strides
+  size_t rows, columns;
+  int64_t next;  // see emulator::tilize
+
+  // Rows that lie side by side are named; those outside the matrix are zeros, and what is cut off along k is made.
+  void name_rows(const std::byte* source, std::byte* page) const {
+    alignas(64) static constexpr std::array<std::byte, kTileSide * 16> kZeros{};
+    auto& tile = *new (page) emulator::TileRows;
+    const bool cut = columns < kTileSide;
+    std::byte* const made = page + sizeof(emulator::TileRows);
+    if (cut) std::memset(made, 0, rows * kTileSide * element);
+    for (size_t r = 0; r < kTileSide; ++r) {
+      const std::byte* const row = source + static_cast<int64_t>(r) * down * static_cast<int64_t>(element);
+      tile.row[r] = r >= rows ? kZeros.data() : cut ? made + r * kTileSide * element : row;
+      if (cut && r < rows) copy_run(made + r * kTileSide * element, row, across, static_cast<int64_t>(columns), element);
+    }
+  }
+
+  void tilize(const std::byte* source, std::byte* page) const {
+    const bool convert = type != page_type, interleave = form == TileForm::kPairs;
+    if (interleave && !convert) {
+      return emulator::tilize_pairs(reinterpret_cast<const uint16_t*>(source), down, across, rows, columns,
+                                    reinterpret_cast<uint16_t*>(page), next);
+    }
+    if (!convert) return emulator::tilize(element, source, down, across, rows, columns, page, next);
+    alignas(64) std::byte staged[kMaxTileBytes], converted[kMaxTileBytes];
+    emulator::tilize(element, source, down, across, rows, columns, staged, next);
+    emulator::convert_elements(type, staged, page_type, interleave ? converted : page, kTileElements);
+    if (interleave) emulator::interleave_bf16_pairs(reinterpret_cast<const uint16_t*>(converted), reinterpret_cast<uint16_t*>(page));
+  }
+};
+
+// By dynamic indices, in elements; where calls are recorded, by another slot.
+int64_t move(Dataflow& k, const Matrix& matrix, size_t element, Slot& slot) {
+  AccessMap map;
+  if (!matrix.indices.empty()) slot = resolve(k, slot, element, matrix.indices, map);
+  return map.offset;
+}
 
 }  // namespace
 
@@ -158,7 +200,8 @@ TileReader::TileReader(Dataflow& k, const Matrix& matrix, DataType page_type, Ti
       form_(form),
       transposed_(matrix.view.runs_along_rows()),
       element_(static_cast<size_t>(size_of(matrix.type))),
-      moved_(resolve(k, matrix.indices)) {}
+      slot_(matrix.slot),
+      moved_(move(k, matrix, element_, slot_)) {}
 
 void TileReader::charge(const TileBlock& block) const {
   const MatrixView& view = matrix_.view;
@@ -224,8 +267,9 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
   if (!k_.values()) return charge(block);
   const MatrixView& view = matrix_.view;
   batch_ = batch_position(view, block.batch);
-  if (!view.irregular && (!view.is_strided() || (form_ == TileForm::kRows && block.width * kTileSide > view.columns - block.column)))
-    prepare(block);
+  const bool strided = view.is_strided();
+  if (!strided) k_.cannot_repeat();
+  if (!strided && !view.irregular) prepare(block);
   const size_t page_bytes = k_.get_page_size(cb);
   alignas(64) std::byte staged[kMaxTileBytes];
   alignas(64) std::byte converted[kMaxTileBytes];
@@ -235,17 +279,26 @@ void TileReader::read(const TileBlock& block, Cb cb, uint32_t first, uint32_t pi
       std::byte* page = shared != nullptr ? shared + index * page_bytes : k_.new_page(cb, index);
       const int64_t row = i * kTileSide, column = j * kTileSide;
       const Window window{row, column, extent(rows_of(block, view), row), extent(view.columns - block.column, column)};
+      if (strided) {
+        const StridedBlock made{element_,
+                                matrix_.type,
+                                page_type_,
+                                form_,
+                                view.row_stride(),
+                                view.column_stride(),
+                                static_cast<size_t>(window.rows),
+                                static_cast<size_t>(window.columns),
+                                next_tile(window, block)};
+        k_.perform([made, source = locate(window, block), page](const auto& at, auto&) {
+          made.form == TileForm::kRows ? made.name_rows(at(source), at(page)) : made.tilize(at(source), at(page));
+        });
+        continue;
+      }
       if (form_ == TileForm::kRows) {
-        find_rows(window, block, page);
+        find_rows(window, page);
         continue;
       }
       const bool convert = matrix_.type != page_type_, interleave = form_ == TileForm::kPairs;
-      if (interleave && !convert && view.is_strided()) {
-        emulator::tilize_pairs(reinterpret_cast<const uint16_t*>(locate(window, block)), view.row_stride(), view.column_stride(),
-                               static_cast<size_t>(window.rows), static_cast<size_t>(window.columns), reinterpret_cast<uint16_t*>(page),
-                               next_tile(window, block));
-        continue;
-      }
       std::byte* tile = convert || interleave ? staged : page;
       fill(window, block, tile);
       if (convert) {
@@ -262,9 +315,7 @@ void TileReader::fill(const Window& window, const TileBlock& block, std::byte* t
   const MatrixView& view = matrix_.view;
   if (view.irregular)
     return fill_irregular({block.row + window.row, block.column + window.column, window.rows, window.columns}, block.batch, tile);
-  if (!view.is_strided()) return fill_runs(window, tile, /*in_faces=*/true);
-  emulator::tilize(element_, locate(window, block), view.row_stride(), view.column_stride(), static_cast<size_t>(window.rows),
-                   static_cast<size_t>(window.columns), tile, next_tile(window, block));
+  fill_runs(window, tile, /*in_faces=*/true);
 }
 
 // In elements, to the tile that is read next: to the right, or the first one of the next row.
@@ -278,11 +329,11 @@ const std::byte* TileReader::locate(const Window& window, const TileBlock& block
   const MatrixView& view = matrix_.view;
   const int64_t at = view.offset + moved_ + batch_.offset + (block.row + window.row) * view.row_stride() +
                      (block.column + window.column) * view.column_stride();
-  return k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_);
+  return k_.dram(slot_) + at * static_cast<int64_t>(element_);
 }
 
 // The addresses of a tile's rows. Rows outside the matrix and padding are zeros; what is cut off along k is made.
-void TileReader::find_rows(const Window& window, const TileBlock& block, std::byte* page) const {
+void TileReader::find_rows(const Window& window, std::byte* page) const {
   alignas(64) static constexpr std::array<std::byte, kTileSide * 16> kZeros{};
   const MatrixView& view = matrix_.view;
   auto& tile = *new (page) emulator::TileRows;
@@ -290,12 +341,6 @@ void TileReader::find_rows(const Window& window, const TileBlock& block, std::by
     std::byte* made = page + sizeof(emulator::TileRows);
     fill_runs(window, made, /*in_faces=*/false);
     for (size_t r = 0; r < kTileSide; ++r) tile.row[r] = made + r * kTileSide * element_;
-    return;
-  }
-  if (view.is_strided()) {
-    const std::byte* row = locate(window, block);
-    const int64_t step = view.row_stride() * static_cast<int64_t>(element_);
-    for (int64_t r = 0; r < kTileSide; ++r) tile.row[r] = r < window.rows ? row + r * step : kZeros.data();
     return;
   }
   const Position& column = columns_[static_cast<size_t>(window.column)];
@@ -409,7 +454,8 @@ TileWriter::TileWriter(Dataflow& k, const Matrix& matrix)
       matrix_(matrix),
       transposed_(matrix.view.runs_along_rows()),
       element_(static_cast<size_t>(size_of(matrix.type))),
-      moved_(resolve(k, matrix.indices)) {}
+      slot_(matrix.slot),
+      moved_(move(k, matrix, element_, slot_)) {}
 
 void TileWriter::write(const TileBlock& block, Cb cb) {
   const MatrixView& view = matrix_.view;
@@ -428,6 +474,7 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
   }
   batch_ = batch_position(view, block.batch);
   const bool strided = view.is_strided_within(kTileSide);
+  if (!strided) k_.cannot_repeat();
   if (!strided && !view.irregular) {
     find_positions(view, MatrixView::kRows, block.row, rows, rows_);
     find_positions(view, MatrixView::kColumns, block.column, columns, columns_);
@@ -440,9 +487,11 @@ void TileWriter::write(const TileBlock& block, Cb cb) {
       const int64_t at = view.offset + moved_ + batch_.offset + view.offset_of(MatrixView::kRows, block.row) +
                          view.offset_of(MatrixView::kColumns, block.column + column);
       const int64_t right = kTileSide * view.column_stride(), down = kTileSide * view.row_stride();
-      emulator::untilize(element_, k_.page(cb, j), k_.dram(matrix_.slot) + at * static_cast<int64_t>(element_), view.row_stride(),
-                         view.column_stride(), static_cast<size_t>(rows), static_cast<size_t>(width),
-                         j + 1 < block.width ? right : down - j * right);
+      const int64_t next = j + 1 < block.width ? right : down - j * right;
+      k_.perform([=, element = element_, page = k_.page(cb, j), to = k_.dram(slot_) + at * static_cast<int64_t>(element_),
+                  below = view.row_stride(), beside = view.column_stride()](const auto& here, auto&) {
+        emulator::untilize(element, here(page), here(to), below, beside, static_cast<size_t>(rows), static_cast<size_t>(width), next);
+      });
     } else {
       store(j, k_.page(cb, j));
     }

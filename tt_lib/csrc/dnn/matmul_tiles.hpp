@@ -69,7 +69,7 @@ class TileReader {
   int64_t next_tile(const Window& window, const TileBlock& block) const;        // of a strided view, in elements from this one
   void fill(const Window& window, const TileBlock& block, std::byte* tile);
   void tabulate_rows();
-  void find_rows(const Window& window, const TileBlock& block, std::byte* page) const;
+  void find_rows(const Window& window, std::byte* page) const;
   void fill_runs(const Window& window, std::byte* to, bool in_faces) const;
   void fill_irregular(const Window& window, int64_t batch, std::byte* tile) const;
 
@@ -79,7 +79,8 @@ class TileReader {
   TileForm form_;
   bool transposed_;
   size_t element_;
-  int64_t moved_ = 0;  // by dynamic indices
+  Slot slot_;
+  int64_t moved_;  // by dynamic indices
   Position batch_{};
   using Range = std::pair<int64_t, int64_t>;  // start and count
   std::vector<Position> rows_, columns_;
@@ -105,7 +106,8 @@ class TileWriter {
   const Matrix& matrix_;
   bool transposed_;
   size_t element_;
-  int64_t moved_ = 0;
+  Slot slot_;
+  int64_t moved_;
   Position batch_{};
   std::vector<Position> rows_, columns_;
   std::vector<PositionRun> runs_;

@@ -10,26 +10,6 @@
 namespace tt::dnn {
 namespace {
 
-int64_t peek_index(Dataflow& k, const DynamicIndex& index) {
-  const auto slot = static_cast<Slot>(index.buffer);
-  const int64_t offset = index.element * size_of(index.type);
-  switch (index.type) {
-    case DataType::kS8: return k.peek<int8_t>(slot, offset, 0);
-    case DataType::kS16: return k.peek<int16_t>(slot, offset, 0);
-    case DataType::kS32: return k.peek<int32_t>(slot, offset, 0);
-    case DataType::kS64: return k.peek<int64_t>(slot, offset, 0);
-    case DataType::kU8: return k.peek<uint8_t>(slot, offset, 0);
-    case DataType::kU16: return k.peek<uint16_t>(slot, offset, 0);
-    case DataType::kU32: return k.peek<uint32_t>(slot, offset, 0);
-    case DataType::kU64: {
-      const auto value = k.peek<uint64_t>(slot, offset, 0);
-      return value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) ? std::numeric_limits<int64_t>::max()
-                                                                                : static_cast<int64_t>(value);
-    }
-    default: fail(ErrorCategory::kInternal, "[dynamic index] of type ", name(index.type), ", expected an integer type");
-  }
-}
-
 // first, first + stride ... as elements of a type.
 template <class T>
 void write_progression(int64_t first, int64_t stride, int64_t n, T* to) {
@@ -126,10 +106,31 @@ std::vector<WorkRange> split_work(int64_t units, int64_t min_units, int64_t max_
   return ranges;
 }
 
+namespace {
+
+int64_t peek(Dataflow& k, const DynamicIndex& index) {
+  return k.peek_index(static_cast<Slot>(index.buffer), index.element * size_of(index.type), index.type);
+}
+
+}  // namespace
+
 int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<DynamicIndex>& indices) {
   int64_t offset = map.offset;
-  for (const DynamicIndex& index : indices) offset += std::clamp<int64_t>(peek_index(k, index), 0, index.limit) * index.stride;
+  for (const DynamicIndex& index : indices) offset += std::clamp<int64_t>(peek(k, index), 0, index.limit) * index.stride;
   return offset;
+}
+
+Slot resolve(Dataflow& k, Slot slot, size_t element, const std::vector<DynamicIndex>& indices, AccessMap& map) {
+  if (!k.is_recorded() || slot == kNoSlot) {
+    map.offset = resolve_offset(k, map, indices);
+    return slot;
+  }
+  std::vector<Dataflow::Index> moving;
+  for (const DynamicIndex& index : indices) {
+    moving.push_back({static_cast<Slot>(index.buffer), index.element * size_of(index.type), index.type, index.limit,
+                      index.stride * static_cast<int64_t>(element)});
+  }
+  return k.moved(slot, moving);
 }
 
 namespace {
@@ -144,7 +145,7 @@ void read_layers(Dataflow& k, const Operand& operand, int64_t start, int64_t cou
   const Operand& beneath = operand.beneath[0];
   const Kind kind = piece_of(operand.map, start, count).kind;
   if (k.values()) {
-    if (kind != Kind::kRun) read_operand(k, beneath, beneath.map, start, count, cb, index);
+    if (kind != Kind::kRun) read_operand(k, beneath, static_cast<Slot>(beneath.buffer), beneath.map, start, count, cb, index);
   } else {
     beneath.beneath.empty() ? read_onto(beneath) : read_layers(k, beneath, start, count, cb, index);
   }
@@ -157,34 +158,36 @@ void read_layers(Dataflow& k, const Operand& operand, int64_t start, int64_t cou
 
 }  // namespace
 
-void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int64_t start, int64_t count, Cb cb, uint32_t index) {
+void read_operand(Dataflow& k, const Operand& operand, Slot slot, const AccessMap& map, int64_t start, int64_t count, Cb cb,
+                  uint32_t index) {
   if (!operand.beneath.empty()) return read_layers(k, operand, start, count, cb, index);
   const auto element = static_cast<size_t>(size_of(operand.type));
   if (operand.buffer != kNoBuffer) {
-    return k.noc_async_read_mapped(static_cast<Slot>(operand.buffer), map, element, start, count, cb, index,
-                                   operand.pad.empty() ? nullptr : operand.pad.data());
+    return k.noc_async_read_mapped(slot, map, element, start, count, cb, index, operand.pad.empty() ? nullptr : operand.pad.data());
   }
   k.spend(static_cast<uint64_t>(count));  // one store each
   if (!k.values()) return;
-  write_iota(operand, map, start, count, k.new_page(cb, index));
+  std::byte* const page = k.new_page(cb, index);
+  k.perform([=, &operand, &map](const auto& at, emulator::HostThread&) { write_iota(operand, map, start, count, at(page)); });
 }
 
 Operands::Operands(Dataflow& k, const std::vector<Operand>& operands) : operands_(operands) {
   for (size_t s = 0; s < operands.size(); ++s) {
     if (operands[s].indices.empty()) continue;
     moved_.resize(operands.size());
-    moved_[s] = operands[s].map;
-    moved_[s].offset = resolve_offset(k, operands[s].map, operands[s].indices);
+    moved_[s].map = operands[s].map;
+    moved_[s].slot = resolve(k, static_cast<Slot>(operands[s].buffer), static_cast<size_t>(size_of(operands[s].type)), operands[s].indices,
+                             moved_[s].map);
   }
 }
 
 void Operands::read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index) const {
-  read_operand(k, operands_[s], map(s), start, count, cb, index);
+  read_operand(k, operands_[s], slot(s), map(s), start, count, cb, index);
 }
 
 void Operands::read_runs(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index, uint32_t run) const {
   const auto element = static_cast<size_t>(size_of(operands_[s].type));
-  k.noc_async_read_runs(static_cast<Slot>(operands_[s].buffer), map(s), element, start, count, cb, index, run);
+  k.noc_async_read_runs(slot(s), map(s), element, start, count, cb, index, run);
 }
 
 int64_t period_of(const Operand& operand) {

@@ -68,20 +68,30 @@ std::vector<WorkRange> split_work(int64_t units, int64_t min_units, int64_t max_
 // The map's offset once its dynamic indices are known: peeks them.
 int64_t resolve_offset(Dataflow& k, const AccessMap& map, const std::vector<DynamicIndex>& indices);
 
-// Reads elements [start, start + count) of an operand into page `index` from the back of `cb`. `map` is operand.map at its resolved offset.
-void read_operand(Dataflow& k, const Operand& operand, const AccessMap& map, int64_t start, int64_t count, Cb cb, uint32_t index);
+// The same where calls may be recorded: moves the map, or gives a slot that is moved instead.
+Slot resolve(Dataflow& k, Slot slot, size_t element, const std::vector<DynamicIndex>& indices, AccessMap& map);
+
+// Reads elements [start, start + count) of an operand into page `index` from the back of `cb`. `slot` and `map` are the operand's once its
+// dynamic indices are resolved.
+void read_operand(Dataflow& k, const Operand& operand, Slot slot, const AccessMap& map, int64_t start, int64_t count, Cb cb,
+                  uint32_t index);
 
 // The operands of a running program: their maps at the offsets that their dynamic indices name.
 class Operands {
  public:
   Operands(Dataflow& k, const std::vector<Operand>& operands);                                  // peeks the dynamic indices
   void read(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index) const;  // as read_operand does
-  const AccessMap& map(size_t s) const { return operands_[s].indices.empty() ? operands_[s].map : moved_[s]; }
+  Slot slot(size_t s) const { return operands_[s].indices.empty() ? static_cast<Slot>(operands_[s].buffer) : moved_[s].slot; }
+  const AccessMap& map(size_t s) const { return operands_[s].indices.empty() ? operands_[s].map : moved_[s].map; }
   void read_runs(Dataflow& k, size_t s, int64_t start, int64_t count, Cb cb, uint32_t index, uint32_t run) const;  // noc_async_read_runs
 
  private:
+  struct Moved {
+    Slot slot;
+    AccessMap map;
+  };
   const std::vector<Operand>& operands_;
-  std::vector<AccessMap> moved_;  // one per operand if any has an index
+  std::vector<Moved> moved_;  // one per operand if any has an index
 };
 
 bool is_uniform(const Operand& operand);    // all elements are the same source element

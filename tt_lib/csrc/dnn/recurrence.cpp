@@ -271,6 +271,7 @@ Program recurrence(const RecurrenceSpec& spec, const ChipSpec& chip) {
   program.add_kernel<Dataflow, Args>(Role::kReader, "recurrence_reader", recurrence_reader, args);
   program.add_kernel<Compute, Args>(Role::kCompute, "recurrence_compute", recurrence_compute, args);
   program.add_kernel<Dataflow, Args>(Role::kWriter, "recurrence_writer", recurrence_writer, args);
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

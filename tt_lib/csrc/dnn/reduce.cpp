@@ -126,6 +126,7 @@ Program reduce(const ReduceSpec& spec, const ChipSpec& chip) {
   program.add_kernel<Compute, ReduceArgs>(Role::kCompute, "reduce_compute", reduce_compute, args);
   program.add_kernel<Dataflow, ReduceArgs>(Role::kWriter, "reduce_writer", reduce_writer, args);
   program.flops = flops_of(spec);
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

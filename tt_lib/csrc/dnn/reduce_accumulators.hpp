@@ -10,6 +10,10 @@
 
 namespace tt::dnn {
 
+inline void copy_page(Compute& k, const std::byte* from, std::byte* to, int64_t bytes) {
+  k.perform([=](const auto& at, auto&) { std::memcpy(at(to), at(from), static_cast<size_t>(bytes)); });
+}
+
 // The compute kernel's own pages and its steps on them. In TimingOnly only the cycles count.
 class Accumulators {
  public:
@@ -65,8 +69,7 @@ class Accumulators {
   void start(bool as_they_are, const std::byte* const* pages, const std::byte* const* next, int64_t count) {
     lanes_ = count;
     if (!as_they_are) return k_.run_tiles(p_.prologue, pages, accumulator_.data(), static_cast<uint32_t>(count), next);
-    for (size_t v = 0; v < p_.k() && k_.values(); ++v)
-      std::memcpy(accumulator_[v], pages[v], static_cast<size_t>(count * p_.element_size(v)));
+    for (size_t v = 0; v < p_.k() && k_.values(); ++v) copy_page(k_, pages[v], accumulator_[v], count * p_.element_size(v));
   }
 
   // Lanes [rows][width] of the accumulators -> [1][width].
@@ -92,11 +95,13 @@ class Accumulators {
       if (rest > half) pack(accumulator_, spare_, batch, rows, half, 1, width);  // the one in the middle
       for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
         const auto bytes = static_cast<size_t>(width * p_.element_size(v));
-        for (int64_t b = 0; b < batch; ++b) {
-          std::byte* to = accumulator_[v] + static_cast<size_t>(b * rest) * bytes;
-          std::memcpy(to, value_[v] + static_cast<size_t>(b * half) * bytes, static_cast<size_t>(half) * bytes);
-          if (rest > half) std::memcpy(to + static_cast<size_t>(half) * bytes, spare_[v] + static_cast<size_t>(b) * bytes, bytes);
-        }
+        k_.perform([=, to = accumulator_[v], folded = value_[v], middle = spare_[v]](const auto& at, auto&) {
+          for (size_t b = 0; b < static_cast<size_t>(batch); ++b) {
+            std::byte* const row = at(to) + b * static_cast<size_t>(rest) * bytes;
+            std::memcpy(row, at(folded) + b * static_cast<size_t>(half) * bytes, static_cast<size_t>(half) * bytes);
+            if (rest > half) std::memcpy(row + static_cast<size_t>(half) * bytes, at(middle) + b * bytes, bytes);
+          }
+        });
       }
       rows = rest;
     }
@@ -120,10 +125,12 @@ class Accumulators {
     k_.charge(static_cast<uint64_t>(batch * count * width / 16));
     for (size_t v = 0; v < p_.k() && k_.values(); ++v) {
       const auto bytes = static_cast<size_t>(width * p_.element_size(v));
-      for (int64_t b = 0; b < batch; ++b) {
-        std::memcpy(to[v] + static_cast<size_t>(b * count) * bytes, from[v] + static_cast<size_t>(b * rows + first) * bytes,
-                    static_cast<size_t>(count) * bytes);
-      }
+      k_.perform([=, out = to[v], in = from[v]](const auto& at, auto&) {
+        for (int64_t b = 0; b < batch; ++b) {
+          std::memcpy(at(out) + static_cast<size_t>(b * count) * bytes, at(in) + static_cast<size_t>(b * rows + first) * bytes,
+                      static_cast<size_t>(count) * bytes);
+        }
+      });
     }
   }
 

@@ -46,7 +46,7 @@ Kernel scan_reader(Dataflow k, Args a) {
     for (int64_t step = 0; step < p.length; step += p.block) {
       co_await k.cb_reserve_back(p.in, p.block);
       if (p.turned_in) {
-        k.noc_async_read_turned(static_cast<Slot>(p.operands[0].buffer), operands.map(0), element, p.block_at(step, page), p.in);
+        k.noc_async_read_turned(operands.slot(0), operands.map(0), element, p.block_at(step, page), p.in);
       } else {
         for (uint32_t i = 0; i < p.steps_from(step); ++i) {
           operands.read(k, 0, (step + i) * p.lanes + page * p.width, p.lanes_of(page), p.in, i);
@@ -66,6 +66,9 @@ Kernel scan_compute(Compute k, Args a) {
   k.cb_push_back(p.carry, 1);
   for (int64_t page = a.pages.first; page < a.pages.first + a.pages.count; ++page) {
     const auto lanes = static_cast<uint32_t>(p.lanes_of(page));
+    const auto copy = [&](const std::byte* from, std::byte* to) {
+      k.perform([=, bytes = lanes * element](const auto& at, auto&) { std::memcpy(at(to), at(from), bytes); });
+    };
     for (int64_t step = 0; step < p.length; step += p.block) {
       co_await k.cb_wait_front(p.in, p.block);
       co_await k.cb_reserve_back(p.out, p.block);
@@ -78,11 +81,11 @@ Kernel scan_compute(Compute k, Args a) {
           const std::byte* inputs[2] = {before, x};
           k.run_tiles(p.combine, inputs, &sum, lanes);
         } else if (sum != nullptr) {
-          std::copy_n(x, lanes * element, sum);
+          copy(x, sum);
         }
         before = sum;
       }
-      if (carry != nullptr) std::copy_n(before, lanes * element, carry);
+      if (carry != nullptr) copy(before, carry);
       if (!k.values()) k.charge(p.transposing(step));
       k.tile_regs_release();
       k.cb_push_back(p.out, p.block);
@@ -151,6 +154,7 @@ Program scan(const ScanSpec& spec, const ChipSpec& chip) {
   program.add_kernel<Dataflow, Args>(Role::kReader, "scan_reader", scan_reader, args);
   program.add_kernel<Compute, Args>(Role::kCompute, "scan_compute", scan_compute, args);
   program.add_kernel<Dataflow, Args>(Role::kWriter, "scan_writer", scan_writer, args);
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

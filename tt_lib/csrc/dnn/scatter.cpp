@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 
 #include "base/error.hpp"
 #include "dnn/index_values.hpp"
@@ -30,15 +31,17 @@ struct Plan {
     int64_t limit;  // last valid start
   };
   std::vector<Component> components;
-  std::vector<WindowDim> window;   // one per operand dimension; from: updates, to: operand
-  size_t split;                    // the operand dimension that is split over the cores
-  size_t split_component = kNone;  // the index component that says where a window starts in it, or
-  Dims split_batch;                // strides that yield the start from the batch position (all 0: it starts at 0)
+  std::vector<WindowDim> window;             // one per operand dimension; from: updates, to: operand
+  size_t split;                              // the operand dimension that is split over the cores
+  size_t split_component = kNone;            // the index component that says where a window starts in it, or
+  Dims split_batch;                          // strides that yield the start from the batch position (all 0: it starts at 0)
+  std::vector<WindowDim> whole_window = {};  // coalesced
 
   Slot operand(size_t i) const { return static_cast<Slot>(i); }
   Slot index_slot() const { return static_cast<Slot>(types.size()); }
   Slot update(size_t i) const { return static_cast<Slot>(types.size() + 1 + i); }
   Slot result(size_t i) const { return static_cast<Slot>(2 * types.size() + 1 + i); }
+  size_t num_slots() const { return 3 * types.size() + 1; }
 };
 
 struct Args {
@@ -46,12 +49,14 @@ struct Args {
   WorkRange range;  // of the split dimension
 };
 
-void copy_range(Dataflow& k, const Plan& plan, WorkRange range) {
+using Slots = std::byte* const*;  // their memory
+
+void copy_range(Slots slots, const Plan& plan, WorkRange range) {
   const int64_t extent = plan.operand_dims[plan.split], inner = plan.window[plan.split].to;
   const int64_t outer = extent == 0 ? 0 : volume(plan.operand_dims) / (extent * std::max<int64_t>(inner, 1));
   for (size_t i = 0; i < plan.types.size(); ++i) {
-    const std::byte* source = k.dram(plan.operand(i));
-    std::byte* target = k.dram(plan.result(i));
+    const std::byte* source = slots[plan.operand(i)];
+    std::byte* target = slots[plan.result(i)];
     if (source == target) continue;
     const int64_t row = inner * size_of(plan.types[i]);
     for (int64_t o = 0; o < outer; ++o) {
@@ -201,15 +206,33 @@ class RangeUpdater {
   std::array<WindowOffsets, 2 * kIndexBatch> offsets_;
 };
 
-void update_range(Dataflow& k, const Plan& plan, WorkRange range) {
-  std::vector<std::byte*> targets;
-  std::vector<const std::byte*> updates;
-  for (size_t i = 0; i < plan.types.size(); ++i) {
-    targets.push_back(k.dram(plan.result(i)));
-    updates.push_back(k.dram(plan.update(i)));
+// The only window of all, on the only core: none where it does not lie inside the operand.
+std::optional<WindowOffsets> place_one(const Plan& plan, const std::byte* indices) {
+  WindowOffsets offsets{0, 0};
+  std::optional<WindowOffsets> placed = offsets;
+  for (size_t c = 0; c < plan.components.size(); ++c) {
+    plan.indices.for_each_run(indices, static_cast<int64_t>(c), 0, 1, [&](const std::byte* value, int64_t, int64_t, int64_t) {
+      const int64_t start = emulator::read_index(value, plan.indices.type);
+      if (start < 0 || start > plan.components[c].limit) placed.reset();
+      offsets.target += start * plan.components[c].stride;
+    });
   }
-  UpdateApplier applier(plan.region, plan.combine, plan.types, targets, updates, k.host());
-  const auto updater = std::make_unique<RangeUpdater>(plan, range, k.dram(plan.index_slot()), applier);
+  if (placed) placed = offsets;
+  return placed;
+}
+
+void update_range(Slots slots, const Plan& plan, WorkRange range, emulator::HostThread& host) {
+  const Slots targets = slots + plan.result(0);
+  const std::byte* const* const updates = slots + plan.update(0);
+  const size_t count = plan.types.size();
+  UpdateApplier applier(plan.region, plan.combine, plan.types, {targets, count}, {updates, count}, host);
+  const std::byte* const indices = slots[plan.index_slot()];
+  if (volume(plan.batch_dims) == 1 && range.count == plan.operand_dims[plan.split]) {
+    const auto placed = place_one(plan, indices);
+    if (placed) applier.apply(plan.whole_window, {&*placed, 1});
+    return;
+  }
+  const auto updater = std::make_unique<RangeUpdater>(plan, range, indices, applier);
   updater->run();
 }
 
@@ -242,8 +265,10 @@ Kernel scatter_kernel(Dataflow k, Args a) {
   }
   k.charge({.riscv_cycles = static_cast<uint64_t>(static_cast<double>(updated) * region_cycles(plan.region))});
   if (k.values() && a.range.count > 0) {
-    copy_range(k, plan, a.range);
-    update_range(k, plan, a.range);
+    k.perform_on_dram(plan.num_slots(), [a](Slots slots, emulator::HostThread& host) {
+      copy_range(slots, *a.plan, a.range);
+      update_range(slots, *a.plan, a.range, host);
+    });
   }
   co_await k.noc_async_write_barrier();
 }
@@ -335,6 +360,7 @@ Plan make_plan(const ScatterSpec& spec, const ChipSpec& chip) {
     plan.target_strides[static_cast<size_t>(dim)] = operand_strides[d];
     if (d == plan.split) plan.split_batch[static_cast<size_t>(dim)] = 1;
   }
+  plan.whole_window = coalesce(plan.window);
   coalesce(plan.batch_dims, {&plan.update_strides, &plan.target_strides, &plan.split_batch});
   return plan;
 }
@@ -363,6 +389,7 @@ Program scatter(const ScatterSpec& spec, const ChipSpec& chip) {
   for (const WorkRange& range : ranges) args.push_back({kept, range});
   program.set_cores(metal::first_cores(chip, ranges.size()));
   program.add_kernel<Dataflow, Args>(Role::kReader, "scatter", scatter_kernel, args, cat("owns a range of dimension ", kept->split));
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

@@ -25,6 +25,7 @@ struct Plan {
   int64_t first;  // of which so many are wanted
   int64_t inner;  // rows that interleave: elements of a row are this far apart
   bool selects;   // the wanted ones are found without sorting the others
+  size_t num_slots = 0;
   int64_t row_start(int64_t row, int64_t length) const { return row / inner * inner * length + row % inner; }
 };
 
@@ -37,7 +38,7 @@ constexpr int64_t kNetworkBatch = 65536;  // elements whose rows go through the 
 
 class RowSorter {
  public:
-  RowSorter(Dataflow& k, const Plan& plan) : k_(k), plan_(plan) {}
+  RowSorter(std::byte* const* slots, emulator::HostThread& host, const Plan& plan) : slots_(slots), host_(host), plan_(plan) {}
 
   void run(WorkRange rows) {
     const Plan::Operand& only = plan_.operands[0];
@@ -49,7 +50,7 @@ class RowSorter {
       const int64_t count = std::min(batch, rows.first + rows.count - row);
       if (alone) {
         const int64_t offset = plan_.row_start(row, plan_.n) * size_of(only.type);
-        radix_sort((*plan_.keys)[0], only.type, k_.dram(only.from) + offset, plan_.n, k_.dram(only.to) + offset, k_.host().staging);
+        radix_sort((*plan_.keys)[0], only.type, slots_[only.from] + offset, plan_.n, slots_[only.to] + offset, host_.staging);
       } else {
         sort_together(row, count);
       }
@@ -62,7 +63,7 @@ class RowSorter {
     for (const Plan::Operand& operand : plan_.operands) {
       const bool there = operand.from != kNoSlot;
       out.push_back(
-          {operand.type, there ? k_.dram(operand.from) + plan_.row_start(row, plan_.n) * size_of(operand.type) : nullptr, plan_.inner});
+          {operand.type, there ? slots_[operand.from] + plan_.row_start(row, plan_.n) * size_of(operand.type) : nullptr, plan_.inner});
     }
     return out;
   }
@@ -74,16 +75,16 @@ class RowSorter {
       const SortKey& key = (*plan_.keys)[0];
       select_order(key, rows[0][key.operand], plan_.n, plan_.first, order_.get());
     } else if (plan_.keys) {
-      radix_order(*plan_.keys, rows[0], plan_.n, order_.get(), k_.host().staging);
+      radix_order(*plan_.keys, rows[0], plan_.n, order_.get(), host_.staging);
     } else {
-      NetworkSorter(plan_.comparator, k_.host()).run(rows, plan_.n, order_.get());
+      NetworkSorter(plan_.comparator, host_).run(rows, plan_.n, order_.get());
     }
     for (int64_t r = 0; r < count; ++r) {
       const uint32_t* order = order_.get() + r * plan_.n;
       for (size_t i = 0; i < plan_.operands.size(); ++i) {
         const auto [type, from, to] = plan_.operands[i];
         if (to == kNoSlot) continue;
-        std::byte* out = k_.dram(to) + plan_.row_start(first + r, plan_.first) * size_of(type);
+        std::byte* out = slots_[to] + plan_.row_start(first + r, plan_.first) * size_of(type);
         if (from == kNoSlot) {
           write_order(type, order, plan_.first, out, plan_.inner);
         } else {
@@ -93,7 +94,8 @@ class RowSorter {
     }
   }
 
-  Dataflow& k_;
+  std::byte* const* slots_;
+  emulator::HostThread& host_;
   const Plan& plan_;
   std::unique_ptr<uint32_t[]> order_;
 };
@@ -142,7 +144,10 @@ Kernel sort_kernel(Dataflow k, Args a) {
                                                        : wanted});
   }
   k.charge({.riscv_cycles = static_cast<uint64_t>(static_cast<double>(elements * cost.passes) * cost.cycles)});
-  if (k.values() && elements > 0) RowSorter(k, plan).run(a.rows);
+  if (k.values() && elements > 0) {
+    k.perform_on_dram(plan.num_slots,
+                      [a](std::byte* const* slots, emulator::HostThread& host) { RowSorter(slots, host, *a.plan).run(a.rows); });
+  }
   co_await k.noc_async_write_barrier();
 }
 
@@ -181,6 +186,7 @@ Program sort(const SortSpec& spec, const ChipSpec& chip) {
     plan.operands[i].to = slots++;
     program.add_output(cat("out", i), rows * plan.first * size_of(spec.types[i]));
   }
+  plan.num_slots = slots;
   const std::string wanted = plan.first < plan.n ? cat("the first ", plan.first, " of ") : "";
   const std::string how = !plan.keys     ? "by a network of comparators:"
                           : plan.selects ? "by selection: " + describe(*plan.keys)
@@ -197,6 +203,7 @@ Program sort(const SortSpec& spec, const ChipSpec& chip) {
   for (const WorkRange& range : ranges) args.push_back({kept, range});
   program.set_cores(metal::first_cores(chip, ranges.size()));
   program.add_kernel<Dataflow, Args>(Role::kReader, "sort", sort_kernel, args, "sorts a range of rows");
+  program.set_repeatable();
   program.validate(chip);
   return program;
 }

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/error.hpp"
+#include "emulator/recording.hpp"
 
 namespace tt::emulator {
 namespace {
@@ -185,7 +186,16 @@ std::string_view name(Role role) {
   return "";
 }
 
+std::byte* HostThread::dst_start() {
+  if (dst == nullptr) dst = std::make_unique_for_overwrite<std::byte[]>(kDstTiles * kDstTileBytes + 64);
+  return aligned(dst.get());
+}
+
 std::byte* Core::dst_tile(int i) {
+  if (dst[static_cast<size_t>(i)] == nullptr && recording != nullptr) {
+    dst[static_cast<size_t>(i)] = memory::start_of(memory::kDst) + static_cast<size_t>(i) * kDstTileBytes;
+  }
+  if (recording != nullptr) return dst[static_cast<size_t>(i)];
   if (dst_storage == nullptr) dst_storage = std::make_unique_for_overwrite<std::byte[]>(kDstTiles * kDstTileBytes + 64);
   if (dst[static_cast<size_t>(i)] == nullptr) {
     const auto base = (reinterpret_cast<uintptr_t>(dst_storage.get()) + 63) / 64 * 64;

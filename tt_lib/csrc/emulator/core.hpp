@@ -18,7 +18,7 @@
 
 namespace tt::emulator {
 
-struct BoundBuffer;
+class Recording;
 struct Run;
 struct Core;
 
@@ -134,7 +134,16 @@ struct KernelState {
 struct HostThread {
   TileScratch scratch;
   std::unique_ptr<std::byte[]> l1;
+  std::unique_ptr<std::byte[]> dst;  // for repeated programs
   std::vector<std::byte> staging;
+
+  std::byte* l1_start() const { return aligned(l1.get()); }
+  std::byte* dst_start();
+
+ private:
+  static std::byte* aligned(std::byte* memory) {
+    return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory) + 63) / 64 * 64);
+  }
 };
 
 struct Core {
@@ -142,6 +151,7 @@ struct Core {
   bool timing = false;  // as the run says
   CoreCoord coord;
   HostThread* thread = nullptr;
+  Recording* recording = nullptr;  // what calls do to memory is written down instead
   std::array<CircularBuffer, kMaxCircularBuffers> buffers;
   size_t num_buffers = 0;  // of these, the program has
   std::array<std::atomic<uint32_t>, kMaxSemaphores> semaphores;

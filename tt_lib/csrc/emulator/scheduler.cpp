@@ -18,6 +18,7 @@ constexpr size_t kL1Bytes = size_t{1} << 20;
 
 void configure(Core& core, const LaunchPlan& plan, Run& run, size_t first, size_t last, std::byte* l1) {
   core.run = &run;
+  core.recording = nullptr;
   core.timing = run.timing;
   core.coord = plan.cores[first];
   core.num_kernels = 0;
@@ -119,15 +120,20 @@ void Scheduler::run_values(const LaunchPlan& plan, std::span<const BoundBuffer> 
   run.num_semaphores = plan.semaphores.size();
   run.program = plan.name;
   run.grid_width = chip_.compute_grid.x;
-  if (plan.cores_communicate) {
-    run_together(plan, run);
-  } else {
-    run_independent(plan, run);
+  if (plan.cores_communicate) return run_together(plan, run);
+  if (plan.recordings != nullptr && plan.recordings->begins(recorded_run_) && record(plan, run)) {
+    std::vector<std::byte*> addresses;
+    for (const BoundBuffer& buffer : buffers) addresses.push_back(buffer.data);
+    return repeat(*plan.recordings->ready(), addresses.data(), plan.host_seconds);
   }
+  run_independent(plan, run);
 }
 
-void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
-  const size_t threads = shares_.size(), turns = count_turns(plan, threads);
+// Calls turn(index, host thread) for each of `turns`, which it may fail.
+template <class Turn>
+void Scheduler::each_turn(size_t turns, double seconds, const Turn& turn) {
+  if (turns == 1) return turn(0, 0);
+  const size_t threads = shares_.size();
   for (size_t t = 0; t < threads; ++t) {
     shares_[t].first = t * turns / threads;
     shares_[t].next.store(shares_[t].first, std::memory_order_relaxed);
@@ -144,7 +150,7 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
         // Every second one is walked backwards: threads that write to the same lines, such as parts of a stack, meet but once.
         const size_t i = owner % 2 == 0 ? n : share.first + share.end - 1 - n;
         try {
-          run_alone(plan, run, i * plan.cores.size() / turns, (i + 1) * plan.cores.size() / turns - 1, static_cast<size_t>(thread));
+          turn(i, static_cast<size_t>(thread));
         } catch (...) {
           std::lock_guard lock(mutex);
           if (!failed) failure = std::current_exception();
@@ -153,21 +159,54 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
       }
     }
   };
-  if (turns == 1) {
-    task(0);
-  } else {
-    pool_.run(task, plan.host_seconds);
-  }
+  pool_.run(task, seconds);
   if (failure) std::rethrow_exception(failure);
+}
+
+void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
+  const size_t cores = plan.cores.size(), turns = count_turns(plan, shares_.size());
+  each_turn(turns, plan.host_seconds,
+            [&](size_t i, size_t thread) { run_alone(plan, run, i * cores / turns, (i + 1) * cores / turns - 1, thread); });
+}
+
+void Scheduler::repeat(const std::vector<Recording>& recordings, std::byte* const* buffers, double host_seconds) {
+  each_turn(recordings.size(), host_seconds, [&](size_t i, size_t thread) { recordings[i].repeat(buffers, *threads_[thread]); });
+}
+
+// Writes down all turns of a program, or none: what cannot be repeated, or fails, is left to the kernels.
+bool Scheduler::record(const LaunchPlan& plan, const Run& run) {
+  constexpr size_t kMostEffects = 1024;
+  const size_t cores = plan.cores.size(), turns = count_turns(plan, shares_.size());
+  Core& core = *thread_cores_[0];
+  core.thread = threads_[0].get();
+  std::vector<Recording> made;
+  size_t room = kMostEffects;
+  bool complete = turns <= kMostEffects;
+  for (size_t i = 0; i < turns && complete; ++i) {
+    Recording& recording = made.emplace_back(run.buffers, room);
+    Run written = run;
+    written.buffers = recording.buffers();
+    try {
+      configure(core, plan, written, i * cores / turns, (i + 1) * cores / turns - 1, memory::start_of(memory::kL1));
+      core.recording = &recording;
+      complete = drain(core);
+    } catch (const std::exception&) {
+      complete = false;
+    }
+    core.destroy_kernels();
+    room -= recording.num_effects();
+  }
+  core.recording = nullptr;
+  if (complete) plan.recordings->finish(std::move(made));
+  return complete;
 }
 
 // A core to the end of its kernels, in the thread's own L1.
 void Scheduler::run_alone(const LaunchPlan& plan, Run& run, size_t first, size_t last, size_t thread) {
   Core& core = *thread_cores_[thread];
   core.thread = threads_[thread].get();
-  const auto aligned = (reinterpret_cast<uintptr_t>(core.thread->l1.get()) + 63) / 64 * 64;
   try {
-    configure(core, plan, run, first, last, reinterpret_cast<std::byte*>(aligned));
+    configure(core, plan, run, first, last, core.thread->l1_start());
     if (!drain(core)) {
       Core* const stuck = &core;
       throw deadlock_error(plan.name, {&stuck, 1});

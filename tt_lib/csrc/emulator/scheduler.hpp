@@ -9,16 +9,11 @@
 
 #include "base/error.hpp"
 #include "base/thread_pool.hpp"
+#include "emulator/bound_buffer.hpp"
 #include "emulator/core.hpp"
+#include "emulator/recording.hpp"
 
 namespace tt::emulator {
-
-// A tensor bound to a program's slot: where its bytes are and how they interleave over the DRAM channels.
-struct BoundBuffer {
-  std::byte* data = nullptr;  // null in TimingOnly
-  int64_t size = 0;
-  bool is_output = false;  // else it is not written
-};
 
 struct CircularBufferSpec {
   uint8_t id;
@@ -38,7 +33,8 @@ struct LaunchPlan {
   std::span<const size_t> receivers, senders;
   double host_seconds = 0;  // in Values mode on one host thread, about
   std::string_view name;
-  bool takes_neighbours = false;  // one core can do the work of several that are listed one after the other
+  bool takes_neighbours = false;     // one core can do the work of several that are listed one after the other
+  Recordings* recordings = nullptr;  // null: what the kernels do is not to be repeated
   std::function<void(Core&, size_t first, size_t last)> start;
 };
 
@@ -96,11 +92,15 @@ class Scheduler {
   Scheduler(const ChipSpec& chip, int num_threads);
 
   void run_values(const LaunchPlan& plan, std::span<const BoundBuffer> buffers);
+  void repeat(const std::vector<Recording>& recordings, std::byte* const* buffers, double host_seconds);  // the same without the kernels
   RunReport run_timing(const LaunchPlan& plan, std::span<const BoundBuffer> buffers, const BufferType* placement);
   int num_threads() const { return pool_.size(); }
 
  private:
   void run_independent(const LaunchPlan& plan, Run& run);
+  template <class Turn>
+  void each_turn(size_t turns, double seconds, const Turn& turn);
+  bool record(const LaunchPlan& plan, const Run& run);
   void run_together(const LaunchPlan& plan, Run& run);
   void run_alone(const LaunchPlan& plan, Run& run, size_t first, size_t last, size_t thread);
   std::vector<Core*> prepare(const LaunchPlan& plan, Run& run, std::span<const size_t> indices);  // those of the plan's cores
@@ -116,6 +116,7 @@ class Scheduler {
 
   const ChipSpec& chip_;
   ThreadPool pool_;
+  const int recorded_run_ = default_recorded_run();
   std::vector<std::unique_ptr<HostThread>> threads_;
   std::vector<Share> shares_;                        // one per host thread
   std::vector<std::unique_ptr<Core>> thread_cores_;  // one per host thread, for independent cores

@@ -12,12 +12,14 @@
 
 namespace tt {
 
+using emulator::HostThread;
 using emulator::kTileElements;
 namespace cycles = emulator::cycles;
 
 namespace {
 
 constexpr uint32_t kMaxBlock = 256;  // tiles per operand of one matmul_block
+constexpr size_t kMaxChained = 64;   // inputs or outputs of a chain that is recorded
 
 // What neither FPU nor SFPU can hold is computed on the RISC-V cores.
 bool on_riscv(emulator::Lane lane) { return lane != emulator::Lane::kF32 && lane != emulator::Lane::kPred; }
@@ -67,14 +69,32 @@ void Compute::matmul_block(const TileRange& a, const TileRange& b, uint32_t dst,
   const size_t bytes = emulator::matmul_tile_bytes(emulator::matmul_accumulator_type(type));
   for (uint32_t i = 0; i < mt * nt; ++i) {
     const bool clear = core().dst[dst + i] == nullptr && !fresh;
-    acc[i] = core().dst_tile(static_cast<int>(dst + i));
-    if (clear) std::memset(acc[i], 0, bytes);
+    std::byte* const tile = acc[i] = core().dst_tile(static_cast<int>(dst + i));
+    if (clear) perform([=](const auto& at, HostThread&) { std::memset(at(tile), 0, bytes); });
   }
-  emulator::matmul_block(type, {a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows, a_in_rows, fresh});
+  emulator::MatmulBlock block{a_tiles.data(), b_tiles.data(), acc.data(), mt, nt, kt, last_rows, a_in_rows, fresh};
+  if (!is_recorded()) return emulator::matmul_block(type, block);
+  emulator::Recording& recording = *core().recording;
+  block.a = recording.keep(std::span<const std::byte* const>(a_tiles.data(), mt * kt));
+  block.b = recording.keep(std::span<const std::byte* const>(b_tiles.data(), kt * nt));
+  block.acc = recording.keep(std::span<std::byte* const>(acc.data(), mt * nt));
+  recording.add([=](const auto& at, HostThread&) {
+    std::array<const std::byte*, kMaxBlock> a_here, b_here;
+    std::array<std::byte*, emulator::kDstTiles> acc_here;
+    std::transform(block.a, block.a + mt * kt, a_here.data(), at);
+    std::transform(block.b, block.b + kt * nt, b_here.data(), at);
+    std::transform(block.acc, block.acc + mt * nt, acc_here.data(), at);
+    emulator::MatmulBlock here = block;
+    here.a = a_here.data();
+    here.b = b_here.data();
+    here.acc = acc_here.data();
+    emulator::matmul_block(type, here);
+  });
 }
 
 void Compute::untilize_block(size_t element, const std::byte* tile, std::span<std::byte* const> rows, uint32_t columns) {
   if (!values()) return charge({0, cycles::kCopyTile + cycles::kPackTile});
+  cannot_repeat();
   emulator::untilize_rows(element, tile, rows, columns);
 }
 
@@ -102,8 +122,11 @@ void Compute::copy_tile(Cb cb, uint32_t tile, uint32_t dst) {
 void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
   check_dst(dst);
   if (!values()) return charge({0, cycles::kPackTile});
-  std::byte* destination = new_page(cb, tile);
-  if (core().dst[dst] != destination) std::memcpy(destination, core().dst_tile(static_cast<int>(dst)), get_page_size(cb));
+  std::byte* const destination = new_page(cb, tile);
+  if (core().dst[dst] == destination) return;
+  const std::byte* const source = core().dst_tile(static_cast<int>(dst));
+  const size_t size = get_page_size(cb);
+  perform([=](const auto& at, HostThread&) { std::memcpy(at(destination), at(source), size); });
 }
 
 void Compute::pack_viewed_tile(uint32_t dst, Cb cb, uint32_t tile) {
@@ -113,7 +136,15 @@ void Compute::pack_viewed_tile(uint32_t dst, Cb cb, uint32_t tile) {
   buffer(cb).bind_back(tile, core().dst[dst], nullptr);
 }
 
-const std::byte* Compute::dst(uint32_t i) const { return core().dst[i]; }
+const std::byte* Compute::dst(uint32_t i) const {
+  cannot_repeat();
+  return core().dst[i];
+}
+
+emulator::HostThread& Compute::host() const {
+  cannot_repeat();
+  return *core().thread;
+}
 
 void Compute::check_pages(const TileProgram& program, std::span<const Cb> inputs, std::span<const Cb> outputs, uint32_t elements) const {
   if (inputs.size() != program.inputs.size() || outputs.size() != program.outputs.size() || elements > kTileElements) [[unlikely]] {
@@ -136,30 +167,58 @@ void Compute::run_tiles(const TileChain& chain, std::span<const Cb> inputs, uint
   std::array<std::byte*, emulator::kMaxCircularBuffers> out;
   for (size_t i = 0; i < inputs.size(); ++i) in[i] = page(inputs[i], in_page);
   for (size_t i = 0; i < outputs.size(); ++i) out[i] = new_page(outputs[i], out_page);
-  chain.run(in.data(), out.data(), elements, core().thread->scratch);
+  run_chain(chain, in.data(), out.data(), elements, nullptr);
+}
+
+void Compute::run_chain(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
+                        const std::byte* const* next) {
+  if (!is_recorded()) [[likely]]
+    return chain.run(inputs, outputs, elements, core().thread->scratch, next);
+  const size_t num_inputs = chain.program().inputs.size(), num_outputs = chain.program().outputs.size();
+  if (num_inputs > kMaxChained || num_outputs > kMaxChained) throw emulator::NotRepeatable();
+  emulator::Recording& recording = *core().recording;
+  const std::byte* const* const kept_inputs = recording.keep(std::span(inputs, num_inputs));
+  std::byte* const* const kept_outputs = recording.keep(std::span(outputs, num_outputs));
+  recording.add([=, &chain](const auto& at, HostThread& host) {
+    std::array<const std::byte*, kMaxChained> in;
+    std::array<std::byte*, kMaxChained> out;
+    std::transform(kept_inputs, kept_inputs + num_inputs, in.data(), at);
+    std::transform(kept_outputs, kept_outputs + num_outputs, out.data(), at);
+    chain.run(in.data(), out.data(), elements, host.scratch);
+  });
 }
 
 void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
                         const std::byte* const* next) {
   if (!values()) return charge(tile_program_cost(chain.program(), elements));
-  chain.run(inputs, outputs, elements, core().thread->scratch, next);
+  run_chain(chain, inputs, outputs, elements, next);
 }
 
 void Compute::run_tiles(const TileChain& chain, const std::byte* const* inputs, const emulator::TileRuns* runs, std::byte* const* outputs,
                         uint32_t elements) {
   if (!values()) return charge(tile_program_cost(chain.program(), elements));
+  cannot_repeat();
   chain.run_by_run(inputs, runs, outputs, elements, core().thread->scratch);
 }
 
 void Compute::reduce_rows(emulator::TileOpcode opcode, std::span<const std::byte* const> pages, uint32_t side_by_side, uint32_t count,
                           uint32_t length, std::byte* results) {
   if (!values()) return charge({cycles::kReduceTile * static_cast<double>(pages.size()), 0});
-  emulator::fold_rows(opcode, pages.data(), side_by_side, count, length, reinterpret_cast<float*>(results));
+  if (!is_recorded()) [[likely]]
+    return emulator::fold_rows(opcode, pages.data(), side_by_side, count, length, reinterpret_cast<float*>(results));
+  const size_t num_pages = pages.size();
+  if (num_pages > kMaxBlock) throw emulator::NotRepeatable();
+  const std::byte* const* const kept = core().recording->keep(pages);
+  perform([=](const auto& at, HostThread&) {
+    std::array<const std::byte*, kMaxBlock> here;
+    std::transform(kept, kept + num_pages, here.data(), at);
+    emulator::fold_rows(opcode, here.data(), side_by_side, count, length, reinterpret_cast<float*>(at(results)));
+  });
 }
 
 void Compute::bcast_columns(size_t element, const std::byte* elements, uint32_t count, uint32_t length, std::byte* page) {
   if (!values()) return charge({cycles::kCopyTile, 0});
-  emulator::repeat_elements(element, elements, count, length, page);
+  perform([=](const auto& at, HostThread&) { emulator::repeat_elements(element, at(elements), count, length, at(page)); });
 }
 
 void Compute::charge(uint64_t work) {

@@ -81,9 +81,11 @@ class Compute : public KernelContext {
 
   void charge(uint64_t cycles);  // engine time of a step that the kernel computes on its pages itself
   void charge(const TileProgramCost& cost);
-  emulator::HostThread& host() const { return *core().thread; }
+  emulator::HostThread& host() const;
 
  private:
+  void run_chain(const TileChain& chain, const std::byte* const* inputs, std::byte* const* outputs, uint32_t elements,
+                 const std::byte* const* next);
   void check_dst(uint32_t dst) const;
   void check_pages(const TileProgram& program, std::span<const Cb> inputs, std::span<const Cb> outputs, uint32_t elements) const;
 };

@@ -106,13 +106,30 @@ void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb c
   if (page_offset < 0 || page_offset + size > get_page_size(cb)) [[unlikely]]
     undefined(cat("noc_async_read_into of ", size, " bytes from byte ", page_offset, " of a page of ", get_page_size(cb)));
   if (!values()) return transfer(slot, offset, size, 1, false);
-  std::memcpy(new_page(cb, index) + page_offset, core().run->buffers[slot].data + offset, static_cast<size_t>(size));
+  copy(core().run->buffers[slot].data + offset, new_page(cb, index) + page_offset, size);
+}
+
+void Dataflow::copy(const std::byte* from, std::byte* to, int64_t size) {
+  perform([=](const auto& at, emulator::HostThread&) { std::memcpy(at(to), at(from), static_cast<size_t>(size)); });
 }
 
 namespace {
 
 alignas(64) constexpr std::array<std::byte, emulator::kTileElements * 16> kZeros{};
 bool is_zero(const std::byte* pad, size_t element) { return std::memcmp(pad, kZeros.data(), element) == 0; }
+
+// One element, or none.
+class Padding {
+ public:
+  Padding(const std::byte* pad, size_t element) : is_there_(pad != nullptr) {
+    if (is_there_) std::memcpy(bytes_.data(), pad, element);
+  }
+  const std::byte* element() const { return is_there_ ? bytes_.data() : nullptr; }
+
+ private:
+  std::array<std::byte, 16> bytes_{};
+  bool is_there_;
+};
 
 // After how many elements the map repeats itself; never: all of them.
 int64_t repeated_elements(const AccessMap& map) {
@@ -152,7 +169,11 @@ void Dataflow::noc_async_read_mapped(Slot slot, const AccessMap& map, size_t ele
   } else if (piece.kind == emulator::Piece::Kind::kPadding && is_zero(pad, element)) {
     buffer(cb).bind_back(index, kZeros.data(), nullptr);
   } else {
-    gather_mapped(map, element, source, start, count, new_page(cb, index), pad);
+    const Padding padding(pad, element);
+    std::byte* const to = new_page(cb, index);
+    const AccessMap* const kept = keep(map);
+    perform(
+        [=](const auto& at, emulator::HostThread&) { gather_mapped(*kept, element, at(source), start, count, at(to), padding.element()); });
   }
 }
 
@@ -161,8 +182,10 @@ void Dataflow::noc_async_read_onto(Slot slot, const AccessMap& map, size_t eleme
   if (!values()) return transfer_mapped(slot, map, element, start, count, false);
   const std::byte* const beneath = buffer(cb).bound_back(index);
   std::byte* const page = new_page(cb, index);
-  if (beneath != page) std::memcpy(page, beneath, static_cast<size_t>(count) * element);
-  gather_onto(map, element, core().run->buffers[slot].data, start, count, page);
+  if (beneath != page) copy(beneath, page, count * static_cast<int64_t>(element));
+  const std::byte* const source = core().run->buffers[slot].data;
+  const AccessMap* const kept = keep(map);
+  perform([=](const auto& at, emulator::HostThread&) { gather_onto(*kept, element, at(source), start, count, at(page)); });
 }
 
 void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, Cb cb, uint32_t index,
@@ -174,6 +197,7 @@ void Dataflow::noc_async_read_runs(Slot slot, const AccessMap& map, size_t eleme
     }
     return;
   }
+  cannot_repeat();
   check_map(slot, map, element, start, count);
   check_back(cb, index, static_cast<uint32_t>(div_up(count, kPage)));
   find_runs(map, element, core().run->buffers[slot].data, start, count, run,
@@ -196,16 +220,21 @@ void Dataflow::noc_async_read_turned(Slot slot, const AccessMap& map, size_t ele
   std::byte* const first = new_page(cb, 0);
   for (int64_t r = 1; r < block.rows; ++r) new_page(cb, static_cast<uint32_t>(r));
   const auto page = static_cast<int64_t>(get_page_size(cb) / element), stride = map.dims[1].stride;
-  emulator::transpose(element, source, stride, first, page, static_cast<size_t>(block.rows), static_cast<size_t>(block.columns),
-                      block.rows);
+  perform([=](const auto& at, emulator::HostThread&) {
+    emulator::transpose(element, at(source), stride, at(first), page, static_cast<size_t>(block.rows), static_cast<size_t>(block.columns),
+                        block.rows);
+  });
 }
 
 void Dataflow::noc_async_write_turned(Cb cb, Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block) {
   std::byte* destination = transfer_turned(slot, map, element, block, /*write=*/true);
   if (destination == nullptr) return;
   const auto elements = static_cast<int64_t>(get_page_size(cb) / element), stride = map.dims[1].stride;
-  emulator::transpose(element, page(cb, 0), elements, destination, stride, static_cast<size_t>(block.columns),
-                      static_cast<size_t>(block.rows), elements * block.rows);
+  const std::byte* const first = page(cb, 0);
+  perform([=](const auto& at, emulator::HostThread&) {
+    emulator::transpose(element, at(first), elements, at(destination), stride, static_cast<size_t>(block.columns),
+                        static_cast<size_t>(block.rows), elements * block.rows);
+  });
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset, int64_t size) {
@@ -220,7 +249,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
   if (!values()) return transfer(slot, offset, size, 1, true);
   std::byte* const destination = all + offset;
   const std::byte* source = page(cb, index);
-  if (source != destination) std::memcpy(destination, source, static_cast<size_t>(size));
+  if (source != destination) copy(source, destination, size);
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size) {
@@ -233,8 +262,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Ad
                   "), whose CB ", int{to.cb}, " has ", ring.num_pages(), " pages of ", ring.page_size()));
   }
   if (values()) {
-    std::memcpy(ring.received(to.page) + to.offset, page(cb, index) + offset, static_cast<size_t>(size));
-    return;
+    return copy(page(cb, index) + offset, ring.received(to.page) + to.offset, size);
   }
   // The transfer takes the ports of both cores.
   const auto wire = static_cast<uint64_t>(static_cast<double>(size) / cycles::kNocBytesPerCycle) + 1;
@@ -253,7 +281,9 @@ void Dataflow::noc_async_write_mapped(Cb cb, uint32_t index, Slot slot, const Ac
   if (!values()) return transfer_mapped(slot, map, element, start, count, true);
   const std::byte* const source = page(cb, index);
   const bool in_place = map.dims.size() == 1 && source == destination + (map.offset + start) * static_cast<int64_t>(element);
-  if (!in_place) scatter_mapped(map, element, source, start, count, destination);
+  if (in_place) return;
+  const AccessMap* const kept = keep(map);
+  perform([=](const auto& at, emulator::HostThread&) { scatter_mapped(*kept, element, at(source), start, count, at(destination)); });
 }
 
 bool Dataflow::Barrier::await_ready() const { return !state.core->run->timing; }
@@ -261,6 +291,7 @@ void Dataflow::Barrier::await_resume() const { state.clock = std::max(state.cloc
 
 std::byte* Dataflow::new_shared_pages(Cb cb, uint32_t pages) {
   if (!values()) return nullptr;
+  cannot_repeat();
   check_back(cb, 0, pages);
   const uint32_t page_size = get_page_size(cb);
   emulator::SharedBlock* block = emulator::SharedBlock::create(static_cast<size_t>(pages) * page_size);
@@ -359,7 +390,31 @@ void Dataflow::charge(const Bulk& work) {
 std::byte* Dataflow::dram(Slot slot) const { return bound(slot).data; }
 int64_t Dataflow::dram_size(Slot slot) const { return bound(slot).size; }
 
+emulator::HostThread& Dataflow::host() const {
+  cannot_repeat();
+  return *core().thread;
+}
+
+int64_t Dataflow::peek_index(Slot slot, int64_t offset, DataType type) {
+  std::array<std::byte, sizeof(int64_t)> value{};
+  peek_bytes(slot, offset, value.data(), static_cast<size_t>(size_of(type)));
+  return emulator::read_index(value.data(), type);
+}
+
+Slot Dataflow::moved(Slot slot, std::span<const Index> indices) {
+  emulator::Recording& recording = *core().recording;
+  std::vector<emulator::MovingIndex> kept;
+  for (const Index& index : indices) {
+    check_range(index.slot, index.offset, size_of(index.type), "peek");
+    kept.push_back({bound(index.slot).data + index.offset, index.type, index.limit, index.stride});
+  }
+  const Slot made = recording.moved(slot, std::move(kept));
+  core().run->buffers = recording.buffers();
+  return made;
+}
+
 void Dataflow::peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size) {
+  cannot_repeat();
   check_range(slot, offset, static_cast<int64_t>(size), "peek");
   if (!values()) {
     transfer(slot, offset, 32, 1, false);

@@ -2,8 +2,10 @@
 // unless said otherwise. Each call moves the data (Values) or advances the clocks (TimingOnly).
 #pragma once
 
+#include <array>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 #include "emulator/access_map.hpp"
 #include "kernel_api/kernel.hpp"
@@ -84,6 +86,17 @@ class Dataflow : public KernelContext {
     return value;
   }
 
+  // The same for an integer of any type, 0 in TimingOnly; beyond int64_t: its largest.
+  int64_t peek_index(Slot slot, int64_t offset, DataType type);
+  // While calls are recorded: a slot that begins as many bytes after `slot` as the indices say.
+  struct Index {
+    Slot slot;
+    int64_t offset;  // of the integer, in bytes
+    DataType type;
+    int64_t limit, stride;  // clamp(integer, 0, limit) * stride bytes
+  };
+  Slot moved(Slot slot, std::span<const Index> indices);
+
   // Work that a RISC-V core does on a tensor's data through its L1 window: `charge` counts the transfers and instructions it takes,
   // `dram` gives the tensor's bytes to compute on (null in TimingOnly).
   struct Bulk {
@@ -94,8 +107,26 @@ class Dataflow : public KernelContext {
   };
   void charge(const Bulk& work);
   std::byte* dram(Slot slot) const;  // of an input: to be read only
+  // perform() of such work: effect(addresses of the first `count` slots, host).
+  template <class Effect>
+  void perform_on_dram(size_t count, const Effect& effect) {
+    constexpr size_t kMost = 32;
+    if (count > kMost) {
+      cannot_repeat();
+      std::vector<std::byte*> slots;
+      for (size_t s = 0; s < count; ++s) slots.push_back(dram(static_cast<Slot>(s)));
+      return effect(slots.data(), *core().thread);
+    }
+    std::array<std::byte*, kMost> slots{};
+    for (size_t s = 0; s < count; ++s) slots[s] = dram(static_cast<Slot>(s));
+    perform([=](const auto& at, emulator::HostThread& host) {
+      std::array<std::byte*, kMost> here{};
+      for (size_t s = 0; s < count; ++s) here[s] = at(slots[s]);
+      effect(here.data(), host);
+    });
+  }
   int64_t dram_size(Slot slot) const;
-  emulator::HostThread& host() const { return *core().thread; }
+  emulator::HostThread& host() const;
 
  private:
   void peek_bytes(Slot slot, int64_t offset, std::byte* value, size_t size);
@@ -105,6 +136,7 @@ class Dataflow : public KernelContext {
   void check_map(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) const;
   void check_semaphore(uint8_t semaphore) const;
   void multicast(uint64_t bytes, CoreCoord start, CoreCoord end);
+  void copy(const std::byte* from, std::byte* to, int64_t size);
   void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
   std::byte* transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write);
   void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, bool write);  // without padding

@@ -4,6 +4,7 @@
 #include <coroutine>
 
 #include "emulator/core.hpp"
+#include "emulator/recording.hpp"
 
 namespace tt {
 
@@ -44,6 +45,19 @@ class KernelContext {
   emulator::TileRuns page_runs(Cb cb, uint32_t index) const;  // of a page that does not lie in one piece; else of none
   std::byte* new_page(Cb cb, uint32_t index);                 // index from the back
 
+  // In Values mode: what a kernel does with its pages itself, where it is to be repeated (Program::set_repeatable): `effect(at, host)`, a
+  // function object of plain data, calls at(address) for each address that it follows. What else it points to lives as long as the program.
+  template <class Effect>
+  void perform(const Effect& effect) {
+    if (core().recording != nullptr) [[unlikely]]
+      return core().recording->add(effect);
+    effect(emulator::InPlace{}, *core().thread);
+  }
+  bool is_recorded() const { return core().recording != nullptr; }  // addresses are not to be followed
+  void cannot_repeat() const {                                      // what comes next: then the kernels run every time
+    if (is_recorded()) throw emulator::NotRepeatable();
+  }
+
   void spend(uint64_t cycles) { state_->clock += cycles; }
 
  protected:
@@ -55,6 +69,7 @@ class KernelContext {
     return buffer(cb);
   }
   void check_back(Cb cb, uint32_t index, uint32_t pages) const;  // fails unless these pages from the back are free
+  const emulator::AccessMap* keep(const emulator::AccessMap& map) const { return is_recorded() ? core().recording->keep(map) : &map; }
   [[noreturn]] void undeclared(Cb cb) const;
   [[noreturn]] void undefined(const std::string& what) const;  // fails with UndefinedBehavior of this kernel
 

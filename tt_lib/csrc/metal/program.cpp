@@ -119,6 +119,7 @@ emulator::LaunchPlan Program::plan() const {
   plan.name = name_;
   plan.takes_neighbours = std::all_of(kernels_.begin(), kernels_.end(),
                                       [this](const KernelGroup& kernel) { return kernel.joins && kernel.arguments == cores_.size(); });
+  plan.recordings = repeatable_ ? &recordings_ : nullptr;
   plan.start = [this](emulator::Core& core, size_t first, size_t last) {
     for (const KernelGroup& group : kernels_) {
       emulator::KernelState& state = core.kernels[static_cast<size_t>(core.num_kernels)];

@@ -59,7 +59,10 @@ class Program {
   void add_kernel(Role role, std::string name, Kernel (*function)(Context, Args), std::vector<Args> args, std::string description = {});
   void set_host_function(HostFunction function) { host_function_ = std::move(function); }  // then there are no cores
   void set_link_function(LinkFunction function) { link_function_ = std::move(function); }  // likewise
-  void add_note(std::string line) { notes_.push_back(std::move(line)); }                   // for listings: tile ops, maps
+  // The kernels touch memory by their calls and KernelContext::perform alone, and these do not depend on the data: what a small program's
+  // kernels do is written down once and repeated.
+  void set_repeatable() { repeatable_ = true; }
+  void add_note(std::string line) { notes_.push_back(std::move(line)); }  // for listings: tile ops, maps
   void set_bytes_between_hosts(int64_t bytes);  // of what goes over the links, the most that one host sends to others or receives
   template <class T>
   const T* keep(T value);  // data that kernels point to, owned by the program
@@ -86,6 +89,7 @@ class Program {
 
   void count_run() const { std::atomic_ref<int64_t>(runs_).fetch_add(1, std::memory_order_relaxed); }
   int64_t runs() const { return std::atomic_ref<int64_t>(runs_).load(std::memory_order_relaxed); }
+  const std::vector<emulator::Recording>* recordings() const { return recordings_.ready(); }
   Program without_runs() const;  // a copy that has not run yet
 
  private:
@@ -114,6 +118,8 @@ class Program {
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const void>> kept_;
   mutable int64_t runs_ = 0;
+  bool repeatable_ = false;
+  mutable emulator::Recordings recordings_;
 };
 
 template <class Context, class Args>

@@ -41,9 +41,9 @@ TEST(a_recording_takes_other_buffers_and_other_indices) {
       const int32_t index = run % 2 == 0 ? 7 * run : 50 + run;  // the latter is clamped
       const auto out = run_program(program, {bytes_of(in), bytes_of(std::vector<int32_t>{index})}, 1 + run % 2);
       EXPECT(values_of<float>(out[0]) == expected_twice(in, elements, std::min(index, 50)));
-      EXPECT_EQ(program.recordings() != nullptr, run >= 1);
+      EXPECT_EQ(program.recording() != nullptr, run >= 1);
     }
-    EXPECT(program.without_runs().recordings() == nullptr);
+    EXPECT(program.without_runs().recording() == nullptr);
   }
 }
 
@@ -69,7 +69,7 @@ TEST(a_recording_writes_where_it_reads) {
     if (at >= 0 && at < 10) expected[static_cast<size_t>(at)] = run;
     EXPECT(values_of<int32_t>(out[0]) == expected);
   }
-  EXPECT(program.recordings() != nullptr);
+  EXPECT(program.recording() != nullptr);
 }
 
 struct Args {};
@@ -96,7 +96,7 @@ TEST(kernels_that_look_at_the_data_are_not_repeated) {
   for (int32_t run = 0; run < 6; ++run) {
     const auto out = run_program(program, {bytes_of(std::vector<int32_t>{run, 7})});
     EXPECT_EQ(values_of<int32_t>(out[0])[0] == 7, run % 2 == 1);
-    EXPECT(program.recordings() == nullptr);
+    EXPECT(program.recording() == nullptr);
   }
 }
 
@@ -107,7 +107,7 @@ TEST(a_program_with_too_many_calls_runs_its_kernels) {
     const auto in = random_values<float>(static_cast<size_t>(elements) + 50, -99, 99, 3);
     const auto out = run_program(program, {bytes_of(in), bytes_of(std::vector<int32_t>{run})});
     EXPECT(values_of<float>(out[0]) == expected_twice(in, elements, run));
-    EXPECT(program.recordings() == nullptr);
+    EXPECT(program.recording() == nullptr);
   }
 }
 

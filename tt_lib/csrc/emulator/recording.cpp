@@ -87,8 +87,8 @@ int default_recorded_run() {
   return std::atoi(text);
 }
 
-void Recordings::finish(std::vector<Recording> made) {
-  made_ = std::move(made);
+void Recordings::finish(std::vector<Recording> turns) {
+  made_.turns = std::move(turns);
   ready_.store(&made_, std::memory_order_release);
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <memory_resource>
 #include <span>
@@ -108,22 +109,30 @@ class Recording {
   std::vector<Effect> effects_;
 };
 
-// The recordings of one program, one for each piece of work that host threads cut it into.
+// What is repeated of one program.
+struct RecordedProgram {
+  std::vector<Recording> turns;  // one for each piece of work that host threads cut it into
+  // How long one host thread takes for all turns, at best, as the first of its runs show.
+  mutable std::atomic<int> measured = 0;  // runs
+  mutable std::atomic<double> seconds = std::numeric_limits<double>::infinity();
+};
+
+// What a program has of that.
 class Recordings {
  public:
   Recordings() = default;
-  Recordings(const Recordings&) : Recordings() {}  // another program has none yet
+  Recordings(const Recordings&) : Recordings() {}  // another program has nothing yet
 
-  const std::vector<Recording>* ready() const { return ready_.load(std::memory_order_acquire); }
+  const RecordedProgram* ready() const { return ready_.load(std::memory_order_acquire); }
   bool begins(int run) {  // is this the one to be written down
     return runs_.load(std::memory_order_relaxed) < run && runs_.fetch_add(1, std::memory_order_relaxed) + 1 == run;
   }
-  void finish(std::vector<Recording> made);
+  void finish(std::vector<Recording> turns);
 
  private:
   std::atomic<int> runs_ = 0;
-  std::vector<Recording> made_;
-  std::atomic<const std::vector<Recording>*> ready_ = nullptr;
+  RecordedProgram made_;
+  std::atomic<const RecordedProgram*> ready_ = nullptr;
 };
 
 // Which run of a program is written down: JAX_TT_RECORD_RUN (0: none), else the second, as most programs that run once do not run again.

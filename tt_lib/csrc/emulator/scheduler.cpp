@@ -3,6 +3,7 @@
 #include "emulator/scheduler.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -77,6 +78,7 @@ size_t count_turns(const LaunchPlan& plan, size_t threads) {
 }
 
 constexpr int kMaxListedKernels = 6;
+constexpr double kMostMeasured = 100e-6;  // seconds of a program that may turn out to be short
 
 }  // namespace
 
@@ -169,8 +171,24 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
             [&](size_t i, size_t thread) { run_alone(plan, run, i * cores / turns, (i + 1) * cores / turns - 1, thread); });
 }
 
-void Scheduler::repeat(const std::vector<Recording>& recordings, std::byte* const* buffers, double host_seconds) {
-  each_turn(recordings.size(), host_seconds, [&](size_t i, size_t thread) { recordings[i].repeat(buffers, *threads_[thread]); });
+void Scheduler::repeat(const RecordedProgram& program, std::byte* const* buffers, double host_seconds) {
+  constexpr int kMeasured = 3;
+  constexpr double kShort = 3e-6;  // less than other threads are worth being told
+  using Clock = std::chrono::steady_clock;
+  const size_t turns = program.turns.size();
+  const auto alone = [&] {
+    for (const Recording& turn : program.turns) turn.repeat(buffers, *threads_[0]);
+  };
+  if (turns == 1 || program.seconds.load(std::memory_order_relaxed) < kShort) return alone();
+  if (program.measured.load(std::memory_order_relaxed) < kMeasured && host_seconds < kMostMeasured) {
+    const auto start = Clock::now();
+    alone();
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    program.seconds.store(std::min(seconds, program.seconds.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+    program.measured.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  each_turn(turns, host_seconds, [&](size_t i, size_t thread) { program.turns[i].repeat(buffers, *threads_[thread]); });
 }
 
 // Writes down all turns of a program, or none: what cannot be repeated, or fails, is left to the kernels.

@@ -269,8 +269,8 @@ void Device::run(const Program& program, std::byte* const* buffers, const Partic
     program.host_function()(buffers);
     return program.count_run();
   }
-  if (const auto* recordings = program.recordings()) {
-    impl_->scheduler.repeat(*recordings, buffers, program.host_seconds());
+  if (const emulator::RecordedProgram* recording = program.recording()) {
+    impl_->scheduler.repeat(*recording, buffers, program.host_seconds());
     return program.count_run();
   }
   constexpr size_t kInlineSlots = 64;

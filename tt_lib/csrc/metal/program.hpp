@@ -89,7 +89,7 @@ class Program {
 
   void count_run() const { std::atomic_ref<int64_t>(runs_).fetch_add(1, std::memory_order_relaxed); }
   int64_t runs() const { return std::atomic_ref<int64_t>(runs_).load(std::memory_order_relaxed); }
-  const std::vector<emulator::Recording>* recordings() const { return recordings_.ready(); }
+  const emulator::RecordedProgram* recording() const { return recordings_.ready(); }
   Program without_runs() const;  // a copy that has not run yet
 
  private:

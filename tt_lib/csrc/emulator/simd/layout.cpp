@@ -56,10 +56,11 @@ template <class T>
 void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile, int64_t next) {
   const auto* from = reinterpret_cast<const Packed<T>*>(source);
   auto* to = reinterpret_cast<Packed<T>*>(tile);
-  if (rows < kTile || cols < kTile) std::memset(tile, 0, kTile * kTile * sizeof(T));
-  for (size_t r0 = 0; r0 < rows; r0 += kFace) {
-    for (size_t c0 = 0; c0 < cols; c0 += kFace) {
-      const size_t height = std::min(rows - r0, kFace), width = std::min(cols - c0, kFace);
+  for (size_t r0 = 0; r0 < kTile; r0 += kFace) {
+    for (size_t c0 = 0; c0 < kTile; c0 += kFace) {
+      const size_t height = std::clamp<size_t>(rows, r0, r0 + kFace) - r0, width = std::clamp<size_t>(cols, c0, c0 + kFace) - c0;
+      if (height < kFace || width < kFace) std::memset(to + tile_offset(r0, c0), 0, kFace * kFace * sizeof(T));
+      if (height == 0 || width == 0) continue;
       const auto* block = from + static_cast<int64_t>(r0) * row_stride + static_cast<int64_t>(c0) * col_stride;
       auto* face = to + tile_offset(r0, c0);
       if (col_stride == 1 && width == kFace) {

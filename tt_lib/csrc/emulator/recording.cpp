@@ -40,6 +40,10 @@ const AccessMap* Recording::keep(const AccessMap& map) {
   return &maps_.back();
 }
 
+const BoundTileChain* Recording::bind(const TileChain& chain, size_t n) {
+  return n == 0 || n > BoundTileChain::kMostElements ? nullptr : &chains_.emplace_back(chain, n);
+}
+
 Recording::Recording(std::span<const BoundBuffer> buffers, size_t most_effects)
     : num_slots_(buffers.size()), most_effects_(most_effects), buffers_(buffers.begin(), buffers.end()) {
   for (size_t i = 0; i < num_slots_; ++i) buffers_[i].data = memory::start_of(static_cast<uint16_t>(memory::kFirstSlot + i));
@@ -87,7 +91,8 @@ int default_recorded_run() {
   return std::atoi(text);
 }
 
-void Recordings::finish(std::vector<Recording> turns) {
+void Recordings::finish(std::vector<Recording> turns, double host_seconds) {
+  made_.host_seconds = host_seconds;
   made_.turns = std::move(turns);
   ready_.store(&made_, std::memory_order_release);
 }

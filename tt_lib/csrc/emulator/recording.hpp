@@ -18,6 +18,7 @@
 #include "base/data_type.hpp"
 #include "emulator/access_map.hpp"
 #include "emulator/bound_buffer.hpp"
+#include "emulator/tile_chain.hpp"
 
 namespace tt::emulator {
 
@@ -85,6 +86,8 @@ class Recording {
     return static_cast<const T*>(kept);
   }
   const AccessMap* keep(const AccessMap& map);
+  // The chain on n elements, ready to run on the thread that records: null where n is not small.
+  const BoundTileChain* bind(const TileChain& chain, size_t n);
   uint16_t moved(uint16_t slot, std::vector<MovingIndex> indices);  // a slot more, which lies where the indices say
 
   std::span<const BoundBuffer> buffers() const { return buffers_; }  // as kernels that are written down see them
@@ -105,6 +108,7 @@ class Recording {
   std::vector<BoundBuffer> buffers_;
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arrays_ = std::make_unique<std::pmr::monotonic_buffer_resource>();
   std::deque<AccessMap> maps_;
+  std::deque<BoundTileChain> chains_;
   std::vector<Moved> moved_;
   std::vector<Effect> effects_;
 };
@@ -112,6 +116,7 @@ class Recording {
 // What is repeated of one program.
 struct RecordedProgram {
   std::vector<Recording> turns;  // one for each piece of work that host threads cut it into
+  double host_seconds = 0;       // as its plan says
   // How long one host thread takes for all turns, at best, as the first of its runs show.
   mutable std::atomic<int> measured = 0;  // runs
   mutable std::atomic<double> seconds = std::numeric_limits<double>::infinity();
@@ -127,7 +132,7 @@ class Recordings {
   bool begins(int run) {  // is this the one to be written down
     return runs_.load(std::memory_order_relaxed) < run && runs_.fetch_add(1, std::memory_order_relaxed) + 1 == run;
   }
-  void finish(std::vector<Recording> turns);
+  void finish(std::vector<Recording> turns, double host_seconds);
 
  private:
   std::atomic<int> runs_ = 0;

@@ -126,7 +126,7 @@ void Scheduler::run_values(const LaunchPlan& plan, std::span<const BoundBuffer> 
   if (plan.recordings != nullptr && plan.recordings->begins(recorded_run_) && record(plan, run)) {
     std::vector<std::byte*> addresses;
     for (const BoundBuffer& buffer : buffers) addresses.push_back(buffer.data);
-    return repeat(*plan.recordings->ready(), addresses.data(), plan.host_seconds);
+    return repeat(*plan.recordings->ready(), addresses.data());
   }
   run_independent(plan, run);
 }
@@ -171,7 +171,7 @@ void Scheduler::run_independent(const LaunchPlan& plan, Run& run) {
             [&](size_t i, size_t thread) { run_alone(plan, run, i * cores / turns, (i + 1) * cores / turns - 1, thread); });
 }
 
-void Scheduler::repeat(const RecordedProgram& program, std::byte* const* buffers, double host_seconds) {
+void Scheduler::repeat(const RecordedProgram& program, std::byte* const* buffers) {
   constexpr int kMeasured = 3;
   constexpr double kShort = 3e-6;  // less than other threads are worth being told
   using Clock = std::chrono::steady_clock;
@@ -180,7 +180,7 @@ void Scheduler::repeat(const RecordedProgram& program, std::byte* const* buffers
     for (const Recording& turn : program.turns) turn.repeat(buffers, *threads_[0]);
   };
   if (turns == 1 || program.seconds.load(std::memory_order_relaxed) < kShort) return alone();
-  if (program.measured.load(std::memory_order_relaxed) < kMeasured && host_seconds < kMostMeasured) {
+  if (program.measured.load(std::memory_order_relaxed) < kMeasured && program.host_seconds < kMostMeasured) {
     const auto start = Clock::now();
     alone();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -188,7 +188,7 @@ void Scheduler::repeat(const RecordedProgram& program, std::byte* const* buffers
     program.measured.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  each_turn(turns, host_seconds, [&](size_t i, size_t thread) { program.turns[i].repeat(buffers, *threads_[thread]); });
+  each_turn(turns, program.host_seconds, [&](size_t i, size_t thread) { program.turns[i].repeat(buffers, *threads_[thread]); });
 }
 
 // Writes down all turns of a program, or none: what cannot be repeated, or fails, is left to the kernels.
@@ -215,7 +215,7 @@ bool Scheduler::record(const LaunchPlan& plan, const Run& run) {
     room -= recording.num_effects();
   }
   core.recording = nullptr;
-  if (complete) plan.recordings->finish(std::move(made));
+  if (complete) plan.recordings->finish(std::move(made), plan.host_seconds);
   return complete;
 }
 

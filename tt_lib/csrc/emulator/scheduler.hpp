@@ -92,7 +92,7 @@ class Scheduler {
   Scheduler(const ChipSpec& chip, int num_threads);
 
   void run_values(const LaunchPlan& plan, std::span<const BoundBuffer> buffers);
-  void repeat(const RecordedProgram& program, std::byte* const* buffers, double host_seconds);  // the same without the kernels
+  void repeat(const RecordedProgram& program, std::byte* const* buffers);  // the same without the kernels
   RunReport run_timing(const LaunchPlan& plan, std::span<const BoundBuffer> buffers, const BufferType* placement);
   int num_threads() const { return pool_.size(); }
 

@@ -190,6 +190,48 @@ class Machine {
 
 }  // namespace
 
+struct BoundTileChain::Call {
+  StepFunction step;
+  RoundFunction round;  // null: nothing is left to round
+  StepArguments arguments;
+};
+
+BoundTileChain::BoundTileChain(const TileChain& chain, size_t n) : plan_(*chain.plan_), n_(n) {
+  constexpr size_t kLine = 64;
+  const size_t stride = (plan_.stride * padded(n) / kTileElements + kLine) / kLine * kLine;
+  std::byte* const memory = scratch_.registers(plan_.slots * stride);
+  std::vector<std::byte*> at(plan_.refs());
+  for (size_t i = 0; i < plan_.inputs.size(); ++i) at_.push_back(at[i] = memory + i * stride);
+  for (size_t s = 0; s < plan_.slots; ++s) at[plan_.first_slot() + s] = memory + s * stride;
+  for (size_t c = 0; c < plan_.constants.size(); ++c) at[plan_.first_constant() + c] = plan_.constants[c].get();
+  for (size_t t = 0; t < plan_.targets.size(); ++t) at[plan_.first_target() + t] = memory + plan_.targets[t] * stride;
+  for (const TilePlan::Step& step : plan_.steps) {
+    const std::byte* const a = at[step.operands[0]];
+    std::byte* const second = step.two ? at[step.second] : nullptr;
+    calls_.push_back({step.step,
+                      step.round,
+                      {at[step.dst], a, at[step.operands[1]], at[step.operands[2]], n, step.type, step.imm, step.imm2, a, step.still,
+                       second, step.asks_twice ? a : nullptr}});
+  }
+  for (const TilePlan::Output& output : plan_.outputs) at_.push_back(at[output.value]);
+}
+
+BoundTileChain::~BoundTileChain() = default;
+
+void BoundTileChain::run(const std::byte* const* inputs, std::byte* const* outputs) const {
+  const size_t num_inputs = plan_.inputs.size();
+  for (size_t i = 0; i < num_inputs; ++i) {
+    const TilePlan::Input& input = plan_.inputs[i];
+    input.load(inputs[i], at_[i], input.still ? kLanePadding : n_);
+    if (input.spread) spread(at_[i], input.lane, n_);
+  }
+  for (const Call& call : calls_) {
+    call.step(call.arguments);
+    if (call.round != nullptr) call.round(call.arguments.dst, n_);
+  }
+  for (size_t o = 0; o < plan_.outputs.size(); ++o) plan_.outputs[o].store(at_[num_inputs + o], outputs[o], n_);
+}
+
 TileScratch::~TileScratch() { std::free(memory_); }
 
 std::byte* TileScratch::registers(size_t bytes) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "emulator/tile_program.hpp"
 
@@ -51,8 +52,31 @@ class TileChain {
   void run_by_run(const std::byte* const* inputs, const TileRuns* runs, std::byte* const* outputs, size_t n, TileScratch& scratch) const;
 
  private:
+  friend class BoundTileChain;
+
   std::shared_ptr<const TileProgram> program_ = std::make_shared<TileProgram>();
   std::shared_ptr<const TilePlan> plan_;
+};
+
+// A chain with registers of its own, for as many elements as it will always have, few of them: nothing is left to decide when it runs. One
+// thread at a time. The chain must outlive it.
+class BoundTileChain {
+ public:
+  static constexpr size_t kMostElements = 64;
+
+  BoundTileChain(const TileChain& chain, size_t n);
+  ~BoundTileChain();
+  BoundTileChain(const BoundTileChain&) = delete;
+  BoundTileChain& operator=(const BoundTileChain&) = delete;
+  void run(const std::byte* const* inputs, std::byte* const* outputs) const;
+
+ private:
+  struct Call;
+  const TilePlan& plan_;
+  size_t n_;
+  TileScratch scratch_;
+  std::vector<std::byte*> at_;  // inputs, outputs
+  std::vector<Call> calls_;
 };
 
 }  // namespace tt::emulator

@@ -179,12 +179,16 @@ void Compute::run_chain(const TileChain& chain, const std::byte* const* inputs, 
   emulator::Recording& recording = *core().recording;
   const std::byte* const* const kept_inputs = recording.keep(std::span(inputs, num_inputs));
   std::byte* const* const kept_outputs = recording.keep(std::span(outputs, num_outputs));
-  recording.add([=, &chain](const auto& at, HostThread& host) {
+  recording.add([=, &chain, bound = recording.bind(chain, elements), own = core().thread](const auto& at, HostThread& host) {
     std::array<const std::byte*, kMaxChained> in;
     std::array<std::byte*, kMaxChained> out;
     std::transform(kept_inputs, kept_inputs + num_inputs, in.data(), at);
     std::transform(kept_outputs, kept_outputs + num_outputs, out.data(), at);
-    chain.run(in.data(), out.data(), elements, host.scratch);
+    if (bound != nullptr && own == &host) {
+      bound->run(in.data(), out.data());
+    } else {
+      chain.run(in.data(), out.data(), elements, host.scratch);
+    }
   });
 }
 

@@ -270,7 +270,7 @@ void Device::run(const Program& program, std::byte* const* buffers, const Partic
     return program.count_run();
   }
   if (const emulator::RecordedProgram* recording = program.recording()) {
-    impl_->scheduler.repeat(*recording, buffers, program.host_seconds());
+    impl_->scheduler.repeat(*recording, buffers);
     return program.count_run();
   }
   constexpr size_t kInlineSlots = 64;

@@ -117,7 +117,7 @@ void bench_matmuls(const Engine& engine) {
 void bench_layouts(const Engine& engine) {
   static Page row_major, tile;
   const auto time = [&](size_t size, int64_t row_stride, int64_t col_stride) {
-    return seconds([&] { engine.tilize(size, row_major.bytes, row_stride, col_stride, 32, 32, tile.bytes, 0); }) * 1e9;
+    return seconds([&] { engine.tilize(size, row_major.bytes, row_stride, col_stride, 32, 32, tile.bytes, 0, true); }) * 1e9;
   };
   for (const size_t size : {2, 4}) {
     std::printf("  tilize of %zu-byte elements: %.1f ns/tile, transposed %.1f ns/tile\n", size, time(size, 32, 1), time(size, 1, 32));

@@ -248,7 +248,8 @@ void expect_layout() {
       for (const auto& [rows, cols] : sizes) {
         std::vector<T> tile(1024, T{}), back(source.size(), T{});
         std::fill(tile.begin(), tile.end(), source[5]);
-        engine(simd).tilize(sizeof(T), bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()), 32);
+        engine(simd).tilize(sizeof(T), bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()), 32,
+                            true);
         const auto index = [&](size_t r, size_t c) {
           return static_cast<size_t>(static_cast<int64_t>(r) * row_stride + static_cast<int64_t>(c) * col_stride);
         };
@@ -298,7 +299,7 @@ TEST(pairs_are_tilized_as_tiles_are_interleaved) {
   for (const Simd simd : host_simds()) {
     for (const auto& [row_stride, col_stride] : strides) {
       for (const auto& [rows, cols] : sizes) {
-        engine(simd).tilize(2, bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()), 32);
+        engine(simd).tilize(2, bytes_of(source), row_stride, col_stride, rows, cols, reinterpret_cast<std::byte*>(tile.data()), 32, true);
         engine(simd).interleave(tile.data(), expected.data());
         engine(simd).tilize_pairs(source.data(), row_stride, col_stride, rows, cols, out.data(), 32);
         EXPECT(out == expected);

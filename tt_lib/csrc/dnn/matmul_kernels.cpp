@@ -60,7 +60,7 @@ Kernel matmul_reader(Dataflow k, MatmulArgs a) {
                                     TileReader(k, p.sides[1], p.operand, second_form(p.operand))};
   std::vector<TileReader> extras;
   extras.reserve(p.extras.size());
-  for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kFaces);
+  for (const Matrix& extra : p.extras) extras.emplace_back(k, extra, extra.type, TileForm::kParts);
   const auto columns = static_cast<uint32_t>(p.result_columns());
   const std::vector<size_t> moving = select(p.extras, /*uniform=*/false);
   for (const size_t e : select(p.extras, /*uniform=*/true)) {
@@ -140,6 +140,27 @@ void multiply_step(Compute& k, const MatmulPlan& p, const Block& block, int64_t 
   if (!k.values()) k.charge(static_cast<uint64_t>(block.height * block.width) * emulator::cycles::kPackTile);
 }
 
+constexpr size_t kMaxEpilogueBuffers = kMaxParts + emulator::kMaxCircularBuffers;
+
+// The epilogue on one tile, of `rows` x `columns` elements that count. Those of few rows go face by face.
+void run_epilogue(Compute& k, const MatmulPlan& p, std::span<const std::byte* const> inputs, std::span<std::byte* const> outputs,
+                  int64_t rows, int64_t columns) {
+  constexpr int64_t kFewRows = 8, kFace = kTileSide / 2, kFaceElements = kFace * kFace;
+  if (rows > kFewRows || !k.values()) {
+    const int64_t elements = rows <= kFace ? kTileElements / 2 : kTileElements;  // the lower two faces are empty
+    return k.run_tiles(p.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(elements));
+  }
+  const auto elements = static_cast<uint32_t>(rows * kFace);
+  k.run_tiles(p.epilogue, inputs.data(), outputs.data(), elements);
+  if (columns <= kFace) return;
+  const TileProgram& chain = p.epilogue.program();
+  std::array<const std::byte*, kMaxEpilogueBuffers> right_inputs;
+  std::array<std::byte*, kMaxEpilogueBuffers> right_outputs;
+  for (size_t i = 0; i < inputs.size(); ++i) right_inputs[i] = inputs[i] + kFaceElements * size_of(chain.inputs[i]);
+  for (size_t o = 0; o < outputs.size(); ++o) right_outputs[o] = outputs[o] + kFaceElements * size_of(chain.outputs[o].type);
+  k.run_tiles(p.epilogue, right_inputs.data(), right_outputs.data(), elements);
+}
+
 }  // namespace
 
 Kernel matmul_compute(Compute k, MatmulArgs a) {
@@ -174,7 +195,7 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
     for (int64_t r = 0; r < block.height && block.active(); ++r) {
       for (const size_t e : moving) co_await k.cb_wait_front(p.extra_cbs[e], columns);
       for (const Cb cb : p.result_cbs) co_await k.cb_reserve_back(cb, columns);
-      const bool upper_half = p.m - (block.row + r) * kTileSide <= kTileSide / 2;  // the lower two faces are empty
+      const int64_t rows = std::min(p.m - (block.row + r) * kTileSide, kTileSide);
       for (uint32_t c = 0; c < result_row(p, block, r).width; ++c) {
         const auto sum = static_cast<uint32_t>(r * p.nb + c * p.parts);
         if (p.identity) {
@@ -191,7 +212,7 @@ Kernel matmul_compute(Compute k, MatmulArgs a) {
         for (const size_t e : moving) inputs[sums + e] = k.values() ? k.page(p.extra_cbs[e], c) : nullptr;
         for (size_t o = 0; o < p.results.size(); ++o) outputs[o] = k.values() ? k.new_page(p.result_cbs[o], c) : nullptr;
         for (uint32_t g = 0; g < sums; ++g) inputs[g] = k.values() ? k.page(p.partials, sum + g) : nullptr;
-        k.run_tiles(p.epilogue, inputs.data(), outputs.data(), static_cast<uint32_t>(upper_half ? kTileElements / 2 : kTileElements));
+        run_epilogue(k, p, inputs, outputs, rows, std::min(p.n - (block.column / p.parts + c) * kTileSide, kTileSide));
       }
       for (const Cb cb : p.result_cbs) k.cb_push_back(cb, columns);
       for (const size_t e : moving) k.cb_pop_front(p.extra_cbs[e], columns);

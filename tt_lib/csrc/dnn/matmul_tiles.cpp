@@ -142,7 +142,7 @@ struct StridedBlock {
       return emulator::tilize_pairs(reinterpret_cast<const uint16_t*>(source), down, across, rows, columns,
                                     reinterpret_cast<uint16_t*>(page), next);
     }
-    if (!convert) return emulator::tilize(element, source, down, across, rows, columns, page, next);
+    if (!convert) return emulator::tilize(element, source, down, across, rows, columns, page, next, form != TileForm::kParts);
     alignas(64) std::byte staged[kMaxTileBytes], converted[kMaxTileBytes];
     emulator::tilize(element, source, down, across, rows, columns, staged, next);
     emulator::convert_elements(type, staged, page_type, interleave ? converted : page, kTileElements);

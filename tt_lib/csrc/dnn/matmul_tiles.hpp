@@ -35,6 +35,7 @@ struct TileBlock {
 // What a page holds of a tile.
 enum class TileForm : uint8_t {
   kFaces,
+  kParts,  // kFaces, of which those wholly outside the matrix are unspecified: for steps that leave them out
   kPairs,  // bf16, interleaved for the dot product
   kRows,   // emulator::TileRows, then room for rows that do not lie anywhere in one piece
 };

@@ -41,9 +41,9 @@ void matmul_block(DataType type, const MatmulBlock& block) {
 }
 
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
-            int64_t next) {
+            int64_t next, bool whole) {
   check(is_element_size(element) && rows <= 32 && cols <= 32, "[tilize] ", rows, "x", cols, " elements of ", element, " bytes");
-  engine().tilize(element, source, row_stride, col_stride, rows, cols, tile, next);
+  engine().tilize(element, source, row_stride, col_stride, rows, cols, tile, next, whole);
 }
 
 void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile, int64_t next) {

@@ -62,7 +62,7 @@ struct Engine {
   void (*tilize_pairs)(const uint16_t* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, uint16_t* tile,
                        int64_t next) = nullptr;
   void (*tilize)(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
-                 int64_t next) = nullptr;
+                 int64_t next, bool whole) = nullptr;
   void (*untilize)(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
                    size_t cols, int64_t next) = nullptr;
   void (*transpose)(size_t element, const std::byte* source, int64_t source_stride, std::byte* destination, int64_t destination_stride,

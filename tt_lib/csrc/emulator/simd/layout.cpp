@@ -53,14 +53,16 @@ TT_INLINE void ask(const Packed<T>* row, int64_t next) {
 }
 
 template <class T>
-void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile, int64_t next) {
+void tilize_as(const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile, int64_t next,
+               bool whole) {
   const auto* from = reinterpret_cast<const Packed<T>*>(source);
   auto* to = reinterpret_cast<Packed<T>*>(tile);
   for (size_t r0 = 0; r0 < kTile; r0 += kFace) {
     for (size_t c0 = 0; c0 < kTile; c0 += kFace) {
       const size_t height = std::clamp<size_t>(rows, r0, r0 + kFace) - r0, width = std::clamp<size_t>(cols, c0, c0 + kFace) - c0;
-      if (height < kFace || width < kFace) std::memset(to + tile_offset(r0, c0), 0, kFace * kFace * sizeof(T));
-      if (height == 0 || width == 0) continue;
+      const bool is_outside = height == 0 || width == 0;
+      if (is_outside ? whole : height < kFace || width < kFace) std::memset(to + tile_offset(r0, c0), 0, kFace * kFace * sizeof(T));
+      if (is_outside) continue;
       const auto* block = from + static_cast<int64_t>(r0) * row_stride + static_cast<int64_t>(c0) * col_stride;
       auto* face = to + tile_offset(r0, c0);
       if (col_stride == 1 && width == kFace) {
@@ -125,8 +127,8 @@ void by_element(size_t element, const Action& action) {
 }
 
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
-            int64_t next) {
-  by_element(element, [&]<class T>() { tilize_as<T>(source, row_stride, col_stride, rows, cols, tile, next); });
+            int64_t next, bool whole) {
+  by_element(element, [&]<class T>() { tilize_as<T>(source, row_stride, col_stride, rows, cols, tile, next, whole); });
 }
 void untilize(size_t element, const std::byte* tile, std::byte* destination, int64_t row_stride, int64_t col_stride, size_t rows,
               size_t cols, int64_t next) {
@@ -211,7 +213,7 @@ void tilize_pairs(const uint16_t* source, int64_t row_stride, int64_t col_stride
     return;
   }
   alignas(64) std::byte staged[kTile * kTile * sizeof(uint16_t)];
-  tilize(sizeof(uint16_t), reinterpret_cast<const std::byte*>(source), row_stride, col_stride, rows, cols, staged, next);
+  tilize(sizeof(uint16_t), reinterpret_cast<const std::byte*>(source), row_stride, col_stride, rows, cols, staged, next, true);
   interleave(reinterpret_cast<const uint16_t*>(staged), tile);
 }
 

@@ -192,16 +192,13 @@ std::byte* HostThread::dst_start() {
 }
 
 std::byte* Core::dst_tile(int i) {
-  if (dst[static_cast<size_t>(i)] == nullptr && recording != nullptr) {
-    dst[static_cast<size_t>(i)] = memory::start_of(memory::kDst) + static_cast<size_t>(i) * kDstTileBytes;
+  std::byte*& tile = dst[static_cast<size_t>(i)];
+  if (tile != nullptr) return tile;
+  if (recording == nullptr && dst_storage == nullptr) {
+    dst_storage = std::make_unique_for_overwrite<std::byte[]>(kDstTiles * kDstTileBytes + 64);
   }
-  if (recording != nullptr) return dst[static_cast<size_t>(i)];
-  if (dst_storage == nullptr) dst_storage = std::make_unique_for_overwrite<std::byte[]>(kDstTiles * kDstTileBytes + 64);
-  if (dst[static_cast<size_t>(i)] == nullptr) {
-    const auto base = (reinterpret_cast<uintptr_t>(dst_storage.get()) + 63) / 64 * 64;
-    dst[static_cast<size_t>(i)] = reinterpret_cast<std::byte*>(base) + static_cast<size_t>(i) * kDstTileBytes;
-  }
-  return dst[static_cast<size_t>(i)];
+  std::byte* const start = recording != nullptr ? memory::start_of(memory::kDst) : HostThread::aligned(dst_storage.get());
+  return tile = start + static_cast<size_t>(i) * kDstTileBytes;
 }
 
 void Core::release_buffers() {

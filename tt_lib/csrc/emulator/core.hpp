@@ -140,8 +140,7 @@ struct HostThread {
   std::byte* l1_start() const { return aligned(l1.get()); }
   std::byte* dst_start();
 
- private:
-  static std::byte* aligned(std::byte* memory) {
+  static std::byte* aligned(std::byte* memory) {  // to 64 bytes
     return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory) + 63) / 64 * 64);
   }
 };

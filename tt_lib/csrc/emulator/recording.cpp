@@ -41,7 +41,7 @@ const AccessMap* Recording::keep(const AccessMap& map) {
 }
 
 const BoundTileChain* Recording::bind(const TileChain& chain, size_t n) {
-  return n == 0 || n > BoundTileChain::kMostElements ? nullptr : &chains_.emplace_back(chain, n);
+  return chain.program().outputs.empty() || n == 0 || n > BoundTileChain::kMostElements ? nullptr : &chains_.emplace_back(chain, n);
 }
 
 Recording::Recording(std::span<const BoundBuffer> buffers, size_t most_effects)

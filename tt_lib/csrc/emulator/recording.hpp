@@ -54,9 +54,9 @@ struct InPlace {
   }
 };
 
-// Thrown where kernels do what cannot be repeated.
+// Thrown where kernels do what cannot be repeated, or more than a recording holds.
 struct NotRepeatable : std::exception {
-  const char* what() const noexcept override { return "what the kernels do depends on the data"; }
+  const char* what() const noexcept override { return "what the kernels do is not repeated"; }
 };
 
 // An integer in memory that says where a buffer begins: clamp(value, 0, limit) * stride bytes after its start.
@@ -82,7 +82,7 @@ class Recording {
   const T* keep(std::span<const T> values) {  // for effects to point to
     static_assert(std::is_trivially_copyable_v<T>);
     void* const kept = arrays_->allocate(values.size_bytes(), alignof(T));
-    std::memcpy(kept, values.data(), values.size_bytes());
+    if (!values.empty()) std::memcpy(kept, values.data(), values.size_bytes());
     return static_cast<const T*>(kept);
   }
   const AccessMap* keep(const AccessMap& map);

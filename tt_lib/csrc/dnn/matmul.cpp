@@ -94,19 +94,11 @@ void add_notes(const MatmulPlan& p, Program& program) {
   for (const std::string& line : lines(emulator::to_string(p.epilogue.program()))) program.add_note(line);
 }
 
-}  // namespace
-
-Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& chip) {
+// The program of a plan whose blocks are chosen.
+Program assemble(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& chip) {
   Program program(spec.name);
   for (size_t i = 0; i < spec.input_bytes.size(); ++i) program.add_input(cat("in", i), spec.input_bytes[i]);
   for (size_t i = 0; i < spec.output_bytes.size(); ++i) program.add_output(cat("out", i), spec.output_bytes[i]);
-  plan.name = spec.name;
-  plan.parts = spec.parts;
-  plan.operand = emulator::matmul_operand_type(spec.compute_type);
-  plan.accumulator = emulator::matmul_accumulator_type(spec.compute_type);
-  set_epilogue(plan, spec);
-  plan.a_in_rows = !plan.sides[0].in_tiles && lies_in_rows(plan.sides[0], plan.operand);
-  choose_blocks(plan, chip);
   add_buffers(plan, program);
   const bool alone = plan.mode == MatmulMode::kIndependent;
   for (size_t side = 0; side < 2 && !alone; ++side) {
@@ -132,7 +124,22 @@ Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& ch
   program.add_kernel<Compute, MatmulArgs>(Role::kCompute, "matmul_compute", matmul_compute, args);
   program.add_kernel<Dataflow, MatmulArgs>(Role::kWriter, "matmul_writer", matmul_writer, args);
   program.set_repeatable();
+  return program;
+}
+
+}  // namespace
+
+Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& chip) {
+  plan.name = spec.name;
+  plan.parts = spec.parts;
+  plan.operand = emulator::matmul_operand_type(spec.compute_type);
+  plan.accumulator = emulator::matmul_accumulator_type(spec.compute_type);
+  set_epilogue(plan, spec);
+  plan.a_in_rows = !plan.sides[0].in_tiles && lies_in_rows(plan.sides[0], plan.operand);
+  choose_blocks(plan, chip);
+  Program program = assemble(plan, spec, chip);
   program.validate(chip);
+  if (join_blocks(plan)) program.set_joined(assemble(std::move(plan), spec, chip));
   return program;
 }
 

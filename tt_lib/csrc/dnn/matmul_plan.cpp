@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/thread_pool.hpp"
 #include "emulator/cycles.hpp"
 
 namespace tt::dnn {
@@ -12,6 +13,7 @@ namespace {
 
 namespace cycles = emulator::cycles;
 
+constexpr int64_t kMostJoined = 64;        // of joined cores
 constexpr int64_t kOneCore = 24;           // tile products that are not worth a second core
 constexpr int64_t kProductsPerCore = 24;   // of independent cores, at least
 constexpr int64_t kFewProducts = 2048;     // below this, cores do not communicate
@@ -181,6 +183,79 @@ void choose_blocks(MatmulPlan& p, const ChipSpec& chip) {
   p.grid_columns = c.columns;
   p.m_slots = c.mode == MatmulMode::kGrid ? c.rows : c.mode == MatmulMode::kRowsOnly ? c.rows * c.columns : 1;
   p.n_slots = c.mode == MatmulMode::kGrid ? c.columns : c.mode == MatmulMode::kColumnsOnly ? c.rows * c.columns : 1;
+}
+
+namespace {
+
+// What a block takes one host thread, in products of tiles.
+class HostCost {
+ public:
+  explicit HostCost(const MatmulPlan& plan) : p_(plan) {
+    const auto of = [](const Matrix& side, bool in_rows) {
+      return side.in_tiles ? 0.0 : in_rows ? 0.05 : side.view.is_strided() ? 0.25 : 1.0;
+    };
+    a_ = of(plan.sides[0], plan.a_in_rows && plan.sides[0].view.is_strided());
+    b_ = of(plan.sides[1], false);
+  }
+
+  double block(int64_t mb, int64_t nb, int64_t kb, double a_share, double b_share) const {
+    const auto kt = static_cast<double>(std::max<int64_t>(p_.k_tiles, 1));
+    const auto rows = static_cast<double>(mb), columns = static_cast<double>(nb), steps = std::ceil(kt / static_cast<double>(kb));
+    const double wide = 1 + 0.15 * static_cast<double>(nb % 2) / columns;
+    return rows * columns * kt * wide + kt * (rows * a_ * a_share + columns * b_ * b_share) + steps * kHostStep;
+  }
+
+ private:
+  static constexpr double kHostStep = 3;  // hand-overs between the kernels of a core
+  const MatmulPlan& p_;
+  double a_, b_;
+};
+
+}  // namespace
+
+bool join_blocks(MatmulPlan& p) {
+  constexpr int64_t kMostProducts = int64_t{1} << 13;  // of larger ones the blocks are large enough
+  constexpr int64_t kSecondCache = 1 << 20;            // of a host thread: what a step should touch
+  constexpr double kHandOver = 6;                      // products of tiles that a core costs which waits for others
+  constexpr double kGain = 0.95;
+  const int64_t kt = std::max<int64_t>(p.k_tiles, 1), products = p.batch * p.m_tiles * p.n_tiles * kt, threads = default_num_threads();
+  const bool alone = p.mode == MatmulMode::kIndependent;
+  const int64_t now = p.batch * p.m_blocks * p.n_blocks;
+  if (products > kMostProducts || now <= threads) return false;
+  const HostCost host(p);
+  const auto blocks_at_once = [&](int64_t blocks) { return static_cast<double>(div_up(blocks, threads)); };
+  const double a_share = p.mode == MatmulMode::kGrid || p.mode == MatmulMode::kColumnsOnly ? 1.0 / static_cast<double>(p.n_slots) : 1,
+               b_share = p.mode == MatmulMode::kGrid || p.mode == MatmulMode::kRowsOnly ? 1.0 / static_cast<double>(p.m_slots) : 1;
+  const double as_it_is =
+      blocks_at_once(now) * (host.block(p.mb, p.nb, p.kb, a_share, b_share) + (alone ? 0 : kHandOver * static_cast<double>(p.k_steps)));
+  const int64_t operand = page_bytes(TileForm::kFaces, p.operand), sum = static_cast<int64_t>(kTileElements) * size_of(p.accumulator);
+  double best = kGain * as_it_is;
+  bool is_better = false;
+  for (const int64_t mb : kBlockSizes) {
+    for (const int64_t nb : kBlockSizes) {
+      if (mb > p.m_tiles || nb > p.n_tiles || nb % p.parts != 0) continue;
+      for (const int64_t depth : kDepths) {
+        const int64_t kb = std::min(depth, kt);
+        if ((mb + nb) * kb * operand + mb * nb * sum > kSecondCache) continue;
+        const double cost = blocks_at_once(p.batch * div_up(p.m_tiles, mb) * div_up(p.n_tiles, nb)) * host.block(mb, nb, kb, 1, 1);
+        if (cost >= best) continue;
+        best = cost;
+        is_better = true;
+        p.mb = mb;
+        p.nb = nb;
+        p.kb = kb;
+      }
+    }
+  }
+  if (!is_better) return false;
+  p.m_blocks = div_up(p.m_tiles, p.mb);
+  p.n_blocks = div_up(p.n_tiles, p.nb);
+  p.k_steps = div_up(p.k_tiles, p.kb);
+  p.mode = MatmulMode::kIndependent;
+  p.grid_rows = 1;
+  p.grid_columns = std::min<int64_t>(p.batch * p.m_blocks * p.n_blocks, kMostJoined);
+  p.m_slots = p.n_slots = 1;
+  return true;
 }
 
 }  // namespace tt::dnn

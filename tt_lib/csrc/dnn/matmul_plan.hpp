@@ -44,6 +44,9 @@ struct MatmulPlan {
 };
 
 void choose_blocks(MatmulPlan& plan, const ChipSpec& chip);
+// The same product in fewer and larger blocks of independent cores, as many as keep the host's threads at work: what the host runs for
+// values where that brings operands less often or spares it hand-overs. False: the plan is best as it is.
+bool join_blocks(MatmulPlan& plan);
 
 // Fills in types, epilogue and blocks, and builds the program.
 Program build_matmul(MatmulPlan plan, const MatmulSpec& spec, const ChipSpec& chip);

@@ -1,6 +1,7 @@
 // Circular buffers, shared blocks and the waiting conditions of kernels.
 #include "emulator/core.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 
@@ -184,6 +185,16 @@ std::string_view name(Role role) {
     case Role::kWriter: return "writer";
   }
   return "";
+}
+
+std::byte* HostThread::l1_start(int64_t bytes) {
+  constexpr int64_t kLeast = int64_t{1} << 20;  // of any core
+  if (bytes > l1_bytes || l1 == nullptr) {
+    l1_bytes = std::max(bytes, kLeast);
+    l1.reset();
+    l1 = std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(l1_bytes) + 64);
+  }
+  return aligned(l1.get());
 }
 
 std::byte* HostThread::dst_start() {

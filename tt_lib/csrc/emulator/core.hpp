@@ -134,10 +134,11 @@ struct KernelState {
 struct HostThread {
   TileScratch scratch;
   std::unique_ptr<std::byte[]> l1;
+  int64_t l1_bytes = 0;
   std::unique_ptr<std::byte[]> dst;  // for repeated programs
   std::vector<std::byte> staging;
 
-  std::byte* l1_start() const { return aligned(l1.get()); }
+  std::byte* l1_start(int64_t bytes);  // of a core, or of several that run as one
   std::byte* dst_start();
 
   static std::byte* aligned(std::byte* memory) {  // to 64 bytes

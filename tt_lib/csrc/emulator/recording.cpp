@@ -44,8 +44,8 @@ const BoundTileChain* Recording::bind(const TileChain& chain, size_t n) {
   return chain.program().outputs.empty() || n == 0 || n > BoundTileChain::kMostElements ? nullptr : &chains_.emplace_back(chain, n);
 }
 
-Recording::Recording(std::span<const BoundBuffer> buffers, size_t most_effects)
-    : num_slots_(buffers.size()), most_effects_(most_effects), buffers_(buffers.begin(), buffers.end()) {
+Recording::Recording(std::span<const BoundBuffer> buffers, int64_t l1_bytes, size_t most_effects)
+    : num_slots_(buffers.size()), most_effects_(most_effects), l1_bytes_(l1_bytes), buffers_(buffers.begin(), buffers.end()) {
   for (size_t i = 0; i < num_slots_; ++i) buffers_[i].data = memory::start_of(static_cast<uint16_t>(memory::kFirstSlot + i));
 }
 
@@ -69,7 +69,7 @@ void Recording::repeat(std::byte* const* buffers, HostThread& host) const {
   }
   const auto address = [](const std::byte* at) { return reinterpret_cast<uintptr_t>(at); };
   bases[memory::kProcess] = 0;
-  bases[memory::kL1] = address(host.l1_start());
+  bases[memory::kL1] = address(host.l1_start(l1_bytes_));
   bases[memory::kDst] = address(host.dst_start());
   for (size_t i = 0; i < num_slots_; ++i) bases[memory::kFirstSlot + i] = address(buffers[i]);
   const Bases at(bases);

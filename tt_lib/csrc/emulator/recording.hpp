@@ -69,7 +69,7 @@ int64_t read_index(const std::byte* at, DataType type);  // of an integer type; 
 
 class Recording {
  public:
-  Recording(std::span<const BoundBuffer> buffers, size_t most_effects);
+  Recording(std::span<const BoundBuffer> buffers, int64_t l1_bytes, size_t most_effects);
   // `effect(at, host)` is a function object of plain data that does what one call does: `at` gives the addresses of this run.
   template <class Effect>
   void add(const Effect& effect) {
@@ -105,6 +105,7 @@ class Recording {
   };
 
   size_t num_slots_, most_effects_;
+  int64_t l1_bytes_;
   std::vector<BoundBuffer> buffers_;
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arrays_ = std::make_unique<std::pmr::monotonic_buffer_resource>();
   std::deque<AccessMap> maps_;

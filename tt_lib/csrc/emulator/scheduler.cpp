@@ -15,7 +15,6 @@ namespace tt::emulator {
 namespace {
 
 constexpr int kRunning = 0, kParked = 1, kReady = 2;  // Core::parking
-constexpr size_t kL1Bytes = size_t{1} << 20;
 
 void configure(Core& core, const LaunchPlan& plan, Run& run, size_t first, size_t last, std::byte* l1) {
   core.run = &run;
@@ -109,7 +108,6 @@ Core* Run::find(CoreCoord coord) const {
 Scheduler::Scheduler(const ChipSpec& chip, int num_threads) : chip_(chip), pool_(num_threads), shares_(static_cast<size_t>(num_threads)) {
   for (int i = 0; i < num_threads; ++i) {
     threads_.push_back(std::make_unique<HostThread>());
-    threads_.back()->l1 = std::make_unique_for_overwrite<std::byte[]>(kL1Bytes + 64);
     thread_cores_.push_back(std::make_unique<Core>());
   }
   grid_cores_.resize(static_cast<size_t>(chip.compute_grid.x) * chip.compute_grid.y);
@@ -201,7 +199,7 @@ bool Scheduler::record(const LaunchPlan& plan, const Run& run) {
   size_t room = kMostEffects;
   bool complete = turns <= kMostEffects;
   for (size_t i = 0; i < turns && complete; ++i) {
-    Recording& recording = made.emplace_back(run.buffers, room);
+    Recording& recording = made.emplace_back(run.buffers, plan.l1_bytes, room);
     Run written = run;
     written.buffers = recording.buffers();
     try {
@@ -224,7 +222,7 @@ void Scheduler::run_alone(const LaunchPlan& plan, Run& run, size_t first, size_t
   Core& core = *thread_cores_[thread];
   core.thread = threads_[thread].get();
   try {
-    configure(core, plan, run, first, last, core.thread->l1_start());
+    configure(core, plan, run, first, last, core.thread->l1_start(plan.l1_bytes));
     if (!drain(core)) {
       Core* const stuck = &core;
       throw deadlock_error(plan.name, {&stuck, 1});

@@ -31,6 +31,7 @@ struct LaunchPlan {
   bool cores_communicate = false;        // by multicast or semaphore
   // Indices of the cores that others send to or that wait: they must be in flight together; and of the others, which may run whenever.
   std::span<const size_t> receivers, senders;
+  int64_t l1_bytes = 0;     // that the circular buffers take
   double host_seconds = 0;  // in Values mode on one host thread, about
   std::string_view name;
   bool takes_neighbours = false;     // one core can do the work of several that are listed one after the other

@@ -269,7 +269,8 @@ void Device::run(const Program& program, std::byte* const* buffers, const Partic
     program.host_function()(buffers);
     return program.count_run();
   }
-  if (const emulator::RecordedProgram* recording = program.recording()) {
+  const Program& joined = program.for_values();
+  if (const emulator::RecordedProgram* recording = joined.recording()) {
     impl_->scheduler.repeat(*recording, buffers);
     return program.count_run();
   }
@@ -283,7 +284,7 @@ void Device::run(const Program& program, std::byte* const* buffers, const Partic
     bound = many.data();
   }
   for (size_t i = 0; i < slots.size(); ++i) bound[i] = {buffers[i], slots[i].bytes, slots[i].is_output};
-  impl_->scheduler.run_values(program.plan(), {bound, slots.size()});
+  impl_->scheduler.run_values(joined.plan(), {bound, slots.size()});
   program.count_run();
 }
 

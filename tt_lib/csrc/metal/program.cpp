@@ -117,6 +117,7 @@ emulator::LaunchPlan Program::plan() const {
   plan.senders = senders_;
   plan.host_seconds = host_seconds();
   plan.name = name_;
+  plan.l1_bytes = l1_bytes();
   plan.takes_neighbours = std::all_of(kernels_.begin(), kernels_.end(),
                                       [this](const KernelGroup& kernel) { return kernel.joins && kernel.arguments == cores_.size(); });
   plan.recordings = repeatable_ ? &recordings_ : nullptr;

@@ -62,6 +62,10 @@ class Program {
   // The kernels touch memory by their calls and KernelContext::perform alone, and these do not depend on the data: what a small program's
   // kernels do is written down once and repeated.
   void set_repeatable() { repeatable_ = true; }
+  // Cores that share what they read, run as one: a program of the same slots that leaves the same bits there. The host runs it for values,
+  // and it has as much L1 as it takes; cycles are those of this one.
+  void set_joined(Program joined) { joined_ = std::make_shared<const Program>(std::move(joined)); }
+  const Program& for_values() const { return joined_ ? *joined_ : *this; }
   void add_note(std::string line) { notes_.push_back(std::move(line)); }  // for listings: tile ops, maps
   void set_bytes_between_hosts(int64_t bytes);  // of what goes over the links, the most that one host sends to others or receives
   template <class T>
@@ -118,6 +122,7 @@ class Program {
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const void>> kept_;
   mutable int64_t runs_ = 0;
+  std::shared_ptr<const Program> joined_;
   bool repeatable_ = false;
   mutable emulator::Recordings recordings_;
 };

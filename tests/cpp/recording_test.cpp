@@ -47,20 +47,27 @@ TEST(a_recording_takes_other_buffers_and_other_indices) {
   }
 }
 
-TEST(a_recording_writes_where_it_reads) {
+// Rows of `width` set at one index.
+metal::Program set_row(int64_t rows, int64_t width, DataType index_type) {
   dnn::ScatterSpec spec;
   dnn::ChainBuilder region;
   region.input(DataType::kS32);
   region.output(region.input(DataType::kS32), DataType::kS32);
   spec.types = {DataType::kS32};
   spec.region = region.finish();
-  spec.operand_dims = {10};
-  spec.index_type = DataType::kS32;
+  spec.operand_dims = {rows, width};
+  spec.update_dims = {width};
+  spec.update_window_dims = {0};
+  spec.index_type = index_type;
   spec.indices_dims = {1};
   spec.index_vector_dim = 0;
   spec.inserted_window_dims = {0};
   spec.scatter_dims_to_operand_dims = {0};
-  const metal::Program program = dnn::scatter(spec, e150());
+  return dnn::scatter(spec, e150());
+}
+
+TEST(a_recording_writes_where_it_reads) {
+  const metal::Program program = set_row(10, 1, DataType::kS32);
   for (int32_t run = 0; run < 13; ++run) {
     const int32_t at = run - 1;  // outside of the operand at first and at last
     std::vector<int32_t> expected(10, 5);
@@ -70,6 +77,15 @@ TEST(a_recording_writes_where_it_reads) {
     EXPECT(values_of<int32_t>(out[0]) == expected);
   }
   EXPECT(program.recording() != nullptr);
+}
+
+TEST(an_index_far_outside_changes_nothing) {
+  const metal::Program program = set_row(10, 3, DataType::kS64);
+  const std::vector<int32_t> before(30, 5), update{1, 2, 3};
+  for (const int64_t at : {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(), int64_t{10}, int64_t{-1}}) {
+    const auto out = run_program(program, {bytes_of(before), bytes_of(std::vector<int64_t>{at}), bytes_of(update)}, 1, {0});
+    EXPECT(values_of<int32_t>(out[0]) == before);
+  }
 }
 
 struct Args {};

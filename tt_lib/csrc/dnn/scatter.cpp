@@ -209,16 +209,13 @@ class RangeUpdater {
 // The only window of all, on the only core: none where it does not lie inside the operand.
 std::optional<WindowOffsets> place_one(const Plan& plan, const std::byte* indices) {
   WindowOffsets offsets{0, 0};
-  std::optional<WindowOffsets> placed = offsets;
+  const int64_t element = size_of(plan.indices.type);  // of the one vector, whose components lie side by side
   for (size_t c = 0; c < plan.components.size(); ++c) {
-    plan.indices.for_each_run(indices, static_cast<int64_t>(c), 0, 1, [&](const std::byte* value, int64_t, int64_t, int64_t) {
-      const int64_t start = emulator::read_index(value, plan.indices.type);
-      if (start < 0 || start > plan.components[c].limit) placed.reset();
-      offsets.target += start * plan.components[c].stride;
-    });
+    const int64_t start = emulator::read_index(indices + static_cast<int64_t>(c) * element, plan.indices.type);
+    if (start < 0 || start > plan.components[c].limit) return std::nullopt;
+    offsets.target += start * plan.components[c].stride;
   }
-  if (placed) placed = offsets;
-  return placed;
+  return offsets;
 }
 
 void update_range(Slots slots, const Plan& plan, WorkRange range, emulator::HostThread& host) {

@@ -150,6 +150,16 @@ class Chooser {
   Choice best_{MatmulMode::kIndependent, 1, 1, 1, 1, 1, 0};
 };
 
+// What follows from the sizes of blocks, the mode and the grid.
+void count_blocks(MatmulPlan& p) {
+  p.m_blocks = div_up(p.m_tiles, p.mb);
+  p.n_blocks = div_up(p.n_tiles, p.nb);
+  p.k_steps = div_up(p.k_tiles, p.kb);
+  const int64_t cores = p.grid_rows * p.grid_columns;
+  p.m_slots = p.mode == MatmulMode::kGrid ? p.grid_rows : p.mode == MatmulMode::kRowsOnly ? cores : 1;
+  p.n_slots = p.mode == MatmulMode::kGrid ? p.grid_columns : p.mode == MatmulMode::kColumnsOnly ? cores : 1;
+}
+
 }  // namespace
 
 std::string_view name(MatmulMode mode) {
@@ -175,14 +185,10 @@ void choose_blocks(MatmulPlan& p, const ChipSpec& chip) {
   p.mb = c.mb;
   p.nb = c.nb;
   p.kb = c.kb;
-  p.m_blocks = div_up(p.m_tiles, p.mb);
-  p.n_blocks = div_up(p.n_tiles, p.nb);
-  p.k_steps = div_up(p.k_tiles, p.kb);
   p.mode = c.mode;
   p.grid_rows = c.rows;
   p.grid_columns = c.columns;
-  p.m_slots = c.mode == MatmulMode::kGrid ? c.rows : c.mode == MatmulMode::kRowsOnly ? c.rows * c.columns : 1;
-  p.n_slots = c.mode == MatmulMode::kGrid ? c.columns : c.mode == MatmulMode::kColumnsOnly ? c.rows * c.columns : 1;
+  count_blocks(p);
 }
 
 namespace {
@@ -248,13 +254,10 @@ bool join_blocks(MatmulPlan& p) {
     }
   }
   if (!is_better) return false;
-  p.m_blocks = div_up(p.m_tiles, p.mb);
-  p.n_blocks = div_up(p.n_tiles, p.nb);
-  p.k_steps = div_up(p.k_tiles, p.kb);
   p.mode = MatmulMode::kIndependent;
+  count_blocks(p);
   p.grid_rows = 1;
   p.grid_columns = std::min<int64_t>(p.batch * p.m_blocks * p.n_blocks, kMostJoined);
-  p.m_slots = p.n_slots = 1;
   return true;
 }
 

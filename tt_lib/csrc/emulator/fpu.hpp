@@ -41,7 +41,7 @@ struct MatmulBlock {
 void matmul_block(DataType type, const MatmulBlock& block);
 
 // Moves a row-major block of at most 32 x 32 elements into a tile in face order and back; what lies outside rows x cols is zero-filled
-// on the way in (unless `whole`, in faces alone that have something inside) and skipped on the way out. Strides in elements; so far from
+// on the way in (without `whole`, only in faces that have something inside) and skipped on the way out. Strides in elements; so far from
 // this block the next one begins, for the host's caches: `next`. `element` is the element size in bytes: 1, 2, 4, 8 or 16.
 void tilize(size_t element, const std::byte* source, int64_t row_stride, int64_t col_stride, size_t rows, size_t cols, std::byte* tile,
             int64_t next = 32, bool whole = true);

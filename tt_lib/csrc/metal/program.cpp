@@ -55,9 +55,9 @@ void Program::set_bytes_between_hosts(int64_t bytes) {
 }
 
 int64_t Program::l1_bytes() const {
-  int64_t total = 0;
-  for (const CircularBufferConfig& cb : circular_buffers_) total += static_cast<int64_t>(cb.num_pages) * cb.page_size;
-  return total;
+  if (cb_specs_.empty()) return 0;
+  const emulator::CircularBufferSpec& last = cb_specs_.back();
+  return last.l1_offset + static_cast<int64_t>(last.num_pages) * last.page_size;
 }
 
 void Program::check_l1(const emulator::ChipSpec& chip, int64_t in_use) const {

@@ -10,10 +10,6 @@
 
 namespace tt::dnn {
 
-inline void copy_page(Compute& k, const std::byte* from, std::byte* to, int64_t bytes) {
-  k.perform([=](const auto& at, auto&) { std::memcpy(at(to), at(from), static_cast<size_t>(bytes)); });
-}
-
 // The compute kernel's own pages and its steps on them. In TimingOnly only the cycles count.
 class Accumulators {
  public:
@@ -69,7 +65,7 @@ class Accumulators {
   void start(bool as_they_are, const std::byte* const* pages, const std::byte* const* next, int64_t count) {
     lanes_ = count;
     if (!as_they_are) return k_.run_tiles(p_.prologue, pages, accumulator_.data(), static_cast<uint32_t>(count), next);
-    for (size_t v = 0; v < p_.k() && k_.values(); ++v) copy_page(k_, pages[v], accumulator_[v], count * p_.element_size(v));
+    for (size_t v = 0; v < p_.k() && k_.values(); ++v) k_.copy(pages[v], accumulator_[v], static_cast<size_t>(count * p_.element_size(v)));
   }
 
   // Lanes [rows][width] of the accumulators -> [1][width].

@@ -87,7 +87,7 @@ void finish(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, bool 
   for (size_t o = 0; o < results && k.values(); ++o) outputs[o] = k.new_page(out[o], 0);
   for (size_t v = 0; v < round.k(); ++v) inputs[v] = accumulators.value(v);
   if (sends || round.epilogue.program().outputs.empty()) {
-    for (size_t v = 0; v < round.k() && k.values(); ++v) copy_page(k, inputs[v], outputs[v], count * round.element_size(v));
+    for (size_t v = 0; v < round.k() && k.values(); ++v) k.copy(inputs[v], outputs[v], static_cast<size_t>(count * round.element_size(v)));
   } else {
     for (size_t e = 0; e < round.extra.size() && k.values(); ++e) {
       const ReduceInput& extra = round.extra[e];
@@ -99,8 +99,8 @@ void finish(Compute& k, const ReducePlan& p, const ReduceRoundPlan& round, bool 
   for (size_t o = 0; o < results && !sends && rows > 1; ++o) {
     if (!round.kept[o]) continue;
     k.charge(static_cast<uint64_t>(rows * count / 16));
-    const int64_t bytes = count * size_of(round.results[o].type);
-    for (int64_t row = 1; row < rows && k.values(); ++row) copy_page(k, outputs[o], outputs[o] + row * bytes, bytes);
+    const auto bytes = static_cast<size_t>(count * size_of(round.results[o].type));
+    for (int64_t row = 1; row < rows && k.values(); ++row) k.copy(outputs[o], outputs[o] + static_cast<size_t>(row) * bytes, bytes);
   }
 }
 

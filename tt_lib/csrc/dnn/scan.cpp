@@ -66,9 +66,6 @@ Kernel scan_compute(Compute k, Args a) {
   k.cb_push_back(p.carry, 1);
   for (int64_t page = a.pages.first; page < a.pages.first + a.pages.count; ++page) {
     const auto lanes = static_cast<uint32_t>(p.lanes_of(page));
-    const auto copy = [&](const std::byte* from, std::byte* to) {
-      k.perform([=, bytes = lanes * element](const auto& at, auto&) { std::memcpy(at(to), at(from), bytes); });
-    };
     for (int64_t step = 0; step < p.length; step += p.block) {
       co_await k.cb_wait_front(p.in, p.block);
       co_await k.cb_reserve_back(p.out, p.block);
@@ -81,11 +78,11 @@ Kernel scan_compute(Compute k, Args a) {
           const std::byte* inputs[2] = {before, x};
           k.run_tiles(p.combine, inputs, &sum, lanes);
         } else if (sum != nullptr) {
-          copy(x, sum);
+          k.copy(x, sum, lanes * element);
         }
         before = sum;
       }
-      if (carry != nullptr) copy(before, carry);
+      if (carry != nullptr) k.copy(before, carry, lanes * element);
       if (!k.values()) k.charge(p.transposing(step));
       k.tile_regs_release();
       k.cb_push_back(p.out, p.block);

@@ -124,9 +124,7 @@ void Compute::pack_tile(uint32_t dst, Cb cb, uint32_t tile) {
   if (!values()) return charge({0, cycles::kPackTile});
   std::byte* const destination = new_page(cb, tile);
   if (core().dst[dst] == destination) return;
-  const std::byte* const source = core().dst_tile(static_cast<int>(dst));
-  const size_t size = get_page_size(cb);
-  perform([=](const auto& at, HostThread&) { std::memcpy(at(destination), at(source), size); });
+  copy(core().dst_tile(static_cast<int>(dst)), destination, get_page_size(cb));
 }
 
 void Compute::pack_viewed_tile(uint32_t dst, Cb cb, uint32_t tile) {

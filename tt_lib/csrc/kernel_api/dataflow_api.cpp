@@ -106,11 +106,7 @@ void Dataflow::noc_async_read_into(Slot slot, int64_t offset, int64_t size, Cb c
   if (page_offset < 0 || page_offset + size > get_page_size(cb)) [[unlikely]]
     undefined(cat("noc_async_read_into of ", size, " bytes from byte ", page_offset, " of a page of ", get_page_size(cb)));
   if (!values()) return transfer(slot, offset, size, 1, false);
-  copy(core().run->buffers[slot].data + offset, new_page(cb, index) + page_offset, size);
-}
-
-void Dataflow::copy(const std::byte* from, std::byte* to, int64_t size) {
-  perform([=](const auto& at, emulator::HostThread&) { std::memcpy(at(to), at(from), static_cast<size_t>(size)); });
+  copy(core().run->buffers[slot].data + offset, new_page(cb, index) + page_offset, static_cast<size_t>(size));
 }
 
 namespace {
@@ -182,7 +178,7 @@ void Dataflow::noc_async_read_onto(Slot slot, const AccessMap& map, size_t eleme
   if (!values()) return transfer_mapped(slot, map, element, start, count, false);
   const std::byte* const beneath = buffer(cb).bound_back(index);
   std::byte* const page = new_page(cb, index);
-  if (beneath != page) copy(beneath, page, count * static_cast<int64_t>(element));
+  if (beneath != page) copy(beneath, page, static_cast<size_t>(count) * element);
   const std::byte* const source = core().run->buffers[slot].data;
   const AccessMap* const kept = keep(map);
   perform([=](const auto& at, emulator::HostThread&) { gather_onto(*kept, element, at(source), start, count, at(page)); });
@@ -249,7 +245,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, Slot slot, int64_t offset,
   if (!values()) return transfer(slot, offset, size, 1, true);
   std::byte* const destination = all + offset;
   const std::byte* source = page(cb, index);
-  if (source != destination) copy(source, destination, size);
+  if (source != destination) copy(source, destination, static_cast<size_t>(size));
 }
 
 void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Address& to, int64_t size) {
@@ -262,7 +258,7 @@ void Dataflow::noc_async_write(Cb cb, uint32_t index, int64_t offset, const L1Ad
                   "), whose CB ", int{to.cb}, " has ", ring.num_pages(), " pages of ", ring.page_size()));
   }
   if (values()) {
-    return copy(page(cb, index) + offset, ring.received(to.page) + to.offset, size);
+    return copy(page(cb, index) + offset, ring.received(to.page) + to.offset, static_cast<size_t>(size));
   }
   // The transfer takes the ports of both cores.
   const auto wire = static_cast<uint64_t>(static_cast<double>(size) / cycles::kNocBytesPerCycle) + 1;

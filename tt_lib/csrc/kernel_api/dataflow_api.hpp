@@ -136,7 +136,6 @@ class Dataflow : public KernelContext {
   void check_map(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count) const;
   void check_semaphore(uint8_t semaphore) const;
   void multicast(uint64_t bytes, CoreCoord start, CoreCoord end);
-  void copy(const std::byte* from, std::byte* to, int64_t size);
   void transfer(Slot slot, int64_t offset, int64_t bytes, int64_t transactions, bool write);
   std::byte* transfer_turned(Slot slot, const AccessMap& map, size_t element, const TurnedBlock& block, bool write);
   void transfer_mapped(Slot slot, const AccessMap& map, size_t element, int64_t start, int64_t count, bool write);  // without padding

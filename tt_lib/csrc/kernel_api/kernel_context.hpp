@@ -2,6 +2,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstring>
 
 #include "emulator/core.hpp"
 #include "emulator/recording.hpp"
@@ -52,6 +53,9 @@ class KernelContext {
     if (core().recording != nullptr) [[unlikely]]
       return core().recording->add(effect);
     effect(emulator::InPlace{}, *core().thread);
+  }
+  void copy(const std::byte* from, std::byte* to, size_t bytes) {  // of pages
+    perform([=](const auto& at, emulator::HostThread&) { std::memcpy(at(to), at(from), bytes); });
   }
   bool is_recorded() const { return core().recording != nullptr; }  // addresses are not to be followed
   void cannot_repeat() const {                                      // what comes next: then the kernels run every time
